@@ -16,6 +16,7 @@
 set -euo pipefail
 
 me=${0##*/}
+self=$(realpath "$0")
 
 die() {
 	printf '%s: %s\n' "$me" "$*" >&2
@@ -23,7 +24,7 @@ die() {
 }
 
 usage() {
-	sed -n '4,7s/^#  *//p' "$0" >&2
+	sed -n '4,7s/^#  *//p' "$self" >&2
 	exit 2
 }
 
@@ -64,8 +65,11 @@ load() {
 	[ -n "$base" ] && [ -n "$owner" ]
 }
 
+# A server that was killed may stay as a zombie for a while; that counts as gone.
 is_running() {
-	[ -e "$base/data/postmaster.pid" ] && as_owner "$bindir/pg_ctl" -D "$base/data" -s status >/dev/null 2>&1
+	local pid
+	pid=$(as_owner head -n 1 "$base/data/postmaster.pid" 2>/dev/null) || return 1
+	kill -0 "$pid" 2>/dev/null && ! grep -q '^State:[[:space:]]*Z' "/proc/$pid/status" 2>/dev/null
 }
 
 # Removes only a directory that is unmistakably ours: the name of mktemp's pattern and our marker.
@@ -91,7 +95,7 @@ close_descriptors() {
 	done 2>/dev/null
 }
 
-launch() { # launch start|restart [pg_ctl option...]
+launch() { # launch start [pg_ctl option...]
 	(
 		close_descriptors
 		as_owner "$bindir/pg_ctl" -D "$base/data" -l "$base/log" -s -w -t 60 "$@" </dev/null
@@ -213,13 +217,13 @@ start() {
 	die "the server does not start: $(tail -n 5 "$base/log")"
 }
 
-halt() {
+halt() { # halt [MODE]
 	local pid
 	if ! is_running; then
 		return 0
 	fi
 	pid=$(as_owner head -n 1 "$base/data/postmaster.pid")
-	as_owner "$bindir/pg_ctl" -D "$base/data" -s -w -t 30 -m fast stop >/dev/null 2>&1 ||
+	as_owner "$bindir/pg_ctl" -D "$base/data" -s -w -t 30 -m "${1:-fast}" stop >/dev/null 2>&1 ||
 		as_owner "$bindir/pg_ctl" -D "$base/data" -s -w -t 30 -m immediate stop >/dev/null 2>&1 ||
 		kill -KILL "$pid" 2>/dev/null || true
 }
@@ -247,7 +251,15 @@ restart() {
 	*) usage ;;
 	esac
 	load || die "no cluster in $dir"
-	launch restart -m "$mode" || die "the server does not start again: $(tail -n 5 "$base/log")"
+	halt "$mode"
+	# After a SIGKILL its process entry or its shared memory may linger; the server then refuses.
+	for _ in 1 2 3 4 5 6 7 8 9 10; do
+		if launch start 2>/dev/null; then
+			return 0
+		fi
+		sleep 0.5
+	done
+	die "the server does not start again: $(tail -n 5 "$base/log")"
 }
 
 [ $# -ge 2 ] || usage
