@@ -1,0 +1,107 @@
+# Expunge: `make` builds, `make check` installs what is missing and runs all tests, `make demo`
+# shows the whole path on sample practices. See README.md.
+
+PREFIX     ?= /usr
+SYSCONFDIR ?= /etc/expunge
+STATEDIR   ?= /var/lib/expunge
+MANDIR     ?= $(PREFIX)/share/man
+B          ?= build
+
+VERSION := $(shell sed -n 's/^## \([0-9][0-9.]*\).*/\1/p' CHANGELOG | head -n 1)
+COMMIT  := $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
+
+CC      ?= gcc
+WARN    := -Wall -Wextra -Werror -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2
+HARDEN  := -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE
+OPT     ?= -O2 -g
+PKGS    := libpq libconfig libcrypto jansson
+PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+PKG_LIBS   = $(shell pkg-config --libs $(PKGS) 2>/dev/null)
+CPPFLAGS = -D_GNU_SOURCE -Ilib -I$(B)/gen
+CFLAGS   = -std=gnu11 $(OPT) $(WARN) $(HARDEN) $(SANITIZE) -MMD -MP
+LDFLAGS  = -pie -Wl,-z,relro,-z,now $(SANITIZE)
+
+LIB_SRC  := $(sort $(wildcard lib/*/*.c))
+LIB_OBJ  := $(LIB_SRC:%.c=$(B)/%.o) $(B)/gen/query.o $(B)/gen/schema.o
+JOB_SRC  := $(sort $(wildcard jobs/*.c))
+JOB_OBJ  := $(JOB_SRC:%.c=$(B)/%.o)
+UNIT_SRC := $(sort $(wildcard tests/unit/*.c))
+UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(B)/tests/unit/%)
+QUERIES  := $(sort $(wildcard sql/query/*.sql))
+SCHEMAS  := $(sort $(wildcard sql/schema/*.sql)) $(sort $(wildcard sql/api/*.sql))
+
+all: $(B)/expunge
+
+$(B)/expunge: $(JOB_OBJ) $(B)/libexpunge.a | $(B)/layers.ok
+	$(CC) $(LDFLAGS) -o $@ $(JOB_OBJ) $(B)/libexpunge.a $(PKG_LIBS)
+
+$(B)/libexpunge.a: $(LIB_OBJ)
+	rm -f $@ && ar rcs $@ $(LIB_OBJ)
+
+$(B)/%.o: %.c | $(B)/gen/query.h
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(CFLAGS) $(if $(filter jobs/%,$<),-DEXPUNGE_VERSION='"$(VERSION)"' -DEXPUNGE_COMMIT='"$(COMMIT)"' -DEXPUNGE_CONF='"$(SYSCONFDIR)/expunge.conf"') -c -o $@ $<
+
+$(B)/gen/%.o: $(B)/gen/%.c $(B)/gen/query.h
+	$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(CFLAGS) -c -o $@ $<
+
+# each statement of sql/query becomes one struct query; each file of sql/schema and sql/api a string
+$(B)/gen/query.h: sql/compile.awk $(QUERIES)
+	@mkdir -p $(B)/gen
+	awk -v mode=header -f sql/compile.awk $(QUERIES) > $@.tmp && mv $@.tmp $@
+$(B)/gen/query.c: sql/compile.awk $(QUERIES)
+	@mkdir -p $(B)/gen
+	awk -v mode=query -f sql/compile.awk $(QUERIES) > $@.tmp && mv $@.tmp $@
+$(B)/gen/schema.c: sql/compile.awk $(SCHEMAS)
+	@mkdir -p $(B)/gen
+	awk -v mode=schema -f sql/compile.awk $(SCHEMAS) > $@.tmp && mv $@.tmp $@
+
+# includes point downward only; library headers stay in lib/svc; banned calls fail the build
+$(B)/layers.ok: tests/layers.sh $(LIB_SRC) $(JOB_SRC) $(wildcard lib/*/*.h)
+	@mkdir -p $(B)
+	sh tests/layers.sh && touch $@
+
+$(B)/tests/unit/%: tests/unit/%.c $(B)/libexpunge.a
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(B)/libexpunge.a $(PKG_LIBS) $$(pkg-config --cflags --libs check)
+
+units: $(UNIT_BIN)
+
+debug:
+	$(MAKE) B=$(B)/debug OPT='-O1 -g -fno-omit-frame-pointer' SANITIZE='-fsanitize=address,undefined' all units
+
+check:
+	tests/setup/packages.sh test
+	$(MAKE) all units
+	tests/run $(UNIT_BIN) $(sort $(wildcard tests/integration/*.sh))
+
+check-full: check check-gnumed
+
+check-gnumed:
+	tests/setup/packages.sh test
+	$(MAKE) all
+	tests/run tests/gnumed/check.sh
+
+demo:
+	tests/setup/packages.sh demo
+	$(MAKE) all
+	tests/demo.sh
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(SYSCONFDIR)/maps $(DESTDIR)$(MANDIR)/man1 \
+	  $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/doc/expunge \
+	  $(DESTDIR)/lib/systemd/system $(DESTDIR)/etc/cron.d
+	install -m 755 $(B)/expunge $(DESTDIR)$(PREFIX)/bin/expunge
+	install -m 640 etc/expunge.conf $(DESTDIR)$(SYSCONFDIR)/expunge.conf
+	install -m 644 etc/maps/*.conf $(DESTDIR)$(SYSCONFDIR)/maps/
+	install -m 644 doc/expunge.1 $(DESTDIR)$(MANDIR)/man1/expunge.1
+	install -m 644 etc/completion/expunge $(DESTDIR)$(PREFIX)/share/bash-completion/completions/expunge
+	install -m 644 README.md CHANGELOG LICENSE doc/*.md doc/*.sh doc/*.note $(DESTDIR)$(PREFIX)/share/doc/expunge/
+	install -m 644 etc/systemd/expunge.service etc/systemd/expunge.timer $(DESTDIR)/lib/systemd/system/
+	install -m 644 etc/cron.d/expunge $(DESTDIR)/etc/cron.d/expunge
+
+clean:
+	rm -rf $(B)
+
+.PHONY: all units debug check check-full check-gnumed demo install clean
+-include $(LIB_OBJ:.o=.d) $(JOB_OBJ:.o=.d) $(UNIT_BIN:=.d)

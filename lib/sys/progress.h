@@ -1,0 +1,12 @@
+/* progress: one line on a terminal, rewritten in place at most ten times a second; nothing elsewhere. */
+#ifndef EXPUNGE_SYS_PROGRESS_H
+#define EXPUNGE_SYS_PROGRESS_H
+
+#include <stdint.h>
+
+/* what: "erasing"; total 0 when unknown. */
+void progress_start(const char *what, int64_t total);
+void progress_at(int64_t done);
+void progress_end(void);
+
+#endif
