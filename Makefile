@@ -17,7 +17,7 @@ OPT     ?= -O2 -g
 PKGS    := libpq libconfig libcrypto jansson
 PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS   = $(shell pkg-config --libs $(PKGS) 2>/dev/null)
-CPPFLAGS = -D_GNU_SOURCE -Ilib -I$(B)/gen
+CPPFLAGS = -D_GNU_SOURCE -I. -Ilib -I$(B)/gen
 CFLAGS   = -std=gnu11 $(OPT) $(WARN) $(HARDEN) $(SANITIZE) -MMD -MP
 LDFLAGS  = -pie -Wl,-z,relro,-z,now $(SANITIZE)
 

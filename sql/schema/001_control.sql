@@ -109,7 +109,7 @@ CREATE TABLE expunge.key_set (
 	request_id uuid NOT NULL,
 	table_id   smallint NOT NULL,
 	via        smallint NOT NULL,
-	key        text[] COLLATE "C" NOT NULL,
+	key        text[] NOT NULL,
 	arrived    boolean NOT NULL DEFAULT false,
 	round      smallint NOT NULL DEFAULT 0,
 	PRIMARY KEY (request_id, table_id, via, key)
@@ -118,6 +118,9 @@ COMMENT ON TABLE expunge.key_set IS 'which rows an erasure took, by key; saved b
 COMMENT ON COLUMN expunge.key_set.via IS '0: the table''s key (or tableoid and ctid where it has none); from 1: other columns that something refers to';
 COMMENT ON COLUMN expunge.key_set.arrived IS 'the row was created after the request was received';
 COMMENT ON COLUMN expunge.key_set.round IS '0: planned; from 1: a row that the removal itself created';
+
+CREATE TABLE expunge.control_set (LIKE expunge.key_set INCLUDING ALL);
+COMMENT ON TABLE expunge.control_set IS 'rows of other subjects that a removal must leave as they were; filled and emptied inside its transaction';
 
 CREATE TABLE expunge.tally (
 	request_id    uuid NOT NULL REFERENCES expunge.request ON DELETE CASCADE,
