@@ -14,10 +14,12 @@
 #include "svc/db.h"
 
 struct cat_column {
+	int number; /* attnum */
 	char *name;
 	char *quoted;  /* name as an identifier, quoted where needed by the server (quote_ident) */
-	char *type;    /* format_type(): may follow "::" */
-	char *element; /* element type of an array, else NULL */
+	char *type;     /* without modifiers: may follow "::" and cuts nothing short */
+	char *declared; /* with modifiers, "character varying(30)" */
+	char *element;  /* element type of an array, else NULL */
 	char category; /* pg_type.typcategory: 'S' text, 'N' number, 'D' date, ... */
 	bool not_null;
 	bool generated; /* GENERATED ALWAYS AS (...) STORED */
@@ -29,7 +31,7 @@ struct cat_table {
 	uint32_t oid;
 	char *schema;
 	char *name;
-	char *full;    /* "schema.name", as written in the map */
+	char *full;    /* "schema.name", as written in the map: canonical form of map/name.h */
 	char *quoted;  /* quote_ident(schema).quote_ident(name) */
 	char *owner;   /* role that owns it */
 	char kind;     /* 'r' ordinary, 'p' partitioned root, 'f' foreign table */
@@ -66,6 +68,7 @@ struct cat_trigger {
 	bool before;
 	bool deferrable; /* constraint trigger that may be deferred */
 	bool enabled;    /* fires in an ordinary session */
+	char *digest;    /* of its definition and of its function's source */
 };
 
 struct cat_rule {
@@ -75,6 +78,16 @@ struct cat_rule {
 	bool instead;
 	bool conditional; /* has a WHERE: ev_qual is not empty */
 	bool enabled;
+	char *digest; /* of its text */
+};
+
+/* A valid btree, hash or gin index that serves equality: not partial, or only WHERE its first
+ * column IS NOT NULL. */
+struct cat_index {
+	int table;
+	int *columns; /* -1 for an expression */
+	size_t n_columns;
+	bool gin;
 };
 
 struct catalog {
@@ -86,6 +99,8 @@ struct catalog {
 	size_t n_triggers;
 	struct cat_rule *rules; /* _RETURN of views left out; materialised views are not tables */
 	size_t n_rules;
+	struct cat_index *indexes;
+	size_t n_indexes;
 };
 
 int catalog_read(struct catalog **ret, struct db *db, struct err *err);
@@ -95,6 +110,8 @@ void catalog_freep(struct catalog **catalog);
 int catalog_table(const struct catalog *catalog, const char *full);
 /* Index of a column of a table, or -1. */
 int catalog_column(const struct cat_table *table, const char *name);
+/* Some index starts with these columns, in any order (array: a gin index on the one column). */
+bool catalog_is_indexed(const struct catalog *catalog, int table, const int *columns, size_t n, bool array);
 /* "sha256:..." over every table, column, type, key, foreign key, trigger and rule, text[72]. Equal
  * schemas give equal hashes in any cluster (no oids, no statistics). */
 int catalog_hash(const struct catalog *catalog, char *text, struct err *err);

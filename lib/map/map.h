@@ -42,7 +42,7 @@ struct map_path {
 	char *target_name;   /* "schema.table" */
 	char **target_column_names; /* of the target; after binding never NULL (defaults: the target's key) */
 	size_t n_columns;
-	char *when_column_name, *when_value; /* "... when kind = 'patient'"; NULL without */
+	char *when_column_name, *when_value; /* "... when kind = 'patient'": a column of this table, compared as text; NULL without */
 	/* bound */
 	int target;  /* index into map->tables */
 	int *columns, *target_columns; /* catalogue column indexes */
@@ -87,7 +87,7 @@ struct map_table {
 	size_t n_key_columns;
 	int created_column; /* -1 without */
 	int log_table;      /* index into map->tables, or -1 */
-	int *log_columns;   /* as many as the key columns of log_of */
+	int *log_columns;   /* as many as the key columns of log_of; also an owner path, the last of paths */
 	int *before_tables, *after_tables, *creates_tables;
 	int *mention_columns;
 };
@@ -112,6 +112,7 @@ struct map {
 	bool read_write;
 	bool constraints_immediate;      /* SET CONSTRAINTS ALL IMMEDIATE before the first delete */
 	struct map_names constraints;    /* or these only */
+	struct map_names acknowledge;    /* rules and triggers of these names are acknowledged on any table */
 	struct map_disable *disable;
 	size_t n_disable;
 	struct map_table *tables;
@@ -129,6 +130,7 @@ int map_read(struct map **ret, const char *path, struct str *problems, struct er
 int map_read_text(struct map **ret, const char *text, const char *path, struct str *problems, struct err *err);
 /* Parses one owner path into *ret (zeroed by the callee). Pure. */
 int map_path_parse(struct map_path *ret, const char *text, struct err *err);
+void map_path_release(struct map_path *path);
 void map_free(struct map *map);
 void map_freep(struct map **map);
 /* Resolves names. Missing tables, columns, unfit types: all at once into `problems`, ERR_USAGE.
