@@ -127,10 +127,10 @@ parse_is_sha256(const char *text)
 	return true;
 }
 
-/* Reads one code point of well-formed UTF-8; returns its length in bytes, or 0. RFC 3629 section 4. */
-static size_t
-utf8_next(const unsigned char *p, size_t n, uint32_t *ret)
+size_t
+parse_utf8_next(const char *bytes, size_t n, uint32_t *ret)
 {
+	const unsigned char *p = (const unsigned char *)bytes;
 	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
 	size_t len = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : p[0] < 0xf5 ? 4 : 0;
 	uint32_t v;
@@ -152,11 +152,9 @@ utf8_next(const unsigned char *p, size_t n, uint32_t *ret)
 bool
 parse_is_utf8(const char *bytes, size_t n)
 {
-	const unsigned char *p = (const unsigned char *)bytes;
-
 	for (size_t i = 0; i < n;) {
 		uint32_t v = 0;
-		size_t len = utf8_next(p + i, n - i, &v);
+		size_t len = parse_utf8_next(bytes + i, n - i, &v);
 
 		if (len == 0 || v == 0)
 			return false;
@@ -165,8 +163,8 @@ parse_is_utf8(const char *bytes, size_t n)
 	return true;
 }
 
-static bool
-is_hidden(uint32_t v)
+bool
+parse_is_hidden(uint32_t v)
 {
 	return v < 0x20 || (v >= 0x7f && v <= 0x9f) || v == 0x61c || v == 0x200e || v == 0x200f ||
 	       (v >= 0x2028 && v <= 0x202e) || (v >= 0x2066 && v <= 0x2069) || v == 0xfeff;
@@ -175,16 +173,15 @@ is_hidden(uint32_t v)
 bool
 parse_is_plain_text(const char *text, size_t max)
 {
-	const unsigned char *p = (const unsigned char *)text;
 	size_t n = strnlen(text, max + 1);
 
 	if (n == 0 || n > max)
 		return false;
 	for (size_t i = 0; i < n;) {
 		uint32_t v = 0;
-		size_t len = utf8_next(p + i, n - i, &v);
+		size_t len = parse_utf8_next(text + i, n - i, &v);
 
-		if (len == 0 || is_hidden(v))
+		if (len == 0 || parse_is_hidden(v))
 			return false;
 		i += len;
 	}

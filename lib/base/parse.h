@@ -22,6 +22,10 @@ bool parse_is_utf8(const char *bytes, size_t n);
 /* Well-formed UTF-8, 1 to max bytes, no control characters (C0, DEL, C1, U+2028/9) and no bidirectional
  * formatting (U+200E/F, U+202A-E, U+2066-9, U+061C): text that a terminal or a certificate can show. */
 bool parse_is_plain_text(const char *text, size_t max);
+/* The code point that n > 0 bytes of well-formed UTF-8 start with (RFC 3629); its length, or 0 when malformed. */
+size_t parse_utf8_next(const char *bytes, size_t n, uint32_t *ret);
+/* True for the control and bidirectional characters that plain text may not contain. */
+bool parse_is_hidden(uint32_t code_point);
 /* "sha256:" and 64 lower-case hexadecimal digits. */
 bool parse_is_sha256(const char *text);
 

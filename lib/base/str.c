@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/parse.h"
 
 static void
 reserve(struct str *str, size_t extra)
@@ -50,6 +51,27 @@ str_addf(struct str *str, const char *fmt, ...)
 	(void)vsnprintf(str->s + str->len, (size_t)n + 1, fmt, ap);
 	va_end(ap);
 	str->len += (size_t)n;
+}
+
+void
+str_add_visible(struct str *str, const char *text)
+{
+	size_t n = strlen(text);
+
+	for (size_t i = 0; i < n;) {
+		uint32_t v = 0;
+		size_t len = parse_utf8_next(text + i, n - i, &v);
+
+		if (len == 0)
+			str_addf(str, "\\x%02x", (unsigned char)text[i]);
+		else if (v == '\n' || v == '\r' || v == '\t')
+			str_add(str, v == '\n' ? "\\n" : v == '\r' ? "\\r" : "\\t");
+		else if (parse_is_hidden(v))
+			str_addf(str, "\\u%04x", (unsigned)v);
+		else
+			str_add_n(str, text + i, len);
+		i += len == 0 ? 1 : len;
+	}
 }
 
 const char *

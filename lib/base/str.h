@@ -19,6 +19,9 @@ struct str {
 void str_add(struct str *str, const char *text);
 void str_add_n(struct str *str, const char *bytes, size_t n);
 void str_addf(struct str *str, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Adds text that is safe to show: control and bidirectional characters and malformed bytes become
+ * \n, \r, \t, \u00ab and \xab escapes. */
+void str_add_visible(struct str *str, const char *text);
 /* "" for a string to which nothing was added. Owned by str. */
 const char *str_cstr(const struct str *str);
 /* Hands the buffer over (the caller frees) and leaves an empty string behind. Never NULL. */

@@ -13,14 +13,15 @@
 
 /* Writes a whole file: temporary name in the same directory, write all, fsync, rename, fsync of
  * the directory. With `keep`, an existing file is an error (link semantics); else replaced.
- * mode is the final mode. On failure nothing is left under either name. */
+ * mode is the final mode. On failure nothing new is left under either name; only when the directory's
+ * own fsync fails after a replacement, the new file stays. */
 int file_write(const char *path, const void *bytes, size_t n, mode_t mode, bool keep, struct err *err);
 /* A whole regular file of at most max bytes; the caller frees *ret (NUL-terminated). */
 int file_read(const char *path, size_t max, char **ret, size_t *ret_n, struct err *err);
 /* The same for a secret: refuses a file that group or others can read or that is not ours (or root's). */
 int file_read_secret(const char *path, size_t max, struct secret *ret, struct err *err);
 /* Appends n bytes as one write at the end and fdatasyncs; creates the file (and fsyncs the
- * directory) if absent. A short write is undone by truncation. */
+ * directory) if absent. A short write is undone by truncation. Appenders of several processes take turns. */
 int file_append(const char *path, const void *bytes, size_t n, struct err *err);
 /* mkdir 0700 of the last component if absent; an existing directory must not be writable by others. */
 int file_make_directory(const char *path, struct err *err);

@@ -8,5 +8,7 @@
 void progress_start(const char *what, int64_t total);
 void progress_at(int64_t done);
 void progress_end(void);
+/* Takes the line away; the next progress_at draws it again. The log does so before each of its lines. */
+void progress_clear(void);
 
 #endif

@@ -7,6 +7,8 @@
 
 #include <stdbool.h>
 
+/* Signals that the caller's environment ignores (nohup) stay ignored. SIGPIPE and SIGXFSZ are turned
+ * into errors of the write. */
 void stop_install(void);
 bool stop_asked(void);
 /* Called (from the handler: async-signal-safe functions only) at the second signal; NULL to clear. */

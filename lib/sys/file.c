@@ -1,0 +1,307 @@
+#include "sys/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/mem.h"
+
+static void
+close_fd(int *fd)
+{
+	if (*fd >= 0)
+		(void)close(*fd);
+	*fd = -1;
+}
+
+char *
+file_join(const char *directory, const char *name)
+{
+	size_t n = strlen(directory);
+
+	while (n > 1 && directory[n - 1] == '/')
+		n--;
+	return mem_printf("%.*s%s%s", (int)n, directory, n == 1 && directory[0] == '/' ? "" : "/", name);
+}
+
+bool
+file_exists(const char *path)
+{
+	struct stat st;
+
+	return lstat(path, &st) == 0;
+}
+
+/* the directory that path is in; the caller frees */
+static char *
+parent_of(const char *path)
+{
+	size_t n = strlen(path);
+	const char *slash;
+
+	while (n > 1 && path[n - 1] == '/')
+		n--;
+	slash = memrchr(path, '/', n);
+	if (slash == NULL)
+		return mem_copy(".");
+	return mem_copy_n(path, slash == path ? 1 : (size_t)(slash - path));
+}
+
+/* a new name is durable only once the directory that holds it is */
+static int
+sync_parent(const char *path, struct err *err)
+{
+	CLEANUP(free_text) char *parent = parent_of(path);
+	CLEANUP(close_fd) int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return err_sys(err, "opening directory %s", parent);
+	if (fsync(fd) != 0)
+		return err_sys(err, "syncing directory %s", parent);
+	return 0;
+}
+
+static int
+write_all(int fd, const char *bytes, size_t n)
+{
+	while (n > 0) {
+		ssize_t done = write(fd, bytes, n);
+
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done < 0)
+			return -1;
+		bytes += done;
+		n -= (size_t)done;
+	}
+	return 0;
+}
+
+/* Fills an open temporary file and closes it; its content is on disk when this returns 0. */
+static int
+fill(int fd, const void *bytes, size_t n, mode_t mode)
+{
+	int failed = write_all(fd, bytes, n) != 0 || fchmod(fd, mode) != 0 || fsync(fd) != 0;
+	int saved = errno;
+
+	if (close(fd) != 0 && !failed)
+		return -1;
+	errno = saved;
+	return failed ? -1 : 0;
+}
+
+/* link() refuses an existing name, which rename() would replace */
+static int
+publish(const char *temporary, const char *path, bool keep)
+{
+	if (!keep)
+		return rename(temporary, path);
+	if (link(temporary, path) != 0)
+		return -1;
+	(void)unlink(temporary);
+	return 0;
+}
+
+int
+file_write(const char *path, const void *bytes, size_t n, mode_t mode, bool keep, struct err *err)
+{
+	CLEANUP(free_text) char *parent = parent_of(path);
+	const char *slash = strrchr(path, '/');
+	CLEANUP(free_text) char *hidden = mem_printf(".%s.XXXXXX", slash == NULL ? path : slash + 1);
+	CLEANUP(free_text) char *temporary = file_join(parent, hidden);
+	int fd = mkostemp(temporary, O_CLOEXEC);
+
+	if (fd < 0)
+		return err_sys(err, "creating a temporary file beside %s", path);
+	if (fill(fd, bytes, n, mode) != 0 || publish(temporary, path, keep) != 0) {
+		err_sys(err, "writing %s", path);
+		(void)unlink(temporary);
+		return -1;
+	}
+	if (sync_parent(path, err) != 0) {
+		if (keep)
+			(void)unlink(path);
+		return -1;
+	}
+	return 0;
+}
+
+/* Opens a regular file for reading; O_NONBLOCK so that a FIFO in its place cannot stall a run. */
+static int
+open_regular(const char *path, struct stat *ret_st, struct err *err)
+{
+	CLEANUP(close_fd) int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+	int opened;
+
+	if (fd < 0 && errno == ELOOP) {
+		err_set(err, ERR_FAILED, "opening %s: it is a symbolic link", path);
+		return err_hint(err, "name the file itself");
+	}
+	if (fd < 0)
+		return err_sys(err, "opening %s", path);
+	if (fstat(fd, ret_st) != 0)
+		return err_sys(err, "looking at %s", path);
+	if (!S_ISREG(ret_st->st_mode))
+		return err_set(err, ERR_FAILED, "opening %s: not a regular file", path);
+	opened = fd;
+	fd = -1;
+	return opened;
+}
+
+/* Reads up to n bytes until the end of the file; -1 with errno. */
+static ssize_t
+read_all(int fd, char *bytes, size_t n)
+{
+	size_t got = 0;
+
+	while (got < n) {
+		ssize_t r = read(fd, bytes + got, n - got);
+
+		if (r < 0 && errno == EINTR)
+			continue;
+		if (r < 0)
+			return -1;
+		if (r == 0)
+			break;
+		got += (size_t)r;
+	}
+	return (ssize_t)got;
+}
+
+static int
+check_size(const char *path, const struct stat *st, size_t max, struct err *err)
+{
+	if (st->st_size < 0 || (uintmax_t)st->st_size > max)
+		return err_set(err, ERR_FAILED, "reading %s: larger than %zu bytes", path, max);
+	return 0;
+}
+
+int
+file_read(const char *path, size_t max, char **ret, size_t *ret_n, struct err *err)
+{
+	struct stat st;
+	CLEANUP(close_fd) int fd = open_regular(path, &st, err);
+	CLEANUP(free_text) char *bytes = NULL;
+	size_t n;
+	ssize_t got;
+
+	if (fd < 0 || check_size(path, &st, max, err) != 0)
+		return -1;
+	n = (size_t)st.st_size;
+	bytes = mem_resize(NULL, n + 2, 1); /* one byte more than wanted tells a file that grew */
+	got = read_all(fd, bytes, n + 1);
+	if (got < 0)
+		return err_sys(err, "reading %s", path);
+	if ((size_t)got != n)
+		return err_set(err, ERR_FAILED, "reading %s: it changed meanwhile", path);
+	bytes[n] = '\0';
+	*ret = TAKE_PTR(bytes);
+	if (ret_n != NULL)
+		*ret_n = n;
+	return 0;
+}
+
+int
+file_read_secret(const char *path, size_t max, struct secret *ret, struct err *err)
+{
+	struct stat st;
+	CLEANUP(close_fd) int fd = open_regular(path, &st, err);
+	CLEANUP(secret_erase) struct secret bytes = SECRET_INIT;
+	ssize_t got;
+
+	if (fd < 0 || check_size(path, &st, max, err) != 0)
+		return -1;
+	if (st.st_uid != geteuid() && st.st_uid != 0)
+		return err_set(err, ERR_FAILED, "reading secret file %s: it belongs to user %u", path, (unsigned)st.st_uid);
+	if ((st.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
+		err_set(err, ERR_FAILED, "reading secret file %s: group or others may use it (mode %04o)", path,
+			(unsigned)(st.st_mode & 07777));
+		return err_hint(err, "chmod 600 %s, and ask who may have read it", path);
+	}
+	secret_new(&bytes, (size_t)st.st_size);
+	got = read_all(fd, (char *)bytes.bytes, bytes.n);
+	if (got < 0)
+		return err_sys(err, "reading %s", path);
+	if ((size_t)got != bytes.n)
+		return err_set(err, ERR_FAILED, "reading %s: it changed meanwhile", path);
+	*ret = bytes;
+	bytes = (struct secret)SECRET_INIT;
+	return 0;
+}
+
+/* Opens for appending; *ret_new tells whether the name is new and its directory must be synced. */
+static int
+open_append(const char *path, bool *ret_new)
+{
+	const int flags = O_WRONLY | O_APPEND | O_NOFOLLOW | O_CLOEXEC;
+	int fd = open(path, flags);
+
+	*ret_new = false;
+	if (fd >= 0 || errno != ENOENT)
+		return fd;
+	fd = open(path, flags | O_CREAT | O_EXCL, 0600);
+	*ret_new = fd >= 0;
+	return fd >= 0 || errno != EEXIST ? fd : open(path, flags);
+}
+
+int
+file_append(const char *path, const void *bytes, size_t n, struct err *err)
+{
+	bool is_new;
+	CLEANUP(close_fd) int fd = open_append(path, &is_new);
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	struct stat st;
+	ssize_t done;
+
+	if (fd < 0)
+		return err_sys(err, "opening %s", path);
+	/* the lock keeps our truncation from taking the record of another appender with it */
+	while (fcntl(fd, F_OFD_SETLKW, &lock) != 0)
+		if (errno != EINTR)
+			return err_sys(err, "locking %s", path);
+	if (fstat(fd, &st) != 0)
+		return err_sys(err, "looking at %s", path);
+	if (!S_ISREG(st.st_mode))
+		return err_set(err, ERR_FAILED, "appending to %s: not a regular file", path);
+	done = write(fd, bytes, n);
+	if (done < 0 || (size_t)done != n) {
+		if (done < 0)
+			err_sys(err, "appending to %s", path);
+		else
+			err_set(err, ERR_FAILED, "appending to %s: %zd of %zu bytes written, is the disk full?", path, done, n);
+		if (ftruncate(fd, st.st_size) != 0)
+			err_hint(err, "the end of %s is torn: cut it back to %lld bytes", path, (long long)st.st_size);
+		return -1;
+	}
+	if (fdatasync(fd) != 0)
+		return err_sys(err, "syncing %s", path);
+	return is_new ? sync_parent(path, err) : 0;
+}
+
+int
+file_make_directory(const char *path, struct err *err)
+{
+	CLEANUP(close_fd) int fd = -1;
+	struct stat st;
+
+	if (mkdir(path, 0700) == 0)
+		return sync_parent(path, err);
+	if (errno != EEXIST)
+		return err_sys(err, "creating directory %s", path);
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return err_sys(err, "opening directory %s", path);
+	if (fstat(fd, &st) != 0)
+		return err_sys(err, "looking at %s", path);
+	if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+		err_set(err, ERR_FAILED, "using directory %s: others may write to it (mode %04o)", path,
+			(unsigned)(st.st_mode & 07777));
+		return err_hint(err, "chmod go-w %s", path);
+	}
+	return 0;
+}
