@@ -1,7 +1,7 @@
 /*
  * config: the settings table, and the only file that speaks libconfig.
  *
- * Every setting is a row of one table (config.c): name, type, default, limits, help. The sample
+ * Every setting is a row of one table (settings.c): name, type, default, limits, help. The sample
  * file, the man page and `expunge check` are held against that table by a test. Destructive
  * parameters have no default. All errors of a file are reported at once, with line numbers.
  */
@@ -16,7 +16,7 @@
 #include "base/str.h"
 
 enum setting_type {
-	SETTING_TEXT,
+	SETTING_TEXT, /* plain text (parse_is_plain_text) */
 	SETTING_PATH, /* absolute */
 	SETTING_INT,
 	SETTING_BOOL,
@@ -27,11 +27,12 @@ enum setting_type {
 struct setting {
 	const char *name; /* dotted path in the file: "database.conninfo" */
 	enum setting_type type;
-	const char *preset; /* default as text; NULL: must be given */
+	const char *preset; /* default as text; NULL: must be given; "" for a list: may be absent */
 	int64_t min, max;   /* SETTING_INT: the value; SETTING_TEXT: the length in bytes */
 	const char *choices;
 	const char *help; /* one sentence for the manual and the sample file */
 	bool secret;      /* never shown */
+	bool word;        /* SETTING_TEXT: printable ASCII without spaces and '+' (the name of a key) */
 };
 
 enum setting_id {
@@ -91,7 +92,9 @@ const char *config_path(const struct config *config); /* the file it was read fr
 struct conf_document;
 struct conf_node;
 
-int conf_read(struct conf_document **ret, const char *path, struct err *err); /* ERR_USAGE with file:line: reason */
+/* ERR_USAGE with file:line: reason. Besides what libconfig refuses: @include (one file is what a hash
+ * of it speaks of), text that is not UTF-8, and integers that libconfig would silently cut to 32 bits. */
+int conf_read(struct conf_document **ret, const char *path, struct err *err);
 int conf_read_text(struct conf_document **ret, const char *text, struct err *err); /* for tests and fuzzing */
 void conf_free(struct conf_document *document);
 void conf_freep(struct conf_document **document);

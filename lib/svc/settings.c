@@ -1,0 +1,394 @@
+#include "svc/config.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "base/mem.h"
+#include "base/parse.h"
+
+#define REQUIRED NULL
+#define TEXT(NAME, PRESET, MAX, HELP, ...) \
+	{ .name = NAME, .type = SETTING_TEXT, .preset = PRESET, .min = 1, .max = MAX, .help = HELP, __VA_ARGS__ }
+#define PATH(NAME, HELP) \
+	{ .name = NAME, .type = SETTING_PATH, .preset = REQUIRED, .min = 1, .max = 4095, .help = HELP }
+#define INT(NAME, PRESET, MIN, MAX, HELP) \
+	{ .name = NAME, .type = SETTING_INT, .preset = PRESET, .min = MIN, .max = MAX, .help = HELP }
+#define CHOICE(NAME, PRESET, CHOICES, HELP) \
+	{ .name = NAME, .type = SETTING_CHOICE, .preset = PRESET, .choices = CHOICES, .help = HELP }
+#define LIST(NAME, HELP) \
+	{ .name = NAME, .type = SETTING_LIST, .preset = "", .help = HELP }
+
+static const struct setting settings[SETTING_COUNT] = {
+	[SET_DATABASE_CONNINFO] = TEXT("database.conninfo", REQUIRED, 4096,
+		"How to reach the database, as libpq's connection string; keep the password in a password file. "
+		"TLS is verify-full unless it says otherwise or the host is a local socket.", .secret = true),
+	[SET_DATABASE_CONNECT_TIMEOUT_SECONDS] = INT("database.connect_timeout_seconds", "10", 2, 600,
+		"How long to wait for a connection."),
+	[SET_DATABASE_LOCK_TIMEOUT_MS] = INT("database.lock_timeout_ms", "5000", 1, 600000,
+		"How long a statement waits for a lock of the application before its batch is tried again."),
+	[SET_DATABASE_STATEMENT_TIMEOUT_MS] = INT("database.statement_timeout_ms", "0", 0, 86400000,
+		"How long one statement may run; 0 is no limit."),
+	[SET_MAP] = PATH("map",
+		"The data map: who owns each row, and what becomes of it."),
+	[SET_STATE_DIRECTORY] = PATH("state_directory",
+		"Holds the binding to the database, the locks, and the sentinel file that freezes all erasure."),
+	[SET_LEDGER_DIRECTORY] = PATH("ledger_directory",
+		"Holds the erasure ledger; must be in a place that a restore of the database does not touch."),
+	[SET_CERTIFICATE_DIRECTORY] = PATH("certificate_directory",
+		"Where signed certificates are written."),
+	[SET_ISSUER_NAME] = TEXT("issuer.name", REQUIRED, 255,
+		"The name of the signing key, which every certificate carries; without spaces and '+'.", .word = true),
+	[SET_ISSUER_KEY] = PATH("issuer.key",
+		"The signing key (PEM), made by expunge init, readable by its user only; keep a copy in a safe."),
+	[SET_PROCESSOR] = TEXT("processor", REQUIRED, 200,
+		"The operator and its ICO registration, as certificates show it.", .secret = false),
+	[SET_POLICY_ZONE] = TEXT("policy.zone", "Europe/London", 64,
+		"The IANA time zone in which days are counted.", .secret = false),
+	[SET_POLICY_CALENDAR] = CHOICE("policy.calendar", "england-wales", "england-wales|scotland|northern-ireland",
+		"Whose bank holidays move a due date."),
+	[SET_POLICY_UNDO_DAYS] = INT("policy.undo_days", "7", 0, 28,
+		"Days between the decision to erase and the first run that may; the request can still be withdrawn."),
+	[SET_POLICY_TARGET_DAYS] = INT("policy.target_days", "28", 1, 90,
+		"Days from receipt after which an open request is reported as late, ahead of the legal date."),
+	[SET_POLICY_OPENING_DAYS] = INT("policy.opening_days", "30", 1, 365,
+		"Days for which the opening of a certificate's subject reference is kept for the practice."),
+	[SET_CAP_SUBJECTS_PER_RUN] = INT("caps.subjects_per_run", REQUIRED, 1, 1000000,
+		"More subjects than this in one run, and nothing runs until a person raises the cap for that run."),
+	[SET_CAP_TENANTS_PER_RUN] = INT("caps.tenants_per_run", REQUIRED, 1, 1000000,
+		"More tenants than this in one run, and nothing runs until a person raises the cap for that run."),
+	[SET_CAP_ROWS_PER_RUN] = INT("caps.rows_per_run", REQUIRED, 1, INT64_C(1000000000000),
+		"More rows than this in one run, and nothing runs until a person raises the cap for that run."),
+	[SET_CAP_TENANT_SHARE_PERCENT] = INT("caps.tenant_share_percent", REQUIRED, 1, 100,
+		"A larger share than this of any tenant's subjects in one run, and nothing runs until a person raises the cap."),
+	[SET_BATCH_SUBJECTS] = INT("batch.subjects", "50", 1, 10000,
+		"At most so many subjects are removed in one transaction."),
+	[SET_BATCH_ROWS] = INT("batch.rows", "20000", 1, 10000000,
+		"At most so many rows are removed in one transaction; a single subject is never split."),
+	[SET_BATCH_SECONDS] = INT("batch.seconds", "30", 1, 3600,
+		"A batch that took longer than this makes the next one smaller."),
+	[SET_VERIFY_CONTROL_SUBJECTS] = INT("verify.control_subjects", "3", 1, 1000,
+		"So many other subjects are compared row by row before and after each batch."),
+	[SET_VERIFY_WAIT_SECONDS] = INT("verify.wait_seconds", "60", 0, 86400,
+		"How long verification waits for older transactions to end before it is left to the next run."),
+	[SET_CLOCK_MAX_SKEW_SECONDS] = INT("clock.max_skew_seconds", "60", 1, 3600,
+		"A larger difference between the clocks of host and database refuses the run."),
+	[SET_CLOCK_MAX_JUMP_DAYS] = INT("clock.max_jump_days", "40", 1, 3660,
+		"A larger jump of the clock since the last run refuses the run."),
+	[SET_STORES] = LIST("stores",
+		"Other stores that hold copies of the rows (backups, archived WAL): a name, and the days until a copy has aged out."),
+	[SET_LOG_LEVEL] = CHOICE("log.level", "info", "error|warning|info|debug",
+		"What a run says on standard error."),
+};
+
+const struct setting *
+config_settings(void)
+{
+	return settings;
+}
+
+struct value {
+	char *text;
+	int64_t number;
+};
+
+struct config {
+	char *path;
+	struct conf_document *document;
+	struct value values[SETTING_COUNT];
+};
+
+struct reading {
+	struct config *config;
+	struct str *problems;
+	int count;
+};
+
+static void __attribute__((format(printf, 3, 4)))
+complain(struct reading *r, const struct conf_node *node, const char *fmt, ...)
+{
+	CLEANUP(free_text) char *what = NULL;
+	va_list ap;
+
+	r->count++;
+	va_start(ap, fmt);
+	if (vasprintf(&what, fmt, ap) < 0)
+		what = NULL;
+	va_end(ap);
+	if (what == NULL)
+		return;
+	str_addf(r->problems, "%s", r->config->path);
+	if (node != NULL)
+		str_addf(r->problems, ":%d", conf_line(node));
+	str_add(r->problems, ": ");
+	str_add_visible(r->problems, what);
+	str_add(r->problems, "\n");
+}
+
+/* the node at a dotted name, or NULL */
+static const struct conf_node *
+find_node(const struct conf_document *document, const char *name)
+{
+	const struct conf_node *node = conf_root(document);
+
+	while (node != NULL) {
+		size_t n = strcspn(name, ".");
+		CLEANUP(free_text) char *part = mem_copy_n(name, n);
+
+		node = conf_member(node, part);
+		if (name[n] == '\0')
+			break;
+		name += n + 1;
+	}
+	return node;
+}
+
+static bool
+is_word(const char *text)
+{
+	for (const char *c = text; *c != '\0'; c++)
+		if (*c <= ' ' || *c > '~' || *c == '+')
+			return false;
+	return true;
+}
+
+static bool
+is_choice(const char *choices, const char *text)
+{
+	size_t n = strlen(text);
+
+	for (const char *c = choices; n > 0; c++) {
+		size_t len = strcspn(c, "|");
+
+		if (len == n && strncmp(c, text, n) == 0)
+			return true;
+		c += len;
+		if (*c == '\0')
+			break;
+	}
+	return false;
+}
+
+static void
+read_text(struct reading *r, const struct setting *s, const struct conf_node *node, struct value *value)
+{
+	const char *text = conf_text(node);
+
+	if (text == NULL)
+		complain(r, node, "%s must be a text in quotes", s->name);
+	else if (s->type == SETTING_CHOICE && !is_choice(s->choices, text))
+		complain(r, node, "%s must be one of %s", s->name, s->choices);
+	else if (s->type == SETTING_PATH && text[0] != '/')
+		complain(r, node, "%s must be an absolute path", s->name);
+	else if (s->type != SETTING_CHOICE && (int64_t)strlen(text) < s->min)
+		complain(r, node, "%s must not be empty", s->name);
+	else if (s->type != SETTING_CHOICE && !parse_is_plain_text(text, (size_t)s->max))
+		complain(r, node, "%s must be at most %lld bytes of plain text without control characters", s->name,
+			(long long)s->max);
+	else if (s->word && !is_word(text))
+		complain(r, node, "%s must be printable ASCII without spaces and '+'", s->name);
+	else
+		value->text = mem_copy(text);
+}
+
+static void
+read_number(struct reading *r, const struct setting *s, const struct conf_node *node, struct value *value)
+{
+	value->number = conf_int(node);
+	if (conf_type(node) != CONF_INT)
+		complain(r, node, "%s must be a whole number", s->name);
+	else if (value->number < s->min || value->number > s->max)
+		complain(r, node, "%s must be between %lld and %lld", s->name, (long long)s->min, (long long)s->max);
+}
+
+/* The members that a store has are the same for all of them; a misspelt one would shorten a promise. */
+static void
+read_store(struct reading *r, const struct conf_node *list, size_t i)
+{
+	const struct conf_node *store = conf_at(list, i);
+	const struct conf_node *name = conf_member(store, "name"), *days = conf_member(store, "retention_days");
+
+	if (conf_type(store) != CONF_GROUP || name == NULL || days == NULL || conf_count(store) != 2) {
+		complain(r, store, "a store is { name = \"...\"; retention_days = N; }");
+		return;
+	}
+	if (conf_text(name) == NULL || !parse_is_plain_text(conf_text(name), 100))
+		complain(r, name, "the name of a store must be 1 to 100 bytes of plain text");
+	if (conf_type(days) != CONF_INT || conf_int(days) < 1 || conf_int(days) > 36500)
+		complain(r, days, "retention_days of a store must be between 1 and 36500");
+	for (size_t j = 0; j < i && conf_text(name) != NULL; j++) {
+		const struct conf_node *other = conf_member(conf_at(list, j), "name");
+
+		if (other != NULL && conf_text(other) != NULL && strcmp(conf_text(other), conf_text(name)) == 0)
+			complain(r, name, "two stores have the name %s", conf_text(name));
+	}
+}
+
+static void
+read_setting(struct reading *r, const struct setting *s, struct value *value)
+{
+	const struct conf_node *node = find_node(r->config->document, s->name);
+
+	if (node == NULL) {
+		if (s->preset == NULL)
+			complain(r, NULL, "%s is missing: %s", s->name, s->help);
+		else if (s->type == SETTING_INT)
+			(void)parse_int64(s->preset, s->min, s->max, &value->number);
+		else if (s->type == SETTING_BOOL)
+			value->number = strcmp(s->preset, "true") == 0;
+		else if (s->type != SETTING_LIST)
+			value->text = mem_copy(s->preset);
+		return;
+	}
+	switch (s->type) {
+	case SETTING_TEXT:
+	case SETTING_PATH:
+	case SETTING_CHOICE:
+		read_text(r, s, node, value);
+		break;
+	case SETTING_INT:
+		read_number(r, s, node, value);
+		break;
+	case SETTING_BOOL:
+		value->number = conf_bool(node);
+		if (conf_type(node) != CONF_BOOL)
+			complain(r, node, "%s must be true or false", s->name);
+		break;
+	case SETTING_LIST:
+		if (conf_type(node) != CONF_LIST)
+			complain(r, node, "%s must be a list in parentheses", s->name);
+		for (size_t i = 0; i < conf_count(node); i++)
+			read_store(r, node, i);
+		break;
+	}
+}
+
+enum match { MATCH_NONE, MATCH_GROUP, MATCH_SETTING };
+
+static enum match
+match_setting(const char *name)
+{
+	const struct setting *s = config_settings();
+	size_t n = strlen(name);
+
+	for (size_t i = 0; i < SETTING_COUNT; i++) {
+		if (strcmp(s[i].name, name) == 0)
+			return MATCH_SETTING;
+		if (strncmp(s[i].name, name, n) == 0 && s[i].name[n] == '.')
+			return MATCH_GROUP;
+	}
+	return MATCH_NONE;
+}
+
+/* A misspelt setting must not silently mean the default. */
+static void
+find_unknown(struct reading *r, const struct conf_node *group, const char *prefix)
+{
+	for (size_t i = 0; i < conf_count(group); i++) {
+		const struct conf_node *node = conf_at(group, i);
+		CLEANUP(free_text) char *name = mem_printf("%s%s%s", prefix, prefix[0] == '\0' ? "" : ".", conf_name(node));
+		enum match match = match_setting(name);
+
+		if (match == MATCH_NONE)
+			complain(r, node, "%s is not a setting", name);
+		else if (match == MATCH_GROUP && conf_type(node) == CONF_GROUP)
+			find_unknown(r, node, name);
+		else if (match == MATCH_GROUP)
+			complain(r, node, "%s must be a group in braces", name);
+	}
+}
+
+/* Who can write the configuration decides what is erased. */
+static int
+check_writers(const char *path, struct err *err)
+{
+	struct stat st;
+
+	if (lstat(path, &st) != 0) {
+		err_sys(err, "reading configuration %s", path);
+		if (err != NULL)
+			err->code = ERR_USAGE;
+		return -1;
+	}
+	if ((st.st_mode & (S_IWGRP | S_IWOTH)) == 0 || S_ISLNK(st.st_mode))
+		return 0;
+	err_set(err, ERR_USAGE, "reading configuration %s: others may write to it (mode %04o)", path,
+		(unsigned)(st.st_mode & 07777));
+	return err_hint(err, "chmod go-w %s", path);
+}
+
+int
+config_load(struct config **ret, const char *path, struct str *problems, struct err *err)
+{
+	CLEANUP(config_freep) struct config *config = mem_zero(1, sizeof(*config));
+	CLEANUP(str_release) struct str unwanted = STR_INIT;
+	struct reading r = { config, problems != NULL ? problems : &unwanted, 0 };
+
+	config->path = mem_copy(path);
+	if (check_writers(path, err) != 0 || conf_read(&config->document, path, err) != 0) {
+		if (err != NULL)
+			str_addf(r.problems, "%s\n", err->msg);
+		return -1;
+	}
+	for (size_t i = 0; i < SETTING_COUNT; i++)
+		read_setting(&r, &config_settings()[i], &config->values[i]);
+	find_unknown(&r, conf_root(config->document), "");
+	if (r.count > 0) {
+		err_set(err, ERR_USAGE, "configuration %s has %d problem%s", path, r.count, r.count == 1 ? "" : "s");
+		return problems == NULL ? err_hint(err, "%s", str_cstr(&unwanted)) : -1;
+	}
+	*ret = TAKE_PTR(config);
+	return 0;
+}
+
+void
+config_free(struct config *config)
+{
+	if (config == NULL)
+		return;
+	for (size_t i = 0; i < SETTING_COUNT; i++)
+		free(config->values[i].text);
+	conf_free(config->document);
+	free(config->path);
+	free(config);
+}
+
+void
+config_freep(struct config **config)
+{
+	config_free(*config);
+	*config = NULL;
+}
+
+const char *
+config_text(const struct config *config, enum setting_id id)
+{
+	return config->values[id].text;
+}
+
+int64_t
+config_int(const struct config *config, enum setting_id id)
+{
+	return config->values[id].number;
+}
+
+bool
+config_bool(const struct config *config, enum setting_id id)
+{
+	return config->values[id].number != 0;
+}
+
+const char *
+config_path(const struct config *config)
+{
+	return config->path;
+}
+
+const struct conf_node *
+config_list(const struct config *config, enum setting_id id)
+{
+	return find_node(config->document, config_settings()[id].name);
+}
