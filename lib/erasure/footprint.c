@@ -1,0 +1,109 @@
+#include "erasure/footprint.h"
+
+#include <stdlib.h>
+
+#include "base/cleanup.h"
+#include "base/mem.h"
+#include "query.h"
+
+enum { INSERTED, UPDATED, DELETED, KINDS };
+
+int
+footprint_take(struct footprint *ret, const struct catalog *catalog, struct db *db, struct err *err)
+{
+	CLEANUP(db_result_freep) struct db_result *res = NULL;
+
+	if (db_query(db, &QUERY_FOOTPRINT, NULL, &res, err) != 0)
+		return -1;
+	ret->catalog = catalog;
+	ret->counts = mem_zero(catalog->n_tables * KINDS, sizeof(int64_t));
+	for (int i = 0; i < db_rows(res); i++) {
+		int table = catalog_table(catalog, db_get_text(res, i, 0));
+
+		/* a table made since the catalogue was read cannot be judged: the schema hash refuses it */
+		if (table < 0)
+			continue;
+		if (catalog->tables[table].root >= 0)
+			table = catalog->tables[table].root;
+		for (int k = 0; k < KINDS; k++)
+			ret->counts[table * KINDS + k] += db_get_int(res, i, 1 + k);
+	}
+	return 0;
+}
+
+void
+footprint_release(struct footprint *footprint)
+{
+	free(footprint->counts);
+	footprint->counts = NULL;
+}
+
+/* Rows were inserted or updated on the way (triggers, ON DELETE SET NULL): none may be left. */
+static int
+refuse_left_behind(const struct program *program, struct db *db, int table, struct err *err)
+{
+	CLEANUP(str_release) struct str sql = STR_INIT;
+	CLEANUP(db_result_freep) struct db_result *res = NULL;
+
+	str_add(&sql, "SELECT count(*) FROM ");
+	sql_from(&sql, program, table, "t");
+	str_add(&sql, " WHERE t.xmin = pg_catalog.pg_current_xact_id()::xid");
+	if (db_text(db, DB_ONE, sql.s, 0, NULL, &res, err) != 0)
+		return -1;
+	if (db_get_int(res, 0, 0) == 0)
+		return 0;
+	(void)err_set(err, ERR_FAILED, "%s: the removal wrote %s rows that it did not remove again",
+		program->map->tables[table].name, db_get_text(res, 0, 0));
+	return err_hint(err, "a trigger or foreign key action writes there; see `creates` in the data map");
+}
+
+static int
+refuse(const struct cat_table *cat, const int64_t *got, int64_t updated, int64_t deleted, struct err *err)
+{
+	(void)err_set(err, ERR_FAILED, "%s: the server counts %lld inserted, %lld updated, %lld deleted; "
+		"%lld updates and %lld deletes were meant", cat->full, (long long)got[INSERTED], (long long)got[UPDATED],
+		(long long)got[DELETED], (long long)updated, (long long)deleted);
+	return err_hint(err, "something else than the plan changed this table: a trigger, a rule or a cascade; "
+		"nothing was changed, see expunge map check");
+}
+
+static int
+compare_table(const struct program *program, struct db *db, int cat, int table, const int64_t *got, const int64_t *done,
+	const int64_t *log_before, struct err *err)
+{
+	const struct program_table *pt = table < 0 ? NULL : &program->tables[table];
+	bool removed = pt != NULL && pt->removed, updated = pt != NULL && pt->updated;
+	int64_t deletes = removed ? done[table] : 0, updates = updated ? done[table] : 0;
+	int64_t logged = removed && pt->log ? done[table] - log_before[table] : 0;
+
+	if (got[DELETED] != deletes || (!removed && (got[INSERTED] != 0 || got[UPDATED] != updates)))
+		return refuse(&program->catalog->tables[cat], got, updates, deletes, err);
+	if (!removed || (got[INSERTED] == logged && got[UPDATED] == 0))
+		return 0;
+	if (!pt->log && !pt->created && got[INSERTED] > 0)
+		return refuse(&program->catalog->tables[cat], got, updates, deletes, err);
+	return refuse_left_behind(program, db, table, err);
+}
+
+int
+footprint_compare(const struct footprint *before, const struct program *program, struct db *db, const int64_t *done,
+	const int64_t *log_before, struct err *err)
+{
+	struct footprint after = { 0 };
+	int *mapped = mem_zero(program->catalog->n_tables, sizeof(int));
+	int failed = footprint_take(&after, program->catalog, db, err);
+
+	for (size_t i = 0; i < program->map->n_tables; i++)
+		if (program->tables[i].owned)
+			mapped[program->map->tables[i].cat] = (int)i + 1;
+	for (size_t i = 0; i < program->catalog->n_tables && failed == 0; i++) {
+		int64_t got[KINDS];
+
+		for (int k = 0; k < KINDS; k++)
+			got[k] = after.counts[i * KINDS + (size_t)k] - before->counts[i * KINDS + (size_t)k];
+		failed = compare_table(program, db, (int)i, mapped[i] - 1, got, done, log_before, err);
+	}
+	free(mapped);
+	footprint_release(&after);
+	return failed;
+}

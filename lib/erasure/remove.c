@@ -1,0 +1,337 @@
+#include "erasure/remove.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/mem.h"
+#include "erasure/footprint.h"
+#include "erasure/sql.h"
+#include "map/collect.h"
+#include "query.h"
+
+/* Rounds after the planned one in which rows made by the removal itself are taken. */
+#define CREATED_ROUNDS 3
+
+enum step_kind { STEP_DELETE, STEP_UPDATE, STEP_UNLINK, STEP_COUNT_LOG, STEP_DELETE_LOG };
+
+struct step {
+	enum step_kind kind;
+	const int *tables; /* of a group; one table but for STEP_DELETE */
+	size_t n_tables;
+	char *sql;
+};
+
+struct steps {
+	struct step *items;
+	size_t n;
+};
+
+struct removal {
+	const struct program *program;
+	struct db *db;
+	const char *requests;
+	int round;
+	struct tallies *tallies;
+	int64_t *total; /* per map table: rows deleted, or updated where rows stay */
+	int64_t *log_before;
+};
+
+static void
+steps_release(struct steps *steps)
+{
+	for (size_t i = 0; i < steps->n; i++)
+		free(steps->items[i].sql);
+	free(steps->items);
+	*steps = (struct steps){ 0 };
+}
+
+static void
+add_step(struct steps *steps, enum step_kind kind, const int *tables, size_t n, struct str *sql)
+{
+	*MEM_PUSH(steps->items, steps->n) = (struct step){ kind, tables, n, str_take(sql) };
+}
+
+static bool
+has_own_delete(const struct program *program, int table)
+{
+	return program->tables[table].owned && program->tables[table].removed && !program->tables[table].log;
+}
+
+/* The steps for one group of the removal order; only_created: of a later round. */
+static void
+compose_group(struct steps *steps, const struct program *program, const int *tables, size_t n, bool only_created)
+{
+	struct str sql = STR_INIT;
+	size_t deleted = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct program_table *pt = &program->tables[tables[i]];
+
+		if (pt->owned && pt->updated && !only_created && sql_update(&sql, program, tables[i]))
+			add_step(steps, STEP_UPDATE, &tables[i], 1, &sql);
+		deleted += has_own_delete(program, tables[i]) && (!only_created || pt->created) ? 1 : 0;
+	}
+	/* a cycle goes in one statement: its foreign keys are checked when that ends */
+	if (deleted == n && n > 1) {
+		sql_delete_group(&sql, program, tables, n);
+		add_step(steps, STEP_DELETE, tables, n, &sql);
+	} else {
+		for (size_t i = 0; i < n; i++) {
+			if (!has_own_delete(program, tables[i]) || (only_created && !program->tables[tables[i]].created))
+				continue;
+			sql_delete_group(&sql, program, &tables[i], 1);
+			add_step(steps, STEP_DELETE, &tables[i], 1, &sql);
+		}
+	}
+	for (size_t i = 0; i < n; i++) {
+		const struct map_table *t = &program->map->tables[tables[i]];
+
+		for (size_t c = 0; c < t->n_columns; c++) {
+			if (!program->tables[tables[i]].owned || !program_lo_goes(program, tables[i], (int)c))
+				continue;
+			sql_unlink(&sql, program, tables[i], (int)c);
+			add_step(steps, STEP_UNLINK, &tables[i], 1, &sql);
+		}
+	}
+}
+
+static void
+compose_logs(struct steps *steps, const struct program *program, bool remove)
+{
+	for (size_t i = 0; i < program->remove.n; i++) {
+		struct str sql = STR_INIT;
+
+		if (!program->tables[program->remove.tables[i]].log)
+			continue;
+		sql_log(&sql, program, program->remove.tables[i], remove);
+		add_step(steps, remove ? STEP_DELETE_LOG : STEP_COUNT_LOG, &program->remove.tables[i], 1, &sql);
+	}
+}
+
+/* Adds one answer row to the tallies. */
+static int
+count_row(struct removal *removal, const struct step *step, const struct db_result *res, int row, struct err *err)
+{
+	int table = step->tables[db_get_int(res, row, 0)];
+	const char *request = db_get(res, row, 1);
+	int64_t n = db_get_int(res, row, 2);
+	struct tally *tally;
+
+	if (request == NULL) {
+		if (step->kind == STEP_COUNT_LOG)
+			removal->log_before[table] = n;
+		else if (step->kind != STEP_UNLINK)
+			removal->total[table] += n;
+		return 0;
+	}
+	tally = tally_of(removal->tallies, request, table);
+	if (tally == NULL)
+		return err_set(err, ERR_FAILED, "removing from %s: a row of request %s, which is not of this batch",
+			removal->program->map->tables[table].name, request);
+	switch (step->kind) {
+	case STEP_COUNT_LOG:
+		tally->planned = n;
+		break;
+	case STEP_UPDATE:
+		if (removal->program->map->tables[table].action == MAP_RETAIN)
+			tally->retained += n;
+		else
+			tally->masked += n;
+		break;
+	case STEP_DELETE:
+	case STEP_DELETE_LOG:
+		tally->removed += n;
+		break;
+	case STEP_UNLINK:
+		break;
+	}
+	return 0;
+}
+
+static int
+receive(struct removal *removal, const struct step *step, struct err *err)
+{
+	CLEANUP(db_result_freep) struct db_result *res = NULL;
+	const char *name = removal->program->map->tables[step->tables[0]].name;
+
+	if (db_receive(removal->db, DB_MANY, &res, NULL, err) != 0)
+		return err_prefix(err, "removing from %s", name);
+	for (int i = 0; i < db_rows(res); i++)
+		if (count_row(removal, step, res, i, err) != 0)
+			return -1;
+	return 0;
+}
+
+static int
+run_steps(struct removal *removal, const struct steps *steps, int round, struct err *err)
+{
+	char number[16];
+	int failed = 0;
+	struct err unused;
+
+	if (steps->n == 0)
+		return 0;
+	(void)snprintf(number, sizeof(number), "%d", round);
+	if (db_pipeline_begin(removal->db, err) != 0)
+		return -1;
+	for (size_t i = 0; i < steps->n && failed == 0; i++)
+		failed = db_send(removal->db, steps->items[i].sql, 2, DB_PARAMS(removal->requests, number), err);
+	for (size_t i = 0; i < steps->n && failed == 0; i++)
+		failed = receive(removal, &steps->items[i], err);
+	if (failed != 0) {
+		(void)db_pipeline_end(removal->db, &unused);
+		return -1;
+	}
+	return db_pipeline_end(removal->db, err);
+}
+
+/* The planned rows, group after group; a table in which rows were created meanwhile is collected
+ * once more just before its own turn. */
+static int
+remove_planned(struct removal *removal, struct err *err)
+{
+	const struct map_order *order = &removal->program->remove;
+	CLEANUP(steps_release) struct steps steps = { 0 };
+
+	for (size_t i = 0; i < order->n;) {
+		size_t n = 1;
+		bool created = false;
+
+		while (i + n < order->n && order->group[i + n] == order->group[i])
+			n++;
+		for (size_t j = i; j < i + n; j++)
+			created = created || removal->program->tables[order->tables[j]].created;
+		if (created) {
+			if (run_steps(removal, &steps, removal->round, err) != 0)
+				return -1;
+			steps_release(&steps);
+			for (size_t j = i; j < i + n; j++) {
+				int64_t rows;
+
+				if (removal->program->tables[order->tables[j]].created &&
+				    collect_table(removal->program, removal->db, COLLECT_LOCKED, order->tables[j],
+					    removal->requests, removal->round + 1, &rows, err) != 0)
+					return -1;
+			}
+		}
+		compose_group(&steps, removal->program, &order->tables[i], n, false);
+		i += n;
+	}
+	return run_steps(removal, &steps, removal->round, err);
+}
+
+/* Rows that the removal created after their table's turn, until there are none. */
+static int
+remove_created(struct removal *removal, struct err *err)
+{
+	const struct map_order *order = &removal->program->remove;
+
+	for (int r = 2; r <= CREATED_ROUNDS + 1; r++) {
+		CLEANUP(steps_release) struct steps steps = { 0 };
+		int64_t rows;
+
+		if (collect_created(removal->program, removal->db, removal->requests, removal->round + r, &rows, err) != 0)
+			return -1;
+		if (rows == 0)
+			return 0;
+		for (size_t i = 0; i < order->n; i++)
+			compose_group(&steps, removal->program, &order->tables[i], 1, true);
+		if (run_steps(removal, &steps, removal->round + r, err) != 0)
+			return -1;
+	}
+	return err_set(err, ERR_FAILED, "removing rows creates new ones without end (%d rounds)", CREATED_ROUNDS);
+}
+
+/* Log tables last: they hold copies of what was just removed or masked. */
+static int
+remove_logs(struct removal *removal, struct err *err)
+{
+	CLEANUP(steps_release) struct steps steps = { 0 };
+	const struct program *program = removal->program;
+
+	compose_logs(&steps, program, true);
+	if (run_steps(removal, &steps, removal->round, err) != 0)
+		return -1;
+	for (size_t i = 0; i < program->map->n_tables; i++)
+		for (size_t r = 0; r < removal->tallies->n_requests && program->tables[i].log; r++) {
+			struct tally *tally = &removal->tallies->cells[r * removal->tallies->n_tables + i];
+
+			if (tally->removed < tally->planned)
+				return err_set(err, ERR_FAILED, "removing from %s: %lld rows went, %lld were there",
+					program->map->tables[i].name, (long long)tally->removed, (long long)tally->planned);
+			tally->created = tally->removed - tally->planned;
+			tally->removed = tally->planned;
+		}
+	return 0;
+}
+
+/* What was collected (planned and created rounds) against what the statements say they did. */
+static int
+compare_counts(struct removal *removal, struct err *err)
+{
+	const struct program *program = removal->program;
+	CLEANUP(db_result_freep) struct db_result *res = NULL;
+	char number[16];
+
+	(void)snprintf(number, sizeof(number), "%d", removal->round);
+	if (db_query(removal->db, &QUERY_KEY_SET_COUNTS, DB_PARAMS(removal->requests, number), &res, err) != 0)
+		return -1;
+	for (int i = 0; i < db_rows(res); i++) {
+		int table = program_table_by_id(program, (int)db_get_int(res, i, 1));
+		int64_t planned = db_get_int(res, i, 2), created = db_get_int(res, i, 3);
+		struct tally *tally = table < 0 ? NULL : tally_of(removal->tallies, db_get_text(res, i, 0), table);
+		int64_t done;
+
+		if (tally == NULL)
+			return err_set(err, ERR_FAILED, "the key set of request %s names an unknown table",
+				db_get_text(res, i, 0));
+		/* rows that stay as they are, by law: nothing was to be set in them */
+		if (program->map->tables[table].action == MAP_RETAIN && tally->retained == 0)
+			tally->retained = planned;
+		if (program->map->tables[table].action == MAP_SHARED && tally->removed < planned)
+			tally->retained = planned - tally->removed;
+		done = tally->removed + tally->masked + tally->retained;
+		if (done != planned + created) {
+			(void)err_set(err, ERR_FAILED, "%s of request %s: %lld rows planned, %lld done",
+				program->map->tables[table].name, db_get_text(res, i, 0), (long long)(planned + created),
+				(long long)done);
+			return err_hint(err, "a rule, a trigger or a row-level security policy changed what the statement did; "
+				"expunge map check lists them");
+		}
+		tally->created = created;
+		tally->removed -= created;
+	}
+	return 0;
+}
+
+int
+remove_rows(const struct program *program, struct db *db, const char *requests, int round, struct tallies *tallies,
+	struct err *err)
+{
+	CLEANUP(steps_release) struct steps logs = { 0 };
+	size_t n = program->map->n_tables;
+	struct removal removal = {
+		.program = program,
+		.db = db,
+		.requests = requests,
+		.round = round,
+		.tallies = tallies,
+		.total = mem_zero(n, sizeof(int64_t)),
+		.log_before = mem_zero(n, sizeof(int64_t)),
+	};
+	struct footprint footprint = { 0 };
+	int failed;
+
+	compose_logs(&logs, program, false);
+	failed = footprint_take(&footprint, program->catalog, db, err) != 0 ||
+	         run_steps(&removal, &logs, round, err) != 0 || remove_planned(&removal, err) != 0 ||
+	         remove_created(&removal, err) != 0 || remove_logs(&removal, err) != 0 ||
+	         compare_counts(&removal, err) != 0 ||
+	         footprint_compare(&footprint, program, db, removal.total, removal.log_before, err) != 0;
+	footprint_release(&footprint);
+	free(removal.total);
+	free(removal.log_before);
+	return failed ? -1 : 0;
+}

@@ -1,0 +1,231 @@
+#include "erasure/sql.h"
+
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "map/collect.h"
+
+/* " AND NOT EXISTS (a row outside this batch that still refers to t)" */
+static void
+add_not_referred(struct str *sql, const struct program *program, int table, const struct cat_table *child,
+	int child_mapped, const int *child_columns, const int *columns, size_t n)
+{
+	const struct cat_table *cat = program_cat(program, table);
+
+	str_addf(sql, " AND NOT EXISTS (SELECT FROM %s%s x WHERE ", child->kind == 'p' ? "" : "ONLY ", child->quoted);
+	for (size_t i = 0; i < n; i++)
+		str_addf(sql, "%sx.%s = t.%s", i > 0 ? " AND " : "", child->columns[child_columns[i]].quoted,
+			cat->columns[columns[i]].quoted);
+	if (child_mapped >= 0 && program->tables[child_mapped].removed) {
+		str_addf(sql, " AND NOT EXISTS (SELECT FROM expunge.key_set o WHERE o.request_id = ANY($1)"
+			" AND o.table_id = %d AND o.via = 0 AND o.key = ", program->tables[child_mapped].id);
+		sql_key(sql, program, child_mapped, 0, "x");
+		str_add(sql, ")");
+	}
+	str_add(sql, ")");
+}
+
+static int
+mapped(const struct program *program, int cat)
+{
+	for (size_t i = 0; i < program->map->n_tables; i++)
+		if (program->map->tables[i].cat == cat && program->tables[i].owned)
+			return (int)i;
+	return -1;
+}
+
+/* A shared row goes when nothing outside the batch refers to it any more. */
+static void
+add_last_owner(struct str *sql, const struct program *program, int table)
+{
+	const struct map_table *t = &program->map->tables[table];
+
+	for (size_t p = 0; p < t->n_paths; p++)
+		if (t->paths[p].kind == MAP_REVERSE)
+			add_not_referred(sql, program, table, program_cat(program, t->paths[p].target), t->paths[p].target,
+				t->paths[p].target_columns, t->paths[p].columns, t->paths[p].n_columns);
+	for (size_t f = 0; f < program->catalog->n_fks; f++) {
+		const struct cat_fk *fk = &program->catalog->fks[f];
+
+		if (fk->target == t->cat)
+			add_not_referred(sql, program, table, &program->catalog->tables[fk->table],
+				mapped(program, fk->table), fk->columns, fk->target_columns, fk->n_columns);
+	}
+}
+
+static void
+add_delete(struct str *sql, const struct program *program, int table)
+{
+	str_add(sql, "DELETE FROM ");
+	sql_from(sql, program, table, "t");
+	str_add(sql, " USING expunge.key_set k WHERE ");
+	sql_match(sql, program, table, 0, "t", "k");
+	str_addf(sql, " AND k.request_id = ANY($1) AND k.table_id = %d AND k.via = 0 AND k.round >= $2::smallint",
+		program->tables[table].id);
+	if (program->map->tables[table].action == MAP_SHARED)
+		add_last_owner(sql, program, table);
+	str_add(sql, " RETURNING k.request_id, k.key");
+}
+
+void
+sql_delete_group(struct str *sql, const struct program *program, const int *tables, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		str_addf(sql, "%s d%zu AS (", i == 0 ? "WITH" : ",", i);
+		add_delete(sql, program, tables[i]);
+		str_add(sql, ")");
+	}
+	for (size_t i = 0; i < n; i++) {
+		str_add(sql, i == 0 ? " " : " UNION ALL ");
+		/* a shared row counts for every request that lists it; the total counts it once */
+		if (program->map->tables[tables[i]].action == MAP_SHARED)
+			str_addf(sql, "SELECT %zu, k.request_id, count(*) FROM expunge.key_set k JOIN d%zu d ON d.key = k.key"
+				" WHERE k.request_id = ANY($1) AND k.table_id = %d AND k.via = 0 GROUP BY 2",
+				i, i, program->tables[tables[i]].id);
+		else
+			str_addf(sql, "SELECT %zu, d.request_id, count(*) FROM d%zu d GROUP BY 2", i, i);
+		str_addf(sql, " UNION ALL SELECT %zu, NULL, count(*) FROM d%zu", i, i);
+	}
+}
+
+/* "{key}" in a mask stands for the row's key, so that placeholders stay unique. */
+static void
+add_mask(struct str *sql, const char *mask, const char *type)
+{
+	if (strcmp(mask, "null") == 0) {
+		str_add(sql, "NULL");
+		return;
+	}
+	str_add(sql, "pg_catalog.replace(");
+	sql_literal(sql, strcmp(mask, "empty") == 0 ? "" : mask);
+	str_add(sql, ", '{key}', pg_catalog.array_to_string(k.key, '-'))::");
+	str_add(sql, type);
+}
+
+static const struct map_column *
+column_line(const struct map_table *t, int column)
+{
+	for (size_t i = 0; i < t->n_columns; i++)
+		if (t->columns[i].column == column)
+			return &t->columns[i];
+	return NULL;
+}
+
+/* The reference of a staying row to a row that goes is cut, unless the map says what becomes of it. */
+static void
+add_cut(struct str *sql, const struct program *program, int table, const int *columns, int target,
+	const int *target_columns, size_t n, bool *done)
+{
+	const struct cat_table *cat = program_cat(program, table);
+
+	for (size_t i = 0; i < n; i++) {
+		const struct cat_column *column = &cat->columns[columns[i]];
+		const struct map_column *line = column_line(&program->map->tables[table], columns[i]);
+
+		if (done[columns[i]] || column->not_null || column->generated || (line != NULL && line->mask != NULL))
+			continue;
+		done[columns[i]] = true;
+		str_addf(sql, "%s%s = CASE WHEN EXISTS (SELECT FROM expunge.key_set o WHERE o.request_id = k.request_id"
+			" AND o.table_id = %d AND o.via = %d AND ", sql->len > 0 ? ", " : "", column->quoted,
+			program->tables[target].id, program_via(program, target, target_columns, n));
+		sql_refers(sql, program, cat, columns, target, target_columns, n, "t", "o");
+		str_addf(sql, ") THEN NULL ELSE t.%s END", column->quoted);
+	}
+}
+
+static void
+add_set_list(struct str *sql, const struct program *program, int table)
+{
+	const struct map_table *t = &program->map->tables[table];
+	const struct cat_table *cat = program_cat(program, table);
+	bool done[1664] = { false }; /* more columns a table cannot have */
+
+	for (size_t i = 0; i < t->n_columns; i++) {
+		const struct map_column *c = &t->columns[i];
+
+		if (c->mask == NULL || strcmp(c->mask, "keep") == 0 || cat->columns[c->column].generated)
+			continue;
+		str_addf(sql, "%s%s = ", sql->len > 0 ? ", " : "", cat->columns[c->column].quoted);
+		add_mask(sql, c->mask, cat->columns[c->column].type);
+		done[c->column] = true;
+	}
+	for (size_t p = 0; p < t->n_paths; p++) {
+		const struct map_path *path = &t->paths[p];
+
+		if (path->kind == MAP_FORWARD && program->tables[path->target].removed)
+			add_cut(sql, program, table, path->columns, path->target, path->target_columns, path->n_columns, done);
+	}
+	for (size_t f = 0; f < program->catalog->n_fks; f++) {
+		const struct cat_fk *fk = &program->catalog->fks[f];
+		int target = mapped(program, fk->target);
+
+		if (fk->table == t->cat && target >= 0 && program->tables[target].removed)
+			add_cut(sql, program, table, fk->columns, target, fk->target_columns, fk->n_columns, done);
+	}
+}
+
+bool
+sql_update(struct str *sql, const struct program *program, int table)
+{
+	CLEANUP(str_release) struct str set = STR_INIT;
+
+	add_set_list(&set, program, table);
+	if (set.len == 0)
+		return false;
+	str_add(sql, "WITH d AS (UPDATE ");
+	sql_from(sql, program, table, "t");
+	str_addf(sql, " SET %s FROM expunge.key_set k WHERE ", set.s);
+	sql_match(sql, program, table, 0, "t", "k");
+	str_addf(sql, " AND k.request_id = ANY($1) AND k.table_id = %d AND k.via = 0 AND k.round >= $2::smallint"
+		" RETURNING k.request_id) SELECT 0, d.request_id, count(*) FROM d GROUP BY 2"
+		" UNION ALL SELECT 0, NULL, count(*) FROM d", program->tables[table].id);
+	return true;
+}
+
+void
+sql_unlink(struct str *sql, const struct program *program, int table, int column)
+{
+	str_addf(sql, "SELECT 0, NULL, count(pg_catalog.lo_unlink(m.oid)) FROM pg_catalog.pg_largeobject_metadata m"
+		" WHERE m.oid IN (SELECT k.key[1]::oid FROM expunge.key_set k WHERE k.request_id = ANY($1)"
+		" AND k.table_id = %d AND k.via = %d AND k.round >= $2::smallint)",
+		program->tables[table].id, PROGRAM_VIA_LO + column);
+	for (size_t i = 0; i < program->map->n_tables; i++) {
+		const struct map_table *t = &program->map->tables[i];
+
+		for (size_t c = 0; c < t->n_columns; c++) {
+			if (!t->columns[c].lo)
+				continue;
+			str_add(sql, " AND NOT EXISTS (SELECT FROM ");
+			sql_from(sql, program, (int)i, "x");
+			str_addf(sql, " WHERE x.%s = m.oid)",
+				program_cat(program, (int)i)->columns[t->columns[c].column].quoted);
+		}
+	}
+}
+
+void
+sql_log(struct str *sql, const struct program *program, int table, bool remove)
+{
+	const struct map_table *t = &program->map->tables[table];
+	const struct map_table *origin = &program->map->tables[t->log_table];
+
+	str_add(sql, "WITH m AS (SELECT k.request_id, t.tableoid AS o, t.ctid AS c FROM ");
+	sql_from(sql, program, table, "t");
+	str_add(sql, " JOIN expunge.key_set k ON ");
+	sql_refers(sql, program, program_cat(program, table), t->log_columns, t->log_table, origin->key_columns,
+		origin->n_key_columns, "t", "k");
+	str_addf(sql, " WHERE k.request_id = ANY($1) AND k.table_id = %d AND k.via = 0 AND $2::smallint >= 0",
+		program->tables[t->log_table].id);
+	for (size_t p = 0; p < t->n_paths; p++) {
+		str_add(sql, " UNION SELECT k.request_id, t.tableoid, t.ctid FROM ");
+		sql_path(sql, program, table, &t->paths[p]);
+	}
+	str_add(sql, ")");
+	if (remove) {
+		str_add(sql, ", d AS (DELETE FROM ");
+		sql_from(sql, program, table, "t");
+		str_add(sql, " USING m WHERE t.tableoid = m.o AND t.ctid = m.c RETURNING m.request_id)");
+	}
+	str_addf(sql, " SELECT 0, d.request_id, count(*) FROM %s d GROUP BY 2 UNION ALL SELECT 0, NULL, count(*) FROM %s",
+		remove ? "d" : "m", remove ? "d" : "m");
+}

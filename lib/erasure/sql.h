@@ -1,0 +1,19 @@
+/* sql: the statements of a removal, composed from the map. $1 requests, $2 round; every one answers
+ * rows (request or NULL for the total, number of rows). */
+#ifndef EXPUNGE_ERASURE_SQL_H
+#define EXPUNGE_ERASURE_SQL_H
+
+#include "map/program.h"
+
+/* Deletes the collected rows of all tables of one group of the removal order, in one statement.
+ * Rows (number of the table in the group, request or NULL, n). */
+void sql_delete_group(struct str *sql, const struct program *program, const int *tables, size_t n);
+/* The SET list of a table whose rows stay: masks, and references to removed rows cut. False when
+ * there is nothing to set. */
+bool sql_update(struct str *sql, const struct program *program, int table);
+/* Unlinks the large objects of removed rows that no declared column refers to any more. */
+void sql_unlink(struct str *sql, const struct program *program, int table, int column);
+/* Rows of a log table that copy collected rows: counted, or deleted. */
+void sql_log(struct str *sql, const struct program *program, int table, bool remove);
+
+#endif

@@ -1,0 +1,330 @@
+#include "map/collect.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/mem.h"
+
+struct statements {
+	char **sql;
+	size_t n;
+};
+
+static void
+statements_release(struct statements *list)
+{
+	for (size_t i = 0; i < list->n; i++)
+		free(list->sql[i]);
+	free(list->sql);
+}
+
+static void
+push(struct statements *list, struct str *sql)
+{
+	*MEM_PUSH(list->sql, list->n) = str_take(sql);
+}
+
+static const char *
+set_name(enum collect_set set)
+{
+	return set == COLLECT_CONTROL ? "expunge.control_set" : "expunge.key_set";
+}
+
+/* INSERT INTO set ... SELECT request, table, via, key, arrived, round of rows aliased t, k in FROM. */
+static void
+add_insert(struct str *sql, const struct program *program, enum collect_set set, int table, int via, bool request_joined)
+{
+	const struct map_table *t = &program->map->tables[table];
+
+	str_addf(sql, "INSERT INTO %s (request_id, table_id, via, key, arrived, round) SELECT k.request_id, %d, %d, ",
+		set_name(set), program->tables[table].id, via);
+	sql_key(sql, program, table, via, "t");
+	if (via == 0 && t->created_column >= 0 && request_joined)
+		str_addf(sql, ", COALESCE(t.%s::timestamptz > r.received_at, false), $2::smallint FROM ",
+			program_cat(program, table)->columns[t->created_column].quoted);
+	else
+		str_add(sql, ", false, $2::smallint FROM ");
+}
+
+static void
+add_tail(struct str *sql, const struct program *program, enum collect_set set, int table)
+{
+	if (set == COLLECT_LOCKED && program->tables[table].locked)
+		str_add(sql, " FOR UPDATE OF t");
+	str_add(sql, " ON CONFLICT DO NOTHING");
+}
+
+/* The subject's own row, named by the request. */
+static void
+compose_root(struct statements *list, const struct program *program, enum collect_set set)
+{
+	const struct map *map = program->map;
+	const struct cat_table *cat = program_cat(program, map->subject);
+	const struct cat_column *key = &cat->columns[map->subject_key_column];
+	struct str sql = STR_INIT;
+	struct str from = STR_INIT;
+
+	sql_from(&from, program, map->subject, "t");
+	str_addf(&sql, "INSERT INTO expunge.key_set (request_id, table_id, via, key, arrived, round) SELECT r.id, %d, 0, ",
+		program->tables[map->subject].id);
+	sql_key(&sql, program, map->subject, 0, "t");
+	str_addf(&sql, ", false, $2::smallint FROM expunge.request r JOIN %s ON t.%s = r.subject::", str_cstr(&from),
+		key->quoted);
+	sql_type(&sql, key->type);
+	if (map->subject_tenant_column >= 0)
+		str_addf(&sql, " AND t.%s::text = r.tenant", cat->columns[map->subject_tenant_column].quoted);
+	else {
+		str_add(&sql, " AND r.tenant = ");
+		sql_literal(&sql, map->tenant_constant == NULL ? "" : map->tenant_constant);
+	}
+	str_add(&sql, " WHERE r.id = ANY($1)");
+	add_tail(&sql, program, set, map->subject);
+	str_release(&from);
+	push(list, &sql);
+}
+
+/* Merged duplicates are the same person: those merged into a collected subject, and the one it was merged into. */
+static void
+compose_aliases(struct statements *list, const struct program *program, enum collect_set set)
+{
+	const struct map *map = program->map;
+	const struct cat_table *cat = program_cat(program, map->subject);
+	const char *merged, *key;
+
+	if (map->subject_merged_column < 0)
+		return;
+	merged = cat->columns[map->subject_merged_column].quoted;
+	key = cat->columns[map->subject_key_column].quoted;
+	for (int up = 0; up < 2; up++) {
+		struct str sql = STR_INIT;
+
+		add_insert(&sql, program, set, map->subject, 0, false);
+		str_addf(&sql, "%s k JOIN ", set_name(set));
+		sql_from(&sql, program, map->subject, "s");
+		str_add(&sql, " ON ");
+		sql_match(&sql, program, map->subject, 0, "s", "k");
+		str_add(&sql, " JOIN ");
+		sql_from(&sql, program, map->subject, "t");
+		str_addf(&sql, " ON %s.%s = %s.%s", up ? "t" : "s", key, up ? "s" : "t", merged);
+		str_addf(&sql, " WHERE k.request_id = ANY($1) AND k.table_id = %d AND k.via = 0",
+			program->tables[map->subject].id);
+		add_tail(&sql, program, set, map->subject);
+		push(list, &sql);
+	}
+}
+
+/* Rows t of a table that this owner path leads to, from the rows k of a set. */
+static void
+add_path(struct str *sql, const struct program *program, const char *set, int table, const struct map_path *path,
+	const char *join)
+{
+	const struct cat_table *cat = program_cat(program, table);
+	int via = 0;
+
+	str_addf(sql, "%s k JOIN ", set);
+	if (path->kind == MAP_REVERSE) {
+		const struct cat_table *child = program_cat(program, path->target);
+
+		sql_from(sql, program, path->target, "c");
+		str_add(sql, " ON ");
+		sql_match(sql, program, path->target, 0, "c", "k");
+		str_add(sql, " JOIN ");
+		sql_from(sql, program, table, "t");
+		for (size_t i = 0; i < path->n_columns; i++)
+			str_addf(sql, "%st.%s = c.%s", i == 0 ? " ON " : " AND ", cat->columns[path->columns[i]].quoted,
+				child->columns[path->target_columns[i]].quoted);
+	} else {
+		via = program_via(program, path->target, path->target_columns, path->n_columns);
+		sql_from(sql, program, table, "t");
+		str_add(sql, " ON ");
+		if (path->kind == MAP_ARRAY) {
+			str_add(sql, "k.key[1]::");
+			sql_type(sql, cat->columns[path->columns[0]].element);
+			str_addf(sql, " = ANY(t.%s)", cat->columns[path->columns[0]].quoted);
+		} else
+			sql_refers(sql, program, cat, path->columns, path->target, path->target_columns,
+				path->n_columns, "t", "k");
+	}
+	str_addf(sql, "%s WHERE k.request_id = ANY($1) AND k.table_id = %d AND k.via = %d", join,
+		program->tables[path->target].id, via);
+	if (path->when_column_name != NULL) {
+		str_addf(sql, " AND t.%s::text = ", cat->columns[path->when_column].quoted);
+		sql_literal(sql, path->when_value);
+	}
+}
+
+void
+sql_path(struct str *sql, const struct program *program, int table, const struct map_path *path)
+{
+	add_path(sql, program, "expunge.key_set", table, path, "");
+}
+
+static void
+compose_path(struct statements *list, const struct program *program, enum collect_set set, int table,
+	const struct map_path *path)
+{
+	bool dated = set != COLLECT_CONTROL && program->map->tables[table].created_column >= 0;
+	struct str sql = STR_INIT;
+
+	add_insert(&sql, program, set, table, 0, dated);
+	add_path(&sql, program, set_name(set), table, path,
+		dated ? " JOIN expunge.request r ON r.id = k.request_id" : "");
+	add_tail(&sql, program, set, table);
+	push(list, &sql);
+}
+
+/* Further column lists that something refers to, and large objects, of rows already collected. */
+static void
+compose_vias(struct statements *list, const struct program *program, enum collect_set set, int table)
+{
+	const struct program_table *pt = &program->tables[table];
+	const struct map_table *t = &program->map->tables[table];
+
+	for (size_t v = 1; v < pt->n_vias; v++) {
+		struct str sql = STR_INIT;
+
+		add_insert(&sql, program, set, table, (int)v, false);
+		str_addf(&sql, "%s k JOIN ", set_name(set));
+		sql_from(&sql, program, table, "t");
+		str_add(&sql, " ON ");
+		sql_match(&sql, program, table, 0, "t", "k");
+		str_addf(&sql, " WHERE k.request_id = ANY($1) AND k.table_id = %d AND k.via = 0", pt->id);
+		for (size_t i = 0; i < pt->vias[v].n; i++)
+			str_addf(&sql, " AND t.%s IS NOT NULL",
+				program_cat(program, table)->columns[pt->vias[v].columns[i]].quoted);
+		str_add(&sql, " ON CONFLICT DO NOTHING");
+		push(list, &sql);
+	}
+	for (size_t c = 0; c < t->n_columns && set != COLLECT_CONTROL; c++) {
+		struct str sql = STR_INIT;
+		const char *column = program_cat(program, table)->columns[t->columns[c].column].quoted;
+
+		if (!program_lo_goes(program, table, (int)c))
+			continue;
+		str_addf(&sql, "INSERT INTO expunge.key_set (request_id, table_id, via, key, arrived, round) "
+			"SELECT k.request_id, %d, %d, ARRAY[t.%s::text], false, $2::smallint FROM expunge.key_set k JOIN ",
+			pt->id, PROGRAM_VIA_LO + (int)c, column);
+		sql_from(&sql, program, table, "t");
+		str_add(&sql, " ON ");
+		sql_match(&sql, program, table, 0, "t", "k");
+		str_addf(&sql, " WHERE k.request_id = ANY($1) AND k.table_id = %d AND k.via = 0 AND t.%s IS NOT NULL"
+			" ON CONFLICT DO NOTHING", pt->id, column);
+		push(list, &sql);
+	}
+}
+
+static void
+compose_table(struct statements *list, const struct program *program, enum collect_set set, int table)
+{
+	const struct map_table *t = &program->map->tables[table];
+
+	if (program->tables[table].log)
+		return;
+	if (table == program->map->subject && set != COLLECT_CONTROL)
+		compose_aliases(list, program, set);
+	for (size_t p = 0; p < t->n_paths; p++)
+		compose_path(list, program, set, table, &t->paths[p]);
+	compose_vias(list, program, set, table);
+}
+
+/* Sends all statements in one go; *ret_rows: how many rows they added together. */
+static int
+run(const struct statements *list, struct db *db, const char *requests, int round, int64_t *ret_rows, struct err *err)
+{
+	char number[16];
+	int failed = 0;
+
+	*ret_rows = 0;
+	if (list->n == 0)
+		return 0;
+	(void)snprintf(number, sizeof(number), "%d", round);
+	if (db_pipeline_begin(db, err) != 0)
+		return -1;
+	for (size_t i = 0; i < list->n && failed == 0; i++)
+		failed = db_send(db, list->sql[i], 2, DB_PARAMS(requests, number), err);
+	for (size_t i = 0; i < list->n && failed == 0; i++) {
+		int64_t rows = 0;
+
+		failed = db_receive(db, DB_NONE, NULL, &rows, err);
+		*ret_rows += rows;
+	}
+	if (failed != 0) {
+		struct err unused;
+
+		(void)db_pipeline_end(db, &unused);
+		return -1;
+	}
+	return db_pipeline_end(db, err);
+}
+
+static int
+run_to_fixpoint(const struct statements *list, struct db *db, const char *requests, int round, int64_t *ret_rows,
+	struct err *err)
+{
+	int64_t rows;
+
+	*ret_rows = 0;
+	do {
+		if (run(list, db, requests, round, &rows, err) != 0)
+			return -1;
+		*ret_rows += rows;
+	} while (rows > 0);
+	return 0;
+}
+
+int
+collect_subjects(const struct program *program, struct db *db, enum collect_set set, const char *requests, int round,
+	struct err *err)
+{
+	const struct map_order *order = &program->collect;
+	CLEANUP(statements_release) struct statements root = { 0 };
+	CLEANUP(statements_release) struct statements straight = { 0 };
+	int64_t rows;
+
+	if (set != COLLECT_CONTROL) {
+		compose_root(&root, program, set);
+		if (run(&root, db, requests, round, &rows, err) != 0)
+			return -1;
+	}
+	for (size_t i = 0; i < order->n;) {
+		CLEANUP(statements_release) struct statements cycle = { 0 };
+		int group = order->group[i];
+		bool cyclic = order->cyclic[group] ||
+		              (order->tables[i] == program->map->subject && program->map->subject_merged_column >= 0);
+
+		for (; i < order->n && order->group[i] == group; i++)
+			compose_table(cyclic ? &cycle : &straight, program, set, order->tables[i]);
+		if (!cyclic)
+			continue;
+		if (run(&straight, db, requests, round, &rows, err) != 0 ||
+		    run_to_fixpoint(&cycle, db, requests, round, &rows, err) != 0)
+			return -1;
+		statements_release(&straight);
+		straight = (struct statements){ 0 };
+	}
+	return run(&straight, db, requests, round, &rows, err);
+}
+
+int
+collect_table(const struct program *program, struct db *db, enum collect_set set, int table, const char *requests,
+	int round, int64_t *ret_rows, struct err *err)
+{
+	CLEANUP(statements_release) struct statements list = { 0 };
+
+	compose_table(&list, program, set, table);
+	return run(&list, db, requests, round, ret_rows, err);
+}
+
+int
+collect_created(const struct program *program, struct db *db, const char *requests, int round, int64_t *ret_rows,
+	struct err *err)
+{
+	CLEANUP(statements_release) struct statements list = { 0 };
+
+	for (size_t i = 0; i < program->collect.n; i++)
+		if (program->tables[program->collect.tables[i]].created)
+			compose_table(&list, program, COLLECT_LOCKED, program->collect.tables[i]);
+	return run_to_fixpoint(&list, db, requests, round, ret_rows, err);
+}

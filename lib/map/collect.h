@@ -1,0 +1,35 @@
+/*
+ * collect: fills a key set with every row that a subject owns, owners first.
+ *
+ * Locked collection is what makes a plan final: a row that others refer to is locked FOR UPDATE
+ * before what refers to it is collected by a later statement with a newer snapshot, so no row can
+ * join the set through a foreign key afterwards (an insert would need FOR KEY SHARE on its parent).
+ * Needs READ COMMITTED. Tables without a foreign key have no such protection: the recount sees them.
+ */
+#ifndef EXPUNGE_MAP_COLLECT_H
+#define EXPUNGE_MAP_COLLECT_H
+
+#include "map/program.h"
+
+enum collect_set {
+	COLLECT_PLAN,   /* expunge.key_set, no locks */
+	COLLECT_LOCKED, /* expunge.key_set, rows locked */
+	COLLECT_CONTROL /* expunge.control_set, from subjects already in it */
+};
+
+/* Collects for the requests (uuid[] text, "{...}") and marks rows with `round`. In a transaction of
+ * the removing connection. */
+int collect_subjects(const struct program *program, struct db *db, enum collect_set set, const char *requests,
+	int round, struct err *err);
+/* Collects again into tables that the removal may have created rows in; *ret_rows: how many were new. */
+int collect_created(const struct program *program, struct db *db, const char *requests, int round,
+	int64_t *ret_rows, struct err *err);
+/* The same for one table only, once. */
+int collect_table(const struct program *program, struct db *db, enum collect_set set, int table,
+	const char *requests, int round, int64_t *ret_rows, struct err *err);
+
+/* "expunge.key_set k JOIN ... t ON ... WHERE ...": rows t that an owner path leads to from the rows k
+ * of the requests $1. */
+void sql_path(struct str *sql, const struct program *program, int table, const struct map_path *path);
+
+#endif

@@ -1,0 +1,272 @@
+#include "map/program.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/mem.h"
+#include "query.h"
+
+const struct cat_table *
+program_cat(const struct program *program, int table)
+{
+	return &program->catalog->tables[program->map->tables[table].cat];
+}
+
+int
+program_table_by_id(const struct program *program, int id)
+{
+	for (size_t i = 0; i < program->map->n_tables; i++)
+		if (program->tables[i].id == id)
+			return (int)i;
+	return -1;
+}
+
+static bool
+same_columns(const struct program_via *via, const int *columns, size_t n)
+{
+	if (via->n != n)
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		bool found = false;
+
+		for (size_t j = 0; j < n; j++)
+			found = found || via->columns[j] == columns[i];
+		if (!found)
+			return false;
+	}
+	return true;
+}
+
+int
+program_via(const struct program *program, int table, const int *columns, size_t n)
+{
+	const struct program_table *pt = &program->tables[table];
+
+	for (size_t v = 0; v < pt->n_vias; v++)
+		if (n > 0 && same_columns(&pt->vias[v], columns, n))
+			return (int)v;
+	return -1;
+}
+
+static void
+add_via(struct program *program, int table, const int *columns, size_t n)
+{
+	struct program_table *pt = &program->tables[table];
+	struct program_via *via;
+
+	if (program_via(program, table, columns, n) >= 0)
+		return;
+	via = MEM_PUSH(pt->vias, pt->n_vias);
+	via->columns = mem_zero(n, sizeof(int));
+	via->n = n;
+	if (n > 0)
+		(void)memcpy(via->columns, columns, n * sizeof(int));
+}
+
+/* Mapped, owned table of a catalogue index, or -1. */
+static int
+owned_of_cat(const struct program *program, int cat)
+{
+	for (size_t i = 0; i < program->map->n_tables; i++)
+		if (program->map->tables[i].cat == cat && program->tables[i].owned)
+			return (int)i;
+	return -1;
+}
+
+static void
+mark_references(struct program *program)
+{
+	const struct map *map = program->map;
+	const struct catalog *catalog = program->catalog;
+
+	for (size_t i = 0; i < map->n_tables; i++) {
+		const struct map_table *t = &map->tables[i];
+
+		for (size_t p = 0; p < t->n_paths; p++) {
+			const struct map_path *path = &t->paths[p];
+
+			if (path->kind == MAP_REVERSE) {
+				program->tables[i].locked = true;
+				continue;
+			}
+			program->tables[path->target].locked = true;
+			add_via(program, path->target, path->target_columns, path->n_columns);
+		}
+		for (size_t c = 0; c < map->tables[i].creates.n; c++)
+			if (!program->tables[t->creates_tables[c]].log)
+				program->tables[t->creates_tables[c]].created = true;
+	}
+	for (size_t f = 0; f < catalog->n_fks; f++) {
+		int target = owned_of_cat(program, catalog->fks[f].target);
+
+		if (target < 0)
+			continue;
+		program->tables[target].locked = true;
+		add_via(program, target, catalog->fks[f].target_columns, catalog->fks[f].n_columns);
+	}
+}
+
+static int
+number_tables(struct program *program, struct db *db, struct err *err)
+{
+	for (size_t i = 0; i < program->map->n_tables; i++) {
+		CLEANUP(db_result_freep) struct db_result *res = NULL;
+
+		if (!program->tables[i].owned)
+			continue;
+		if (db_query(db, &QUERY_MAPPED_TABLE_NUMBER, DB_PARAMS(program->map->tables[i].name), &res, err) != 0)
+			return -1;
+		program->tables[i].id = (int)db_get_int(res, 0, 0);
+	}
+	return 0;
+}
+
+int
+program_make(struct program **ret, const struct map *map, struct db *db, struct err *err)
+{
+	CLEANUP(program_freep) struct program *program = mem_zero(1, sizeof(*program));
+
+	program->map = map;
+	program->catalog = map->catalog;
+	program->tables = mem_zero(map->n_tables, sizeof(*program->tables));
+	for (size_t i = 0; i < map->n_tables; i++) {
+		struct program_table *pt = &program->tables[i];
+		const struct map_table *t = &map->tables[i];
+
+		pt->owned = map_action_is_owned(t->action);
+		pt->log = t->log_table >= 0;
+		pt->removed = t->action == MAP_DELETE || t->action == MAP_SHARED;
+		pt->updated = pt->owned && !pt->removed;
+		pt->keyless = t->n_key_columns == 0;
+		pt->locked = pt->keyless;
+		if (pt->owned) {
+			struct program_via *key = MEM_PUSH(pt->vias, pt->n_vias);
+
+			key->n = t->n_key_columns;
+			key->columns = mem_zero(key->n, sizeof(int));
+			if (key->n > 0)
+				(void)memcpy(key->columns, t->key_columns, key->n * sizeof(int));
+		}
+	}
+	mark_references(program);
+	if (map_collect_order(&program->collect, map, err) != 0 || map_remove_order(&program->remove, map, err) != 0)
+		return -1;
+	if (catalog_hash(program->catalog, program->schema_hash, err) != 0 || number_tables(program, db, err) != 0)
+		return -1;
+	*ret = TAKE_PTR(program);
+	return 0;
+}
+
+void
+program_free(struct program *program)
+{
+	if (program == NULL)
+		return;
+	for (size_t i = 0; i < program->map->n_tables; i++) {
+		for (size_t v = 0; v < program->tables[i].n_vias; v++)
+			free(program->tables[i].vias[v].columns);
+		free(program->tables[i].vias);
+	}
+	map_order_release(&program->collect);
+	map_order_release(&program->remove);
+	free(program->tables);
+	free(program);
+}
+
+void
+program_freep(struct program **program)
+{
+	program_free(*program);
+}
+
+bool
+program_lo_goes(const struct program *program, int table, int column_line)
+{
+	const struct map_column *column = &program->map->tables[table].columns[column_line];
+
+	return column->lo && (program->tables[table].removed ||
+	                      (column->mask != NULL && strcmp(column->mask, "keep") != 0));
+}
+
+void
+sql_from(struct str *sql, const struct program *program, int table, const char *alias)
+{
+	const struct cat_table *cat = program_cat(program, table);
+
+	str_addf(sql, "%s%s %s", cat->kind == 'p' ? "" : "ONLY ", cat->quoted, alias);
+}
+
+void
+sql_type(struct str *sql, const char *type)
+{
+	const char *open = strchr(type, '('), *close = open == NULL ? NULL : strchr(open, ')');
+
+	/* "character" alone would mean character(1) */
+	if (strncmp(type, "character(", 10) == 0)
+		str_add(sql, "bpchar");
+	else if (close == NULL)
+		str_add(sql, type);
+	else {
+		str_add_n(sql, type, (size_t)(open - type));
+		str_add(sql, close + 1);
+	}
+}
+
+void
+sql_literal(struct str *sql, const char *text)
+{
+	str_add(sql, "'");
+	for (const char *c = text; *c != '\0'; c++)
+		str_add_n(sql, *c == '\'' ? "''" : c, *c == '\'' ? 2 : 1);
+	str_add(sql, "'");
+}
+
+void
+sql_key(struct str *sql, const struct program *program, int table, int via, const char *alias)
+{
+	const struct program_via *v = &program->tables[table].vias[via];
+	const struct cat_table *cat = program_cat(program, table);
+
+	if (v->n == 0) {
+		str_addf(sql, "ARRAY[%s.tableoid::text, %s.ctid::text]", alias, alias);
+		return;
+	}
+	str_add(sql, "ARRAY[");
+	for (size_t i = 0; i < v->n; i++)
+		str_addf(sql, "%s%s.%s::text", i > 0 ? ", " : "", alias, cat->columns[v->columns[i]].quoted);
+	str_add(sql, "]");
+}
+
+void
+sql_match(struct str *sql, const struct program *program, int table, int via, const char *alias,
+	const char *set_alias)
+{
+	const struct program_via *v = &program->tables[table].vias[via];
+
+	if (v->n == 0)
+		str_addf(sql, "%s.tableoid = %s.key[1]::oid AND %s.ctid = %s.key[2]::tid", alias, set_alias, alias,
+			set_alias);
+	else
+		sql_refers(sql, program, program_cat(program, table), v->columns, table, v->columns, v->n, alias,
+			set_alias);
+}
+
+void
+sql_refers(struct str *sql, const struct program *program, const struct cat_table *cat, const int *columns,
+	int target, const int *target_columns, size_t n, const char *alias, const char *set_alias)
+{
+	const struct program_via *v =
+		&program->tables[target].vias[program_via(program, target, target_columns, n)];
+
+	for (size_t i = 0; i < n; i++) {
+		const struct cat_column *column = &cat->columns[columns[i]];
+		size_t position = 0;
+
+		while (v->columns[position] != target_columns[i])
+			position++;
+		str_addf(sql, "%s%s.%s = %s.key[%zu]::", i > 0 ? " AND " : "", alias, column->quoted, set_alias,
+			position + 1);
+		sql_type(sql, column->type);
+	}
+}

@@ -1,0 +1,77 @@
+/*
+ * program: a bound map turned into the pieces of SQL that plan, removal and seal are made of.
+ *
+ * Rows are known by their key in a key set (expunge.key_set, or expunge.control_set for the control
+ * sample): `via` 0 is the table's key as text[] (tableoid and ctid where it has none, good inside
+ * one transaction only), further vias are other column lists that something refers to, and from
+ * PROGRAM_VIA_LO on the oids of large objects. Names are quoted by the catalogue, values are
+ * parameters: in every statement $1 is the uuid[] of requests and $2 the round (smallint).
+ */
+#ifndef EXPUNGE_MAP_PROGRAM_H
+#define EXPUNGE_MAP_PROGRAM_H
+
+#include "base/str.h"
+#include "map/map.h"
+#include "map/order.h"
+#include "svc/db.h"
+
+#define PROGRAM_VIA_LO 100
+
+struct program_via {
+	int *columns; /* catalogue column indexes */
+	size_t n;
+};
+
+struct program_table {
+	int id;        /* expunge.mapped_table */
+	bool owned;    /* rows of it are collected */
+	bool log;      /* a log_of table: its rows follow those of the logged table */
+	bool created;  /* removing elsewhere may create rows here */
+	bool locked;   /* something refers to it, so its rows are locked before what refers is collected */
+	bool removed;  /* action delete or shared: its rows go */
+	bool updated;  /* action mask, tombstone or retain */
+	bool keyless;
+	struct program_via *vias; /* [0] is the key */
+	size_t n_vias;
+};
+
+struct program {
+	const struct map *map;
+	const struct catalog *catalog;
+	struct program_table *tables; /* as many as map->tables */
+	struct map_order collect, remove;
+	char schema_hash[72];
+};
+
+/* Registers table numbers in expunge.mapped_table; otherwise only composes. */
+int program_make(struct program **ret, const struct map *map, struct db *db, struct err *err);
+void program_free(struct program *program);
+void program_freep(struct program **program);
+/* Index into map->tables of a number of expunge.mapped_table, or -1. */
+int program_table_by_id(const struct program *program, int id);
+/* The catalogue's entry of a mapped table. */
+const struct cat_table *program_cat(const struct program *program, int table);
+
+/* The large object in this column line of the map goes with the erasure: its row does, or the column
+ * is masked. */
+bool program_lo_goes(const struct program *program, int table, int column_line);
+
+/* ONLY "app"."note" t */
+void sql_from(struct str *sql, const struct program *program, int table, const char *alias);
+/* ARRAY[t.id::text] */
+void sql_key(struct str *sql, const struct program *program, int table, int via, const char *alias);
+/* t.id = k.key[1]::bigint */
+void sql_match(struct str *sql, const struct program *program, int table, int via, const char *alias,
+	const char *set_alias);
+/* t.col = k.key[2]::type, for columns of any table that hold the values of a via of the target:
+ * columns[i] holds target column target_columns[i]. */
+void sql_refers(struct str *sql, const struct program *program, const struct cat_table *cat, const int *columns,
+	int target, const int *target_columns, size_t n, const char *alias, const char *set_alias);
+/* A type as it may follow "::" without cutting values: no length modifier. */
+void sql_type(struct str *sql, const char *type);
+/* 'text' with quotes doubled (standard_conforming_strings is on). */
+void sql_literal(struct str *sql, const char *text);
+/* The number of the via of `table` with these columns (in any order); 0 is the key; -1 none. */
+int program_via(const struct program *program, int table, const int *columns, size_t n);
+
+#endif
