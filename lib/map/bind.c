@@ -407,3 +407,20 @@ map_bind(struct map *map, const struct catalog *catalog, struct str *problems, s
 			b.n_problems, b.n_problems == 1 ? "" : "s");
 	return 0;
 }
+
+int *
+map_lines(const struct map *map)
+{
+	size_t n = map->catalog->n_tables;
+	int *ret = mem_zero(n, sizeof(*ret));
+
+	for (size_t i = 0; i < n; i++)
+		ret[i] = -1;
+	for (size_t i = 0; i < map->n_tables; i++)
+		if (map->tables[i].cat >= 0)
+			ret[map->tables[i].cat] = (int)i;
+	for (size_t i = 0; i < n; i++)
+		if (ret[i] < 0 && map->catalog->tables[i].root >= 0)
+			ret[i] = ret[map->catalog->tables[i].root];
+	return ret;
+}

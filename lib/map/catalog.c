@@ -208,6 +208,7 @@ read_indexes(struct builder *b, struct err *err)
 		index = MEM_PUSH(catalog->indexes, catalog->n_indexes);
 		index->table = at;
 		index->n_columns = columns_of(t, db_get_text(res, i, 1), &index->columns);
+		index->unique = db_get_bool(res, i, 3);
 		index->gin = strcmp(db_get_text(res, i, 4), "gin") == 0;
 		if (t->n_key == 0 && is_key && are_not_null(t, index->columns, index->n_columns)) {
 			t->n_key = index->n_columns;

@@ -88,6 +88,7 @@ struct cat_index {
 	int *columns; /* -1 for an expression */
 	size_t n_columns;
 	bool gin;
+	bool unique; /* immediate, not partial, no expression */
 };
 
 struct catalog {

@@ -14,7 +14,8 @@ struct finding {
 	const char *code; /* stable word: "unclassified-table", "unclassified-column", "unindexed-path", "nullable-path",
 	                   * "cycle", "unreachable", "delete-rule", "delete-trigger", "deferred-trigger", "cascade",
 	                   * "no-key", "retain-not-null", "mask-not-null", "lo-owner", "foreign-table", "partition-mapped",
-	                   * "privilege", "inheritance-child", "stale-acknowledge" */
+	                   * "privilege", "row-security", "inheritance-child", "stale-acknowledge",
+	                   * "dangling", "no-reason", "subject-key", "constraint", "unindexed-fk" */
 	char *table;
 	int line; /* of the map; 0 when the map has no line for it */
 	char *message;

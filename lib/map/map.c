@@ -28,6 +28,12 @@ map_action_is_owned(enum map_action action)
 	return action <= MAP_SHARED;
 }
 
+bool
+map_action_removes(enum map_action action)
+{
+	return action == MAP_DELETE || action == MAP_SHARED;
+}
+
 const char *
 map_action_text(enum map_action action)
 {
@@ -57,6 +63,15 @@ map_table(const struct map *map, const char *name)
 		if (map->tables[i].name != NULL && strcmp(map->tables[i].name, name) == 0)
 			return (int)i;
 	return -1;
+}
+
+const struct map_column *
+map_column(const struct map_table *table, int column)
+{
+	for (size_t i = 0; i < table->n_columns; i++)
+		if (table->columns[i].column == column)
+			return &table->columns[i];
+	return NULL;
 }
 
 static void

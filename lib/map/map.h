@@ -138,5 +138,12 @@ void map_freep(struct map **map);
 int map_bind(struct map *map, const struct catalog *catalog, struct str *problems, struct err *err);
 /* Index of a mapped table by name, or -1. */
 int map_table(const struct map *map, const char *name);
+/* Of a bound map: index into map->tables by index into the catalogue, -1 for tables without a line.
+ * A partition's line is that of its root. The caller frees. */
+int *map_lines(const struct map *map);
+/* The line of `columns` for a catalogue column, or NULL. */
+const struct map_column *map_column(const struct map_table *table, int column);
+/* True when rows of this table are gone after a removal (delete, shared), false when they stay. */
+bool map_action_removes(enum map_action action);
 
 #endif

@@ -199,29 +199,11 @@ map_collect_order(struct map_order *ret, const struct map *map, struct err *err)
 	return 0;
 }
 
-/* Index into map->tables by index into the catalogue, -1 for tables without a line. A partition's
- * line is that of its root. */
-static int *
-lines_by_cat(const struct map *map)
-{
-	int *ret = mem_zero(map->catalog->n_tables, sizeof(*ret));
-
-	for (size_t i = 0; i < map->catalog->n_tables; i++)
-		ret[i] = -1;
-	for (size_t i = 0; i < map->n_tables; i++)
-		if (map->tables[i].cat >= 0)
-			ret[map->tables[i].cat] = (int)i;
-	for (size_t i = 0; i < map->catalog->n_tables; i++)
-		if (ret[i] < 0 && map->catalog->tables[i].root >= 0)
-			ret[i] = ret[map->catalog->tables[i].root];
-	return ret;
-}
-
 static void
 add_foreign_keys(struct graph *graph, const struct map *map)
 {
 	const struct catalog *catalog = map->catalog;
-	int *line = lines_by_cat(map);
+	int *line = map_lines(map);
 
 	for (size_t i = 0; i < catalog->n_fks; i++) {
 		int table = line[catalog->fks[i].table], target = line[catalog->fks[i].target];
