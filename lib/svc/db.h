@@ -4,11 +4,12 @@
  * The shape that a statement must answer with is part of each call; another shape is an error.
  * Statements are either compiled-in files of sql/query (struct query) or text composed by the plan
  * from names quoted by the catalogue; values are always parameters.
- * Server errors reach struct err as SQLSTATE and primary message only: DETAIL, CONTEXT and row
- * values are never copied (client_min_messages and verbosity are set to terse on connect).
+ * Server errors reach struct err as db_error.h says: DETAIL and row values are never copied.
  *   40001 40P01 55P03 -> ERR_RETRY;  class 57P0x, 08xxx, broken socket -> ERR_LOST;
  *   connection lost while COMMIT was under way -> ERR_UNKNOWN;  EX5xx (raised by our own
  *   functions as a safeguard) -> ERR_REFUSED;  anything else -> ERR_FAILED.
+ * A statement outside a transaction is its own COMMIT: lost under way, it is ERR_UNKNOWN too, unless
+ * it starts with SELECT, VALUES, TABLE or SHOW. (A SELECT of a function that writes belongs in a transaction.)
  */
 #ifndef EXPUNGE_SVC_DB_H
 #define EXPUNGE_SVC_DB_H
@@ -18,6 +19,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/str.h"
 
 struct db;
 struct db_result;
@@ -45,12 +47,14 @@ struct db_options {
 	int lock_timeout_ms;
 	int statement_timeout_ms; /* 0 is none */
 	bool read_write;          /* SET default_transaction_read_only = off for databases that are read-only by default */
+	bool all_rows;            /* SET row_security = off: a policy that would hide rows from us is an error */
 };
 
-/* Connects, and sets the session up: search_path = pg_catalog, UTF8, UTC, ISO dates, time-outs,
+/* Connects, and sets the session up: search_path = pg_catalog (pg_temp last), UTF8, UTC, ISO dates, time-outs,
  * standard_conforming_strings, terse errors, keepalives; sslmode=verify-full unless conninfo says
- * otherwise or the host is a local socket. Refuses a transaction pooler (backend pid differs).
- * A PostgreSQL older than 13 is refused. */
+ * (or a service file, or PGSSLMODE) otherwise or the host is a local socket. Refuses a transaction
+ * pooler (backend pid differs). A PostgreSQL older than 13 is refused. A server that cannot be
+ * reached is ERR_LOST, a malformed conninfo ERR_USAGE (and never quoted: it may hold a password). */
 int db_open(struct db **ret, const struct db_options *options, struct err *err);
 void db_close(struct db *db);
 void db_closep(struct db **db); /* for CLEANUP */
@@ -64,6 +68,9 @@ int db_text(struct db *db, enum db_shape shape, const char *sql, int n_params,
 /* The same for a command: *ret_rows (may be NULL) gets the number of rows it touched. */
 int db_command(struct db *db, const char *sql, int n_params, const char *const *params,
 	int64_t *ret_rows, struct err *err);
+/* Several statements in one text without parameters, as in a file of sql/schema; name: for messages.
+ * Outside a transaction they are one transaction, unless the text says otherwise. */
+int db_script(struct db *db, const char *name, const char *sql, struct err *err);
 /* Parameters inline: db_query(db, &QUERY_X, DB_PARAMS(id, NULL), &res, err). */
 #define DB_PARAMS(...) ((const char *const[]){ __VA_ARGS__ })
 
@@ -91,17 +98,22 @@ int db_send(struct db *db, const char *sql, int n_params, const char *const *par
 int db_receive(struct db *db, enum db_shape shape, struct db_result **ret, int64_t *ret_rows, struct err *err);
 int db_pipeline_end(struct db *db, struct err *err);
 
-/* COPY ... FROM STDIN: text rows already encoded by db_copy_escape. */
+/* COPY ... FROM STDIN: text rows already encoded by db_copy_escape. An abandoned COPY is ended by
+ * db_rollback. */
 int db_copy_in_begin(struct db *db, const char *sql, struct err *err);
 int db_copy_in_put(struct db *db, const char *bytes, size_t n, struct err *err);
 int db_copy_in_end(struct db *db, int64_t *ret_rows, struct err *err);
+/* Adds a value (NULL: \N) in COPY text format; the caller adds the tabs and newlines between. */
+void db_copy_escape(struct str *row, const char *value);
 
 /* Reads rows of a SELECT one at a time with bounded memory (single-row mode). each() returning -1
- * stops the reading and the call. */
+ * cancels the statement and ends the call; a transaction around it has failed then. each() cannot use
+ * the same connection. */
 int db_each(struct db *db, const char *sql, int n_params, const char *const *params,
 	int (*each)(void *ctx, const struct db_result *row, struct err *err), void *ctx, struct err *err);
 
-/* "name" quoted as an identifier / 'text' quoted as a literal, by libpq; the caller frees. */
+/* "name" quoted as an identifier / 'text' quoted as a literal, by libpq; the caller frees. NULL when
+ * the text is malformed UTF-8. */
 char *db_quote_name(struct db *db, const char *name);
 char *db_quote_literal(struct db *db, const char *text);
 
@@ -111,12 +123,17 @@ int db_take_warnings(struct db *db);
 int db_rows(const struct db_result *res);
 int db_columns(const struct db_result *res);
 const char *db_column_name(const struct db_result *res, int column);
+enum db_type { DB_TYPE_TEXT, DB_TYPE_INTEGER, DB_TYPE_NUMERIC, DB_TYPE_BOOL };
+enum db_type db_column_type(const struct db_result *res, int column);
 /* NULL for SQL NULL. Owned by the result. */
 const char *db_get(const struct db_result *res, int row, int column);
 /* For columns the query guarantees: a NULL reads as "" / 0 / false. */
 const char *db_get_text(const struct db_result *res, int row, int column);
 int64_t db_get_int(const struct db_result *res, int row, int column);
 bool db_get_bool(const struct db_result *res, int row, int column);
+/* A result that comes from no query: for listings of what is not in the database, and for tests. */
+struct db_result *db_result_make(int n_columns, const char *const *names, const enum db_type *types);
+void db_result_add(struct db_result *res, const char *const *values);
 void db_result_free(struct db_result *res);
 void db_result_freep(struct db_result **res); /* for CLEANUP */
 
