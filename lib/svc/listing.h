@@ -14,7 +14,7 @@
 /* The result's rows under its column names: columns two spaces apart, widths by display width
  * (wcwidth), "-" for NULL; or a JSON array of objects, in which columns named *_count, n_* and
  * those of integer, numeric or boolean type are JSON numbers and booleans, NULL is null. Control
- * and bidirectional characters are shown as \u escapes. */
+ * and bidirectional characters are shown as \u escapes (in JSON, all that is not ASCII). */
 int listing_print(FILE *out, const struct db_result *res, bool json, struct err *err);
 /* One row as "name: value" lines, or as one JSON object. */
 int listing_print_one(FILE *out, const struct db_result *res, bool json, struct err *err);
@@ -23,8 +23,8 @@ int listing_print_csv(FILE *out, const struct db_result *res, struct err *err);
 
 /* A JSON object written member by member, for what does not come from one query. */
 struct json;
-struct json *json_object(void);
-struct json *json_array(void);
+struct json *json_new_object(void); /* jansson has taken the shorter names */
+struct json *json_new_array(void);
 void json_set_text(struct json *object, const char *name, const char *text); /* NULL is null */
 void json_set_int(struct json *object, const char *name, long long value);
 void json_set_bool(struct json *object, const char *name, bool value);
