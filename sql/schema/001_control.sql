@@ -27,6 +27,7 @@ CREATE TABLE expunge.instance (
 	target_days       integer NOT NULL DEFAULT 28 CHECK (target_days BETWEEN 1 AND 90),
 	opening_days      integer NOT NULL DEFAULT 30 CHECK (opening_days BETWEEN 1 AND 365),
 	clock_accepted_at timestamptz NOT NULL DEFAULT now(),
+	clock_accepted_run bigint NOT NULL DEFAULT 0,
 	created_at        timestamptz NOT NULL DEFAULT now()
 );
 COMMENT ON TABLE expunge.instance IS 'who this installation is, and the policy settings that the SQL functions need; init copies them from the configuration';
@@ -184,6 +185,7 @@ COMMENT ON TABLE expunge.cap_raise IS 'one raise lifts the caps for one run';
 
 CREATE TABLE expunge.run (
 	id          uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+	number      bigint GENERATED ALWAYS AS IDENTITY UNIQUE,
 	job         text NOT NULL,
 	host        text NOT NULL,
 	started_by  name NOT NULL DEFAULT session_user,
@@ -233,8 +235,10 @@ CREATE TABLE expunge.one_off_holiday (
 	calendar text NOT NULL,
 	day      date NOT NULL,
 	name     text NOT NULL,
+	works    boolean NOT NULL DEFAULT false,
 	PRIMARY KEY (calendar, day)
 );
 COMMENT ON TABLE expunge.one_off_holiday IS 'bank holidays proclaimed for one year; the regular ones are computed';
+COMMENT ON COLUMN expunge.one_off_holiday.works IS 'true: the regular holiday of this day was moved away in that year, the day is a working day';
 
 RESET ROLE;

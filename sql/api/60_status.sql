@@ -1,0 +1,77 @@
+-- Views for operators and for monitoring. Applied by every `expunge init`; idempotent.
+
+SET LOCAL ROLE expunge_owner;
+
+-- dropped rather than replaced, because a later release may change their columns
+DROP VIEW IF EXISTS expunge.status, expunge.status_blocked, expunge.status_job, expunge.request_list;
+
+CREATE VIEW expunge.request_list AS
+	SELECT r.id, r.tenant, r.subject, r.ground, r.channel, r.state, r.reason, r.decision, r.basis,
+		r.received_at, r.identified_at, r.due_on, r.extended_on, r.decided_at, r.not_before, r.removed_at, r.certified_at,
+		r.filed_by, r.decided_by, r.attempts,
+		o.open,
+		CASE WHEN o.open THEN r.due_on - o.today END AS days_left,
+		o.open AND o.today > r.due_on AS late,
+		o.open AND o.today > expunge.civil_date(r.received_at) + o.target_days AS past_target,
+		expunge.is_held(r.tenant, r.subject) AND o.open AS held,
+		p.hash AS plan_hash, p.n_rows AS plan_rows, p.n_new_rows AS plan_new_rows, p.blockers AS plan_blockers,
+		(SELECT max(c.serial) FROM expunge.certificate c WHERE c.request_id = r.id) AS certificate_serial,
+		CASE
+			WHEN NOT o.open THEN NULL
+			WHEN r.state = 'received' THEN 'waits to be identified'
+			WHEN r.state IN ('identified', 'scheduled') AND expunge.is_held(r.tenant, r.subject) THEN 'under hold'
+			WHEN r.state = 'identified' AND p.hash IS NULL THEN 'waits for a plan'
+			WHEN r.state = 'identified' AND coalesce(p.blockers, '') <> '' THEN 'waits for a decision: the plan has blockers'
+			WHEN r.state = 'identified' THEN 'waits for a decision'
+			WHEN r.state = 'scheduled' AND EXISTS (SELECT FROM expunge.freeze) THEN 'everything is frozen'
+			WHEN r.state = 'scheduled' AND r.not_before > now()
+				THEN 'undo window until ' || to_char(r.not_before AT TIME ZONE o.zone, 'YYYY-MM-DD HH24:MI')
+			WHEN r.state = 'scheduled' THEN 'waits for the next run'
+			WHEN r.state = 'running' THEN 'is being removed, or a run broke off and the next one goes on'
+			WHEN r.state = 'removed' THEN 'waits for the recount and the certificate'
+			ELSE r.state || ': ' || coalesce(r.reason, 'no reason given')
+		END AS why_not_yet
+	FROM expunge.request r
+	CROSS JOIN LATERAL (
+		SELECT r.state NOT IN ('certified', 'refused', 'withdrawn') AS open, i.zone, i.target_days,
+			expunge.civil_date(now()) AS today
+		FROM expunge.instance i
+	) o
+	LEFT JOIN expunge.plan p ON p.request_id = r.id;
+COMMENT ON VIEW expunge.request_list IS 'every request with its days left, whether it is late, and why it is not done yet';
+
+-- Counts only: monitoring sees no identifier of a subject.
+CREATE VIEW expunge.status AS
+	SELECT count(*) FILTER (WHERE r.open) AS open,
+		count(*) FILTER (WHERE r.open AND r.days_left BETWEEN 0 AND 7) AS due_soon,
+		count(*) FILTER (WHERE r.late) AS overdue,
+		count(*) FILTER (WHERE r.past_target) AS past_target,
+		count(*) FILTER (WHERE r.state = 'blocked') AS blocked,
+		count(*) FILTER (WHERE r.state = 'failed') AS failed,
+		count(*) FILTER (WHERE r.open AND r.decided_by IS NULL) AS undecided,
+		coalesce(max(expunge.civil_date(now()) - expunge.civil_date(r.received_at)) FILTER (WHERE r.open), 0) AS oldest_days,
+		(SELECT count(*) FROM expunge.hold_list) AS holds,
+		(SELECT count(*) FROM expunge.hold_list h WHERE h.past_review) AS holds_past_review,
+		(SELECT count(*) FROM expunge.certificate) AS certificates,
+		(SELECT count(*) FROM expunge.certificate c WHERE c.published_at IS NULL) AS certificates_unpublished,
+		(SELECT count(*) FROM expunge.opening) AS openings,
+		EXISTS (SELECT FROM expunge.freeze) AS frozen
+	FROM expunge.request_list r;
+COMMENT ON VIEW expunge.status IS 'one row of counts: what is open, due within 7 days, overdue, blocked, failed, held, unpublished';
+
+CREATE VIEW expunge.status_blocked AS
+	SELECT r.state, coalesce(nullif(split_part(r.reason, ':', 1), ''), 'unknown') AS reason, count(*) AS n,
+		expunge.civil_date(now()) - expunge.civil_date(min(r.received_at)) AS oldest_days
+	FROM expunge.request r
+	WHERE r.state IN ('blocked', 'failed')
+	GROUP BY 1, 2;
+COMMENT ON VIEW expunge.status_blocked IS 'blocked and failed requests by the code of their reason (what stands before a colon)';
+
+CREATE VIEW expunge.status_job AS
+	SELECT n.job, n.started_at AS last_start, n.finished_at AS last_finish, n.exit_code AS last_exit_code,
+		(SELECT max(s.finished_at) FROM expunge.run s WHERE s.job = n.job AND s.exit_code = 0) AS last_success
+	FROM (SELECT DISTINCT ON (r.job) r.job, r.started_at, r.finished_at, r.exit_code
+		FROM expunge.run r ORDER BY r.job, r.started_at DESC) n;
+COMMENT ON VIEW expunge.status_job IS 'the last start and the last success of each job';
+
+RESET ROLE;

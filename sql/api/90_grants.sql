@@ -1,0 +1,84 @@
+-- Who may do what: the whole privilege matrix, taken away and given anew at every `expunge init`, so
+-- that what stands here is what holds. Held against the catalogue by tests/integration/20-privileges.sh.
+
+SET LOCAL ROLE expunge_owner;
+
+REVOKE ALL ON SCHEMA expunge, expunge_api
+	FROM PUBLIC, expunge_intake, expunge_approver, expunge_operator, expunge_job, expunge_dpo, expunge_monitor;
+REVOKE ALL ON ALL TABLES IN SCHEMA expunge, expunge_api
+	FROM PUBLIC, expunge_intake, expunge_approver, expunge_operator, expunge_job, expunge_dpo, expunge_monitor;
+REVOKE ALL ON ALL SEQUENCES IN SCHEMA expunge, expunge_api
+	FROM PUBLIC, expunge_intake, expunge_approver, expunge_operator, expunge_job, expunge_dpo, expunge_monitor;
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA expunge, expunge_api
+	FROM PUBLIC, expunge_intake, expunge_approver, expunge_operator, expunge_job, expunge_dpo, expunge_monitor;
+
+GRANT USAGE ON SCHEMA expunge_api TO expunge_intake;
+GRANT USAGE ON SCHEMA expunge
+	TO expunge_intake, expunge_approver, expunge_operator, expunge_job, expunge_dpo, expunge_monitor;
+
+-- the application
+GRANT SELECT ON expunge_api.request_status TO expunge_intake;
+GRANT EXECUTE ON FUNCTION
+	expunge_api.request_erasure(text, text, text, text, text, timestamptz, text),
+	expunge_api.withdraw_request(uuid),
+	expunge_api.place_hold(text, text, text, text, date),
+	expunge_api.collect_opening(uuid),
+	expunge_api.certificate_note(uuid)
+TO expunge_intake;
+
+-- row-level security calls these with the rights of whoever asks
+GRANT EXECUTE ON FUNCTION expunge.session_tenants(), expunge.session_sees_all()
+	TO expunge_intake, expunge_approver, expunge_operator, expunge_job, expunge_dpo, expunge_monitor;
+
+-- people
+GRANT EXECUTE ON FUNCTION expunge.identify_request(uuid, timestamptz) TO expunge_intake, expunge_operator;
+GRANT EXECUTE ON FUNCTION expunge.decide_request(uuid, text, text, text) TO expunge_approver;
+GRANT EXECUTE ON FUNCTION expunge.withdraw_request(uuid)
+	TO expunge_intake, expunge_approver, expunge_operator, expunge_dpo;
+GRANT EXECUTE ON FUNCTION expunge.extend_request(uuid, text) TO expunge_operator, expunge_dpo;
+GRANT EXECUTE ON FUNCTION expunge.place_hold(text, text, text, text, date), expunge.release_hold(uuid)
+	TO expunge_operator, expunge_dpo;
+GRANT EXECUTE ON FUNCTION expunge.freeze_on(text) TO expunge_operator, expunge_dpo, expunge_job;
+GRANT EXECUTE ON FUNCTION expunge.freeze_off() TO expunge_operator, expunge_dpo;
+GRANT EXECUTE ON FUNCTION expunge.raise_cap(text) TO expunge_approver, expunge_dpo;
+GRANT EXECUTE ON FUNCTION expunge.accept_clock(text) TO expunge_operator, expunge_dpo;
+GRANT EXECUTE ON FUNCTION expunge.record_denied(text, uuid, text)
+	TO expunge_intake, expunge_approver, expunge_operator, expunge_job, expunge_dpo, expunge_monitor;
+GRANT EXECUTE ON FUNCTION expunge.forget_expired_openings() TO expunge_job, expunge_operator;
+GRANT EXECUTE ON FUNCTION expunge.oldest_xmin() TO expunge_job, expunge_operator;
+GRANT EXECUTE ON FUNCTION
+	expunge.check_calendar(text), expunge.easter(integer), expunge.weekday_of_month(integer, integer, integer, integer),
+	expunge.bank_holidays(text, integer), expunge.working_day_on_or_after(text, date), expunge.due_date(date, text, integer),
+	expunge.instance_zone(), expunge.civil_date(timestamptz)
+TO expunge_intake, expunge_approver, expunge_operator, expunge_job, expunge_dpo, expunge_monitor;
+-- the views that people read call it with their rights
+GRANT EXECUTE ON FUNCTION expunge.is_held(text, text)
+	TO expunge_approver, expunge_operator, expunge_job, expunge_dpo, expunge_monitor;
+
+GRANT SELECT ON expunge.migration, expunge.instance, expunge.mapped_table, expunge.one_off_holiday, expunge.transition,
+	expunge.request, expunge.plan, expunge.tally, expunge.hold, expunge.freeze, expunge.cap_raise, expunge.run,
+	expunge.certificate, expunge.certificate_counter, expunge.event, expunge.tenant_login,
+	expunge.request_list, expunge.hold_list
+TO expunge_operator, expunge_approver, expunge_dpo;
+
+-- monitoring: counts and ages, no identifiers
+GRANT SELECT ON expunge.status, expunge.status_blocked, expunge.status_job
+	TO expunge_monitor, expunge_operator, expunge_approver, expunge_dpo, expunge_job;
+GRANT SELECT ON expunge.migration, expunge.instance, expunge.run, expunge.freeze TO expunge_monitor;
+
+-- the run. It cannot write who asked, who decided, which plan was approved, or when it may begin.
+GRANT SELECT ON expunge.migration, expunge.instance, expunge.one_off_holiday, expunge.transition, expunge.request,
+	expunge.hold, expunge.freeze, expunge.request_list, expunge.hold_list
+TO expunge_job;
+GRANT UPDATE (state, reason, reason_at, attempts, removed_at, removed_xid, waits_for, vacuumed, recounted_at,
+	recounted_lsn, certified_at, subject, subject_hash) ON expunge.request TO expunge_job;
+GRANT SELECT, INSERT, UPDATE, DELETE ON expunge.plan, expunge.key_set, expunge.tally TO expunge_job;
+GRANT SELECT, INSERT ON expunge.mapped_table TO expunge_job;
+GRANT INSERT, DELETE, SELECT (request_id, tenant, expires_at) ON expunge.opening TO expunge_job; -- never the salt again
+GRANT SELECT, UPDATE (used_by) ON expunge.cap_raise TO expunge_job;
+GRANT SELECT, INSERT (id, job, host), UPDATE (finished_at, exit_code, n_done, n_blocked, n_failed, n_rows) ON expunge.run TO expunge_job;
+GRANT SELECT, INSERT, UPDATE (published_at) ON expunge.certificate TO expunge_job;
+GRANT SELECT, UPDATE (last) ON expunge.certificate_counter TO expunge_job;
+GRANT SELECT, INSERT (kind, tenant, request_id, detail) ON expunge.event TO expunge_job; -- who and when are the server's
+
+RESET ROLE;
