@@ -158,6 +158,25 @@ check_foreign_keys(struct checker *c)
 	}
 }
 
+/* An index that starts with the path's columns, or with those and the column of its "when". */
+static bool
+is_served(const struct checker *c, const struct map_table *table, const struct map_path *path)
+{
+	bool array = path->kind == MAP_ARRAY, found = false;
+	int *columns;
+
+	if (catalog_is_indexed(c->catalog, table->cat, path->columns, path->n_columns, array))
+		return true;
+	if (path->when_column < 0)
+		return false;
+	columns = mem_zero(path->n_columns + 1, sizeof(*columns));
+	memcpy(columns, path->columns, path->n_columns * sizeof(*columns));
+	columns[path->n_columns] = path->when_column;
+	found = catalog_is_indexed(c->catalog, table->cat, columns, path->n_columns + 1, array);
+	free(columns);
+	return found;
+}
+
 static void
 check_paths(struct checker *c, const struct map_table *table)
 {
@@ -165,7 +184,7 @@ check_paths(struct checker *c, const struct map_table *table)
 		const struct map_path *path = &table->paths[i];
 		CLEANUP(free_text) char *of = mem_printf("owner path \"%s\"", path->text);
 
-		if (!catalog_is_indexed(c->catalog, table->cat, path->columns, path->n_columns, path->kind == MAP_ARRAY))
+		if (!is_served(c, table, path))
 			warn_unindexed(c, "unindexed-path", table, path->columns, path->n_columns,
 				path->kind == MAP_ARRAY, of);
 		if (!map_action_is_owned(c->map->tables[path->target].action))

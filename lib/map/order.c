@@ -265,6 +265,30 @@ is_last(const struct map *map, const struct graph *graph, size_t table)
 	return true;
 }
 
+static void
+graph_of_removal(struct graph *graph, const struct map *map)
+{
+	graph_init(graph, map->n_tables);
+	add_foreign_keys(graph, map);
+	add_wishes(graph, map);
+	add_creations(graph, map);
+}
+
+bool *
+map_removed_before(const struct map *map, int table, struct err *err)
+{
+	CLEANUP(graph_release) struct graph graph = { NULL, NULL, 0 };
+	bool *ret;
+
+	if (must_be_bound(map, err) < 0)
+		return NULL;
+	graph_of_removal(&graph, map);
+	ret = mem_zero(map->n_tables, sizeof(*ret));
+	for (size_t i = 0; i < map->n_tables; i++)
+		ret[i] = i != (size_t)table && has_edge(&graph, table, (int)i);
+	return ret;
+}
+
 int
 map_remove_order(struct map_order *ret, const struct map *map, struct err *err)
 {
@@ -273,11 +297,8 @@ map_remove_order(struct map_order *ret, const struct map *map, struct err *err)
 
 	if (must_be_bound(map, err) < 0)
 		return -1;
-	graph_init(&graph, map->n_tables);
+	graph_of_removal(&graph, map);
 	order_init(ret, map->n_tables);
-	add_foreign_keys(&graph, map);
-	add_wishes(&graph, map);
-	add_creations(&graph, map);
 	last = mem_zero(map->n_tables, sizeof(*last));
 	for (size_t i = 0; i < map->n_tables; i++) {
 		last[i] = is_last(map, &graph, i);

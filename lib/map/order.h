@@ -19,6 +19,9 @@ int map_collect_order(struct map_order *ret, const struct map *map, struct err *
 /* Referencing tables before referenced ones, along foreign keys of the catalogue, changed by
  * `before`, `after`, `creates` (a created table after its creator); log tables last. */
 int map_remove_order(struct map_order *ret, const struct map *map, struct err *err);
+/* Which tables go directly before this one in the order of removal: by a foreign key, a wish of the
+ * map or a creation. As many as map->tables; the caller frees. NULL with err for an unbound map. */
+bool *map_removed_before(const struct map *map, int table, struct err *err);
 void map_order_release(struct map_order *order);
 
 #endif

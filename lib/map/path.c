@@ -30,15 +30,19 @@ skip_space(struct reader *r)
 		r->p++;
 }
 
+/* Space before a token is taken with it, and left alone when the token is not there: the word
+ * "when" needs one. */
 static bool
 take(struct reader *r, const char *token)
 {
-	size_t n = strlen(token);
+	const char *start = r->p;
 
 	skip_space(r);
-	if (strncmp(r->p, token, n) != 0)
+	if (strncmp(r->p, token, strlen(token)) != 0) {
+		r->p = start;
 		return false;
-	r->p += n;
+	}
+	r->p += strlen(token);
 	return true;
 }
 
