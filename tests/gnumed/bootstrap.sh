@@ -86,14 +86,18 @@ fi
 tmp=$(mktemp -d /tmp/gnumed.XXXXXX)     # socket (its path must be short), scripts, logs
 new=$dir/new
 started=
+work=
 finish() {
     local rc=$?
     trap - EXIT
     if [ -n "$started" ]; then
         as "$BIN/pg_ctl" -D "$new/data" -m immediate -w stop >/dev/null 2>&1 || :
     fi
+    if [ -n "$work" ]; then     # ends by itself once its server has gone
+        wait "$work" || :
+    fi
     if [ $rc -ne 0 ] && [ -s "$tmp/log/bootstrap.log" ]; then
-        cp "$tmp/log/"*.log "$dir/" && say "failed; see $dir/bootstrap.log and $dir/server.log"
+        cp "$tmp/log/"*.log "$dir/" && say "not done; see bootstrap.log, output.log and server.log in $dir"
     fi
     rm -rf "$tmp" "$new"
     exit $rc
@@ -142,13 +146,16 @@ begin=$SECONDS
 # Safe to be careless here: a failed run is thrown away.
 as "$BIN/pg_ctl" -D "$new/data" -w -l "$tmp/log/server.log" -o "-k $tmp/socket -p 5432 \
     -c fsync=off -c full_page_writes=off -c synchronous_commit=off -c wal_level=minimal -c max_wal_senders=0 \
-    -c max_wal_size=4GB -c checkpoint_timeout=1h -c shared_buffers=256MB -c autovacuum=off" start >/dev/null
+    -c max_wal_size=4GB -c checkpoint_timeout=1h -c shared_buffers=256MB -c autovacuum_naptime=5s" start >/dev/null
 started=yes
 
 cd "$tmp/gnumed/server/bootstrap"
 as PGHOST="$tmp/socket" PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 ./bootstrap_gm_db_system.py \
     --log-file="$tmp/log/bootstrap.log" --conf-file=bootstrap-latest.conf --quiet \
-    </dev/null >"$tmp/log/output.log" 2>&1 || die "GNUmed's bootstrap failed"
+    </dev/null >"$tmp/log/output.log" 2>&1 &
+work=$!                         # in the background, so that a signal is obeyed at once
+wait $work || die "GNUmed's bootstrap failed"
+work=
 cd /
 
 query() { as "$BIN/psql" -X -q -At -v ON_ERROR_STOP=1 -h "$tmp/socket" -U "$1" -d "$2" -c "$3"; }
@@ -165,12 +172,13 @@ query postgres postgres "CHECKPOINT"
 
 as "$BIN/pg_ctl" -D "$new/data" -m fast -w stop >/dev/null
 started=
-as "$BIN/pg_resetwal" -D "$new/data" >/dev/null         # cleanly shut down: drops spent log files, the copies stay small
+# It was shut down cleanly, so nothing is lost by dropping the spent log files: the copies stay small.
+as "$BIN/pg_resetwal" -D "$new/data" >/dev/null
 sync -f "$new/data"
 
 mv "$new/data" "$dir/data"
 rm -f "$dir/bootstrap.log" "$dir/server.log" "$dir/output.log"
-dpkg-deb -f "$tmp"/deb/gnumed-server_*.deb Version >"$tmp/version" 2>/dev/null ||
-    dpkg-query -W -f '${Version}\n' gnumed-server >"$tmp/version" 2>/dev/null || echo unknown >"$tmp/version"
-echo "gnumed-server $(cat "$tmp/version"), $("$BIN/postgres" -V)" >"$dir/done"
+version=$(dpkg-deb -f "$tmp"/deb/gnumed-server_*.deb Version 2>/dev/null ||
+    dpkg-query -W -f '${Version}' gnumed-server 2>/dev/null || echo "(not a package)")
+echo "gnumed-server $version, $("$BIN/postgres" -V)" >"$dir/done"
 say "done in $((SECONDS - begin)) seconds: $(du -sh "$dir/data" | cut -f1) in $dir/data"
