@@ -90,11 +90,14 @@ check_foreign_key(struct checker *c, const struct cat_fk *fk)
 	if (to < 0 || !map_action_removes(c->map->tables[to].action))
 		return;
 	if (strchr("cnd", fk->on_delete) != NULL && table != NULL && !map_action_is_owned(table->action)) {
+		if (check_is_acknowledged(c, table, fk->name))
+			return; /* such rows block the erasure of whom they refer to: the plan looks for them */
 		check_error(c, "cascade", table,
 			mem_printf("foreign key %s of %s is ON DELETE %s: rows of a table with action %s would %s silently when rows of %s are deleted",
 				fk->name, cat->full, what[(int)fk->on_delete], map_action_text(table->action),
 				fk->on_delete == 'c' ? "go" : "change", c->map->tables[to].name),
-			mem_printf("give %s an owner path and an action for its rows, or make the foreign key NO ACTION", cat->full));
+			mem_printf("give %s an owner path and an action for its rows, or add \"%s\" to its acknowledge: then such rows block the erasure",
+				cat->full, fk->name));
 		return;
 	}
 	if (table != NULL && map_action_is_owned(table->action) && !map_action_removes(table->action))

@@ -12,6 +12,12 @@ has_name(const struct map_names *names, const char *name)
 	return false;
 }
 
+bool
+check_is_acknowledged(const struct checker *c, const struct map_table *table, const char *name)
+{
+	return has_name(&table->acknowledge, name) || has_name(&c->map->acknowledge, name);
+}
+
 static bool
 is_disabled(const struct map *map, int cat, const char *rule, const char *trigger)
 {
@@ -31,7 +37,7 @@ check_code(struct checker *c, const char *code, int cat, const struct map_table 
 {
 	bool is_rule = strcmp(what, "rule") == 0;
 
-	if (has_name(&table->acknowledge, name) || has_name(&c->map->acknowledge, name) ||
+	if (check_is_acknowledged(c, table, name) ||
 		is_disabled(c->map, cat, is_rule ? name : NULL, is_rule ? NULL : name))
 		return;
 	check_error(c, code, table, mem_printf("%s %s of %s %s, and the map does not acknowledge it", what, name, table->name, does),
@@ -80,7 +86,7 @@ check_rules(struct checker *c)
 	}
 }
 
-/* A name on this table (cat < 0: on any), of a trigger or rule. */
+/* A name on this table (line < 0: on any), of a trigger, a rule or a foreign key. */
 static bool
 has_code(const struct checker *c, int line, const char *name)
 {
@@ -92,6 +98,10 @@ has_code(const struct checker *c, int line, const char *name)
 		if ((line < 0 || c->line[c->catalog->rules[i].table] == line) &&
 			strcmp(c->catalog->rules[i].name, name) == 0)
 			return true;
+	for (size_t i = 0; i < c->catalog->n_fks; i++)
+		if ((line < 0 || c->line[c->catalog->fks[i].table] == line) &&
+			strcmp(c->catalog->fks[i].name, name) == 0)
+			return true;
 	return false;
 }
 
@@ -102,7 +112,7 @@ check_stale(struct checker *c, const struct map_names *names, int line)
 		if (!has_code(c, line, names->names[i]))
 			findings_add(c->findings, FINDING_WARNING, "stale-acknowledge",
 				line < 0 ? "session" : c->map->tables[line].name, line < 0 ? 0 : c->map->tables[line].line,
-				mem_printf("acknowledge names %s, and %s has no such trigger or rule", names->names[i],
+				mem_printf("acknowledge names %s, and %s has no such trigger, rule or foreign key", names->names[i],
 					line < 0 ? "the database" : c->map->tables[line].name),
 				mem_copy("take the name away, or correct it"));
 }

@@ -36,6 +36,27 @@ may_be_large_object(const struct cat_column *column)
 	return strcmp(column->type, "oid") == 0 || strcmp(dot == NULL ? column->type : dot + 1, "lo") == 0;
 }
 
+static bool
+is_kept(const struct map_column *line)
+{
+	return line != NULL && line->mask != NULL && strcmp(line->mask, "keep") == 0;
+}
+
+/* A column that comes from a parent table is no large object either if the parent's line says so. */
+static bool
+is_kept_by_parent(const struct checker *c, const struct cat_table *cat, const struct cat_column *column)
+{
+	for (size_t i = 0; column->inherited && i < cat->n_parents; i++) {
+		const struct cat_table *parent = &c->catalog->tables[cat->parents[i]];
+		int at = catalog_column(parent, column->name), line = c->line[cat->parents[i]];
+
+		if (at >= 0 && ((line >= 0 && is_kept(map_column(&c->map->tables[line], at))) ||
+			is_kept_by_parent(c, parent, &parent->columns[at])))
+			return true;
+	}
+	return false;
+}
+
 static void
 check_column(struct checker *c, const struct map_table *table, const struct cat_column *column, int at)
 {
@@ -52,13 +73,13 @@ check_column(struct checker *c, const struct map_table *table, const struct cat_
 			mem_printf("column %s of %s (%s) %s, and rows of this table stay", column->name, table->name,
 				column->declared, line == NULL ? "is not classified" : "has no mask"),
 			mem_printf("add { column = \"%s\"; mask = \"...\"; } with null, empty, keep or a text", column->name));
-	else if (!stays && may_be_large_object(column) &&
-		(line == NULL || (!line->lo && (line->mask == NULL || strcmp(line->mask, "keep") != 0))))
+	else if (!stays && may_be_large_object(column) && (line == NULL || !line->lo) && !is_kept(line) &&
+		!is_kept_by_parent(c, &c->catalog->tables[table->cat], column))
 		findings_add(c->findings, FINDING_ERROR, "unclassified-column", table->name,
 			line == NULL ? table->line : line->line,
 			mem_printf("column %s of %s is of type %s: a large object would stay behind", column->name,
 				table->name, column->type),
-			mem_printf("add { column = \"%s\"; lo = true; }, or mask = \"keep\" if it is no large object", column->name));
+			mem_printf("add { column = \"%s\"; lo = true; }, or mask = \"keep\" if it is no large object (a parent table's line will do)", column->name));
 	if (line != NULL && line->mask != NULL && strcmp(line->mask, "null") == 0 && column->not_null)
 		findings_add(c->findings, FINDING_ERROR, "mask-not-null", table->name, line->line,
 			mem_printf("column %s of %s cannot be null, but its mask is \"null\"", column->name, table->name),
@@ -71,10 +92,9 @@ check_cut(struct checker *c, const struct map_table *table, int at, const char *
 {
 	const struct cat_column *column = &c->catalog->tables[table->cat].columns[at];
 	const struct map_column *line = map_column(table, at);
-	bool is_kept = line != NULL && line->mask != NULL && strcmp(line->mask, "keep") == 0;
-	bool is_replaced = line != NULL && line->mask != NULL && !is_kept && strcmp(line->mask, "null") != 0;
+	bool is_replaced = line != NULL && line->mask != NULL && strcmp(line->mask, "null") != 0;
 
-	if (is_kept)
+	if (is_kept(line))
 		check_error(c, "retain-not-null", table,
 			mem_printf("column %s of %s is kept, but refers to rows that are deleted (%s)", column->name,
 				table->name, because),

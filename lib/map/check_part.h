@@ -24,6 +24,8 @@ void check_columns(struct checker *c, const struct map_table *table);
 /* Code that runs when rows go is acknowledged. */
 void check_triggers(struct checker *c);
 void check_rules(struct checker *c);
+/* The table's line or the session names this trigger, rule or foreign key. */
+bool check_is_acknowledged(const struct checker *c, const struct map_table *table, const char *name);
 /* Names that are acknowledged exist; line < 0: on any table. */
 void check_stale(struct checker *c, const struct map_names *names, int line);
 /* What only the server can say: privileges, row-level security, large objects, constraints. */
