@@ -51,9 +51,8 @@ GRANT EXECUTE ON FUNCTION
 	expunge.bank_holidays(text, integer), expunge.working_day_on_or_after(text, date), expunge.due_date(date, text, integer),
 	expunge.instance_zone(), expunge.civil_date(timestamptz)
 TO expunge_intake, expunge_approver, expunge_operator, expunge_job, expunge_dpo, expunge_monitor;
--- the views that people read call it with their rights
-GRANT EXECUTE ON FUNCTION expunge.is_held(text, text)
-	TO expunge_approver, expunge_operator, expunge_job, expunge_dpo, expunge_monitor;
+-- request_list calls it with the rights of whoever reads the view
+GRANT EXECUTE ON FUNCTION expunge.is_held(text, text) TO expunge_approver, expunge_operator, expunge_job, expunge_dpo;
 
 GRANT SELECT ON expunge.migration, expunge.instance, expunge.mapped_table, expunge.one_off_holiday, expunge.transition,
 	expunge.request, expunge.plan, expunge.tally, expunge.hold, expunge.freeze, expunge.cap_raise, expunge.run,
@@ -72,7 +71,7 @@ GRANT SELECT ON expunge.migration, expunge.instance, expunge.one_off_holiday, ex
 TO expunge_job;
 GRANT UPDATE (state, reason, reason_at, attempts, removed_at, removed_xid, waits_for, vacuumed, recounted_at,
 	recounted_lsn, certified_at, subject, subject_hash) ON expunge.request TO expunge_job;
-GRANT SELECT, INSERT, UPDATE, DELETE ON expunge.plan, expunge.key_set, expunge.tally TO expunge_job;
+GRANT SELECT, INSERT, UPDATE, DELETE ON expunge.plan, expunge.key_set, expunge.control_set, expunge.tally TO expunge_job;
 GRANT SELECT, INSERT ON expunge.mapped_table TO expunge_job;
 GRANT INSERT, DELETE, SELECT (request_id, tenant, expires_at) ON expunge.opening TO expunge_job; -- never the salt again
 GRANT SELECT, UPDATE (used_by) ON expunge.cap_raise TO expunge_job;

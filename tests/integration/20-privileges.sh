@@ -1,0 +1,288 @@
+#!/usr/bin/env bash
+# Who may do what in the control schema: the matrix as the catalogue has it, and real attempts by
+# logins of each role.
+. "$(dirname "$0")/../lib.sh"
+
+sql postgres 'CREATE DATABASE ctl'
+"$ROOT/tests/sql/apply.sh" ctl
+for role in intake approver operator job dpo monitor; do
+	mkrole "t_$role" "expunge_$role"
+done
+mkrole t_nobody
+
+# ---------------------------------------------------------------- the matrix
+# r SELECT, a INSERT, w UPDATE, d DELETE; upper case: on some columns only; x EXECUTE; u USAGE
+cat >"$T/want" <<'MATRIX'
+object                                   public intake approver operator job dpo monitor
+expunge.accept_clock()                   -     -     -     x     -     x     -
+expunge.article()                        -     -     -     -     -     -     -
+expunge.bank_holidays()                  -     x     x     x     x     x     x
+expunge.cap_raise                        -     -     r     r     Wr    r     -
+expunge.cap_raise_id_seq                 -     -     -     -     -     -     -
+expunge.certificate                      -     -     r     r     War   r     -
+expunge.certificate_counter              -     -     r     r     Wr    r     -
+expunge.check_approval()                 -     -     -     -     -     -     -
+expunge.check_basis()                    -     -     -     -     -     -     -
+expunge.check_calendar()                 -     x     x     x     x     x     x
+expunge.check_hold()                     -     -     -     -     -     -     -
+expunge.check_own_tenant()               -     -     -     -     -     -     -
+expunge.check_receipt()                  -     -     -     -     -     -     -
+expunge.check_request()                  -     -     -     -     -     -     -
+expunge.check_text()                     -     -     -     -     -     -     -
+expunge.civil_date()                     -     x     x     x     x     x     x
+expunge.control_set                      -     -     -     -     adrw  -     -
+expunge.decide_request()                 -     -     x     -     -     -     -
+expunge.due_date()                       -     x     x     x     x     x     x
+expunge.easter()                         -     x     x     x     x     x     x
+expunge.event                            -     -     r     r     Ar    r     -
+expunge.event_number_seq                 -     -     -     -     -     -     -
+expunge.extend_request()                 -     -     -     x     -     x     -
+expunge.forget_expired_openings()        -     -     -     x     x     -     -
+expunge.freeze                           -     -     r     r     r     r     r
+expunge.freeze_off()                     -     -     -     x     -     x     -
+expunge.freeze_on()                      -     -     -     x     x     x     -
+expunge.guard_event()                    -     -     -     -     -     -     -
+expunge.guard_transition()               -     -     -     -     -     -     -
+expunge.hold                             -     -     r     r     r     r     -
+expunge.hold_list                        -     -     r     r     r     r     -
+expunge.identify_request()               -     x     -     x     -     -     -
+expunge.instance                         -     -     r     r     r     r     r
+expunge.instance_zone()                  -     x     x     x     x     x     x
+expunge.is_held()                        -     -     x     x     x     x     -
+expunge.key_set                          -     -     -     -     adrw  -     -
+expunge.lock_request()                   -     -     -     -     -     -     -
+expunge.lock_tenant()                    -     -     -     -     -     -     -
+expunge.log_event()                      -     -     -     -     -     -     -
+expunge.mapped_table                     -     -     r     r     ar    r     -
+expunge.mapped_table_id_seq              -     -     -     -     -     -     -
+expunge.migration                        -     -     r     r     r     r     r
+expunge.no_request()                     -     -     -     -     -     -     -
+expunge.oldest_xmin()                    -     -     -     x     x     -     -
+expunge.one_off_holiday                  -     -     r     r     r     r     -
+expunge.opening                          -     -     -     -     Rad   -     -
+expunge.own_request()                    -     -     -     -     -     -     -
+expunge.place_hold()                     -     -     -     x     -     x     -
+expunge.plan                             -     -     r     r     adrw  r     -
+expunge.raise_cap()                      -     -     x     -     -     x     -
+expunge.record_denied()                  -     x     x     x     x     x     x
+expunge.record_state()                   -     -     -     -     -     -     -
+expunge.refuse_request()                 -     -     -     -     -     -     -
+expunge.release_hold()                   -     -     -     x     -     x     -
+expunge.request                          -     -     r     r     Wr    r     -
+expunge.request_list                     -     -     r     r     r     r     -
+expunge.run                              -     -     r     r     AWr   r     r
+expunge.run_number_seq                   -     -     -     -     -     -     -
+expunge.same_request()                   -     -     -     -     -     -     -
+expunge.session_sees_all()               -     x     x     x     x     x     x
+expunge.session_tenants()                -     x     x     x     x     x     x
+expunge.status                           -     -     r     r     r     r     r
+expunge.status_blocked                   -     -     r     r     r     r     r
+expunge.status_job                       -     -     r     r     r     r     r
+expunge.tally                            -     -     r     r     adrw  r     -
+expunge.tenant_login                     -     -     r     r     -     r     -
+expunge.transition                       -     -     r     r     r     r     -
+expunge.undo_until()                     -     -     -     -     -     -     -
+expunge.weekday_of_month()               -     x     x     x     x     x     x
+expunge.withdraw_request()               -     x     x     x     -     x     -
+expunge.working_day_on_or_after()        -     x     x     x     x     x     x
+expunge_api.certificate_note()           -     x     -     -     -     -     -
+expunge_api.collect_opening()            -     x     -     -     -     -     -
+expunge_api.place_hold()                 -     x     -     -     -     -     -
+expunge_api.request_erasure()            -     x     -     -     -     -     -
+expunge_api.request_status               -     r     -     -     -     -     -
+expunge_api.withdraw_request()           -     x     -     -     -     -     -
+schema expunge                           -     u     u     u     u     u     u
+schema expunge_api                       -     u     -     -     -     -     -
+MATRIX
+{
+	echo 'object                                   public intake approver operator job dpo monitor'
+	psql -XAtq -v ON_ERROR_STOP=1 -d ctl -f "$ROOT/tests/sql/privileges.sql" | sed 's/ *$//'
+} >"$T/got"
+is "$(diff "$T/want" "$T/got")" "" "the matrix of privileges is exactly the one written here"
+
+columns() { # columns ROLE TABLE VERB
+	sql ctl "SELECT string_agg(a.attname, ' ' ORDER BY a.attnum) FROM pg_attribute a
+		WHERE a.attrelid = '$2'::regclass AND a.attnum > 0 AND has_column_privilege('$1', a.attrelid, a.attnum, '$3')"
+}
+is "$(columns expunge_job expunge.request UPDATE)" \
+	"subject subject_hash state reason reason_at attempts removed_at removed_xid waits_for vacuumed recounted_at recounted_lsn certified_at" \
+	"the run changes the state of a request, never who asked, who decided, which plan or when"
+is "$(columns expunge_job expunge.opening SELECT)" "request_id tenant expires_at" "the run cannot read a salt back"
+is "$(columns expunge_job expunge.event INSERT)" "kind tenant request_id detail" "an event's actor and time are the server's"
+is "$(columns expunge_job expunge.run INSERT)" "id job host" "a run's login and start are the server's"
+is "$(columns expunge_job expunge.certificate UPDATE)" "published_at" "a certificate stays as it was issued"
+
+# ---------------------------------------------------------------- the objects themselves
+is "$(sql ctl "SELECT c.oid::regclass::text FROM pg_class c WHERE c.relnamespace IN ('expunge'::regnamespace, 'expunge_api'::regnamespace)
+	AND c.relowner <> 'expunge_owner'::regrole
+	UNION ALL SELECT p.oid::regprocedure::text FROM pg_proc p
+	WHERE p.pronamespace IN ('expunge'::regnamespace, 'expunge_api'::regnamespace) AND p.proowner <> 'expunge_owner'::regrole")" \
+	"" "everything belongs to expunge_owner"
+is "$(sql ctl "SELECT p.oid::regprocedure FROM pg_proc p
+	WHERE p.pronamespace IN ('expunge'::regnamespace, 'expunge_api'::regnamespace)
+	AND NOT coalesce('search_path=pg_catalog, pg_temp' = ANY (p.proconfig), false)")" "" "every function pins its search_path"
+is "$(sql ctl "SELECT p.oid::regprocedure FROM pg_proc p
+	WHERE p.pronamespace IN ('expunge'::regnamespace, 'expunge_api'::regnamespace) AND obj_description(p.oid, 'pg_proc') IS NULL")" \
+	"" "every function has a comment"
+is "$(sql ctl "SELECT rolname FROM pg_roles WHERE rolname LIKE 'expunge%' AND (rolsuper OR rolbypassrls OR rolcreaterole OR rolcreatedb OR rolreplication OR rolcanlogin)")" \
+	"" "no role of ours logs in or has attributes"
+is "$(sql ctl "SELECT g.rolname FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid WHERE m.member = 'expunge_owner'::regrole")" \
+	"pg_read_all_stats" "the owner is a member of pg_read_all_stats alone"
+is "$(sql ctl "SELECT relname FROM pg_class WHERE relnamespace = 'expunge'::regnamespace AND relrowsecurity AND relforcerowsecurity ORDER BY 1" | tr '\n' ' ')" \
+	"certificate hold opening request " "row-level security is forced on whatever names tenants"
+
+# ---------------------------------------------------------------- attempts
+# A request of tenant 1 with everything that hangs on it, and one of tenant 2.
+sql ctl "INSERT INTO expunge.tenant_login VALUES ('t_intake', '1')"
+ID=$(sql -U t_intake ctl "SELECT expunge_api.request_erasure('1', '42', '17-1-b')")
+sql ctl "SET ROLE expunge_owner" \
+	"INSERT INTO expunge.request (tenant, subject, ground, received_at) VALUES ('2', '43', '17-1-b', now())" \
+	"INSERT INTO expunge.hold (tenant, subject, kind, reason, review_on) VALUES ('2', '43', 'complaint', 'x', current_date)" \
+	"INSERT INTO expunge.opening VALUES ('$ID', '1', 'salt', '42', now() + interval '1 day')" \
+	"INSERT INTO expunge.plan (request_id, hash, document, n_rows, n_new_rows) VALUES ('$ID', 'sha256:$(printf '%064d' 0)', '', 1, 0)"
+
+# attempt ROLE SQLSTATE STATEMENT: as a login of that role, rolled back afterwards. 42501 is "denied".
+attempt() {
+	local got
+	got=$(psql -XAtq -U "t_$1" -d ctl -v VERBOSITY=sqlstate <<-SQL 2>/dev/null | tail -n 1
+		BEGIN;
+		$3;
+		\echo :SQLSTATE
+		ROLLBACK;
+	SQL
+	)
+	is "$got" "$2" "$1: $3"
+}
+denied=42501 allowed=00000
+
+while IFS='|' read -r role code statement; do
+	attempt "$role" "$code" "${statement//ID/\'$ID\'}"
+done <<LIST
+nobody|$denied|SELECT expunge.due_date('2026-01-31', 'scotland')
+nobody|$denied|SELECT expunge_api.request_erasure('1', '1', '17-1-b')
+nobody|$denied|SELECT * FROM expunge.request
+intake|$allowed|SELECT * FROM expunge_api.request_status
+intake|$denied|SELECT * FROM expunge.request
+intake|$denied|SELECT * FROM expunge.request_list
+intake|$denied|SELECT * FROM expunge.opening
+intake|$denied|SELECT * FROM expunge.tenant_login
+intake|$denied|INSERT INTO expunge.tenant_login VALUES ('t_intake', '*')
+intake|$denied|INSERT INTO expunge.request (tenant, subject, ground, received_at) VALUES ('1', '1', '17-1-b', now())
+intake|$denied|UPDATE expunge_api.request_status SET due_on = due_on + 1
+intake|$denied|DELETE FROM expunge_api.request_status
+intake|$denied|SELECT expunge.decide_request(ID, 'accept', NULL, 'sha256:$(printf '%064d' 0)')
+intake|$denied|SELECT expunge.place_hold('1', '42', 'complaint', 'x', current_date)
+intake|$denied|SELECT expunge.freeze_off()
+intake|$denied|SELECT expunge.log_event('x', NULL, NULL, NULL)
+intake|$allowed|SELECT expunge.identify_request(ID)
+intake|$allowed|SELECT expunge.record_denied('request decide', ID, 'EX501')
+intake|$denied|SET ROLE expunge_owner
+approver|$allowed|SELECT * FROM expunge.request_list
+approver|$denied|SELECT expunge.identify_request(ID)
+approver|EX420|SELECT expunge.decide_request(ID, 'accept', NULL, 'sha256:$(printf '%064d' 0)')
+approver|$denied|UPDATE expunge.request SET approved_plan = 'x'
+approver|$denied|UPDATE expunge.plan SET hash = hash
+approver|$denied|SELECT expunge.place_hold('1', '42', 'complaint', 'x', current_date)
+approver|$denied|SELECT expunge.release_hold(ID)
+approver|$denied|SELECT expunge.freeze_off()
+approver|$allowed|SELECT expunge.raise_cap('x')
+approver|$denied|SELECT expunge_api.request_erasure('1', '1', '17-1-b')
+operator|$allowed|SELECT expunge.identify_request(ID)
+operator|$allowed|SELECT expunge.extend_request(ID, 'many records')
+operator|$allowed|SELECT expunge.place_hold('1', NULL, 'complaint', 'x', current_date)
+operator|$allowed|SELECT expunge.freeze_on('x')
+operator|$allowed|SELECT expunge.freeze_off()
+operator|$allowed|SELECT expunge.accept_clock('x')
+operator|$denied|SELECT expunge.raise_cap('x')
+operator|$denied|SELECT expunge.decide_request(ID, 'refuse', '17-3-b')
+operator|$denied|SELECT * FROM expunge.opening
+operator|$denied|SELECT * FROM expunge.key_set
+operator|$denied|INSERT INTO expunge.tenant_login VALUES ('t_operator', '*')
+operator|$denied|DELETE FROM expunge.hold
+operator|$denied|UPDATE expunge.hold SET released_at = now()
+job|$allowed|SELECT * FROM expunge.request FOR UPDATE SKIP LOCKED
+job|$allowed|UPDATE expunge.request SET attempts = attempts + 1
+job|$denied|UPDATE expunge.request SET approved_plan = 'x'
+job|$denied|UPDATE expunge.request SET decided_by = 'x'
+job|$denied|UPDATE expunge.request SET not_before = now()
+job|$denied|UPDATE expunge.request SET tenant = '2'
+job|EX432|UPDATE expunge.request SET state = 'identified'
+job|EX430|UPDATE expunge.request SET state = 'removed'
+job|$denied|INSERT INTO expunge.request (tenant, subject, ground, received_at) VALUES ('1', '1', '17-1-b', now())
+job|$denied|DELETE FROM expunge.request
+job|$denied|UPDATE expunge.hold SET released_at = now()
+job|$denied|SELECT expunge.release_hold(ID)
+job|$denied|SELECT expunge.raise_cap('x')
+job|$denied|SELECT expunge.freeze_off()
+job|$allowed|SELECT expunge.freeze_on('x')
+job|$denied|DELETE FROM expunge.freeze
+job|$denied|INSERT INTO expunge.cap_raise (reason) VALUES ('x')
+job|$denied|SELECT salt FROM expunge.opening
+job|$allowed|INSERT INTO expunge.opening VALUES (gen_random_uuid(), '1', 's', '1', now())
+job|$allowed|DELETE FROM expunge.opening WHERE expires_at < now()
+job|$allowed|INSERT INTO expunge.run (job, host) VALUES ('erase', 'h') RETURNING id
+job|$denied|INSERT INTO expunge.run (job, host, started_by) VALUES ('erase', 'h', 'x')
+job|$allowed|INSERT INTO expunge.event (kind) VALUES ('drill') RETURNING number
+job|$denied|INSERT INTO expunge.event (kind, actor) VALUES ('drill', 'x')
+job|$denied|UPDATE expunge.event SET kind = 'x'
+job|$denied|DELETE FROM expunge.event
+job|$denied|UPDATE expunge.certificate SET note = 'x'
+job|$denied|DELETE FROM expunge.certificate
+job|$denied|UPDATE expunge.instance SET undo_days = 0
+job|$denied|INSERT INTO expunge.transition VALUES ('received', 'scheduled', true)
+job|$denied|SELECT expunge.decide_request(ID, 'accept', NULL, 'sha256:$(printf '%064d' 0)')
+job|$denied|SELECT expunge.withdraw_request(ID)
+job|$allowed|SELECT * FROM expunge.oldest_xmin()
+job|$allowed|SELECT expunge.forget_expired_openings()
+job|$allowed|SELECT * FROM expunge.status
+dpo|$allowed|SELECT note FROM expunge.certificate
+dpo|$allowed|SELECT expunge.raise_cap('x')
+dpo|$allowed|SELECT expunge.freeze_off()
+dpo|$denied|SELECT expunge.identify_request(ID)
+dpo|$denied|SELECT expunge.decide_request(ID, 'refuse', '17-3-b')
+dpo|$denied|SELECT * FROM expunge.opening
+monitor|$allowed|SELECT * FROM expunge.status
+monitor|$allowed|SELECT * FROM expunge.status_blocked
+monitor|$allowed|SELECT * FROM expunge.status_job
+monitor|$denied|SELECT * FROM expunge.request_list
+monitor|$denied|SELECT * FROM expunge.request
+monitor|$denied|SELECT * FROM expunge.event
+monitor|$denied|SELECT note FROM expunge.certificate
+monitor|$denied|SELECT expunge.freeze_on('x')
+LIST
+
+is "$(sql -U t_monitor ctl 'SELECT open, holds FROM expunge.status')" "2|1" "monitoring counts over all tenants"
+
+# ---------------------------------------------------------------- events stay
+nok "a superuser does not change events by mistake" sql ctl "UPDATE expunge.event SET kind = 'x'"
+nok "nor delete them" sql ctl 'DELETE FROM expunge.event'
+nok "nor truncate them" sql ctl 'TRUNCATE expunge.event'
+
+# ---------------------------------------------------------------- tenants are apart
+# As the owner with the application's session_user, which is what a SECURITY DEFINER function is.
+is "$(sql ctl "SET SESSION AUTHORIZATION t_intake" "SELECT count(*) FROM expunge_api.request_status")" "1" \
+	"the application sees the requests of its own tenant"
+sql ctl "CREATE FUNCTION public.leak() RETURNS bigint LANGUAGE sql SECURITY DEFINER AS
+	'SELECT count(*) FROM expunge.request'" "ALTER FUNCTION public.leak() OWNER TO expunge_owner"
+is "$(sql -U t_intake ctl 'SELECT public.leak()')" "1" "a careless function of the owner shows it no more than that"
+is "$(sql -U t_operator ctl 'SELECT public.leak()')" "2" "an operator sees all tenants"
+is "$(sql -U t_intake ctl "SET expunge.tenant = '2'" "SELECT count(*) FROM expunge_api.request_status WHERE tenant = '2'")" "0" \
+	"expunge.tenant counts for nothing where the login is not mapped to *"
+sql ctl "CREATE FUNCTION public.peek(t text) RETURNS boolean LANGUAGE plpgsql COST 0.0001 AS
+	'BEGIN RAISE NOTICE ''saw %'', t; RETURN true; END'"
+run psql -XAtq -U t_intake -d ctl -c 'SELECT count(*) FROM expunge_api.request_status WHERE public.peek(tenant)'
+err_unlike 'saw 2' "a cheap function in WHERE sees no foreign row"
+
+# ---------------------------------------------------------------- applying again
+sql ctl "GRANT DELETE ON expunge.event TO expunge_job" "GRANT EXECUTE ON FUNCTION expunge.freeze_off() TO PUBLIC" \
+	"GRANT UPDATE (approved_plan) ON expunge.request TO expunge_job"
+"$ROOT/tests/sql/apply.sh" ctl
+psql -XAtq -d ctl -f "$ROOT/tests/sql/privileges.sql" | sed 's/ *$//' >"$T/got"
+is "$(diff <(tail -n +2 "$T/want") "$T/got")" "" "applying again takes away what was granted by hand"
+sql ctl 'ALTER ROLE expunge_job BYPASSRLS'
+run "$ROOT/tests/sql/apply.sh" ctl
+sql ctl 'ALTER ROLE expunge_job NOBYPASSRLS'
+nok "a role that bypasses row-level security is refused" test "$RC" = 0
+err_like 'role expunge_job exists with attributes that bypass the safeguards' "by name"
+
+done_testing
