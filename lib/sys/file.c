@@ -29,6 +29,54 @@ file_join(const char *directory, const char *name)
 	return mem_printf("%.*s%s%s", (int)n, directory, n == 1 && directory[0] == '/' ? "" : "/", name);
 }
 
+int
+file_read_tail(const char *path, size_t max, char **ret, size_t *ret_n, off_t *ret_size, struct err *err)
+{
+	CLEANUP(free_text) char *text = mem_zero(max + 1, 1);
+	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	off_t size = fd < 0 ? -1 : lseek(fd, 0, SEEK_END);
+	size_t want, n = 0;
+
+	if (size < 0) {
+		(void)err_sys(err, "reading %s", path);
+		if (fd >= 0)
+			(void)close(fd);
+		return -1;
+	}
+	want = (uintmax_t)size < max ? (size_t)size : max;
+	while (n < want) {
+		ssize_t got = pread(fd, text + n, want - n, size - (off_t)(want - n));
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			break;
+		n += (size_t)got;
+	}
+	if (n < want)
+		(void)err_sys(err, "reading %s", path);
+	(void)close(fd);
+	if (n < want)
+		return -1;
+	*ret = TAKE_PTR(text);
+	*ret_n = n;
+	*ret_size = size;
+	return 0;
+}
+
+int
+file_truncate(const char *path, off_t size, struct err *err)
+{
+	int fd = open(path, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+	bool failed = fd < 0 || ftruncate(fd, size) != 0 || fdatasync(fd) != 0;
+
+	if (failed)
+		(void)err_sys(err, "cutting %s to %jd bytes", path, (intmax_t)size);
+	if (fd >= 0)
+		(void)close(fd);
+	return failed ? -1 : 0;
+}
+
 bool
 file_exists(const char *path)
 {

@@ -23,6 +23,10 @@ int file_read_secret(const char *path, size_t max, struct secret *ret, struct er
 /* Appends n bytes as one write at the end and fdatasyncs; creates the file (and fsyncs the
  * directory) if absent. A short write is undone by truncation. Appenders of several processes take turns. */
 int file_append(const char *path, const void *bytes, size_t n, struct err *err);
+/* The last max bytes of a regular file, or all of a shorter one; *ret_size is the whole file's size. */
+int file_read_tail(const char *path, size_t max, char **ret, size_t *ret_n, off_t *ret_size, struct err *err);
+/* Cuts a file to `size` bytes and syncs it. */
+int file_truncate(const char *path, off_t size, struct err *err);
 /* mkdir 0700 of the last component if absent; an existing directory must not be writable by others. */
 int file_make_directory(const char *path, struct err *err);
 bool file_exists(const char *path);

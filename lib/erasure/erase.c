@@ -1,0 +1,537 @@
+#include "erasure/erase.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/mem.h"
+#include "erasure/control.h"
+#include "erasure/remove.h"
+#include "erasure/session.h"
+#include "query.h"
+#include "svc/crypt.h"
+#include "sys/clock.h"
+
+#define RETRIES 5
+#define RETRY_PAUSE_US 200000
+
+/* Requests of one transaction. `ids` shrinks as requests turn out not to be fit. */
+struct batch {
+	struct db_result *claimed; /* rows of request_claim */
+	const char **ids;
+	int *rows; /* row of `claimed` for each id */
+	size_t n, n_chosen; /* left, and before any was dropped */
+	int round;
+	char id[37]; /* in the ledger */
+	bool in_ledger;
+};
+
+enum claim_column { C_ID, C_TENANT, C_SUBJECT, C_APPROVED, C_HASH, C_DOCUMENT, C_N_ROWS, C_ROUND };
+
+static void
+batch_release(struct batch *batch)
+{
+	db_result_free(batch->claimed);
+	free(batch->ids);
+	free(batch->rows);
+	*batch = (struct batch){ 0 };
+}
+
+static void
+id_array(const struct batch *batch, struct str *array)
+{
+	str_clear(array);
+	plan_id_array(array, batch->ids, batch->n);
+}
+
+/* Keeps as many of the claimed as fit a batch: rows bounded, a subject once, a round of its own for
+ * what is removed after a first removal. At least one. */
+static void
+choose(struct batch *batch, int64_t max_rows)
+{
+	int n = db_rows(batch->claimed);
+	int64_t rows = 0;
+
+	batch->ids = mem_zero((size_t)n, sizeof(*batch->ids));
+	batch->rows = mem_zero((size_t)n, sizeof(*batch->rows));
+	batch->n = 0;
+	for (int i = 0; i < n; i++) {
+		bool fits = true;
+
+		for (size_t j = 0; j < batch->n && fits; j++)
+			fits = strcmp(db_get_text(batch->claimed, i, C_TENANT), db_get_text(batch->claimed, batch->rows[j], C_TENANT)) != 0 ||
+			       strcmp(db_get_text(batch->claimed, i, C_SUBJECT), db_get_text(batch->claimed, batch->rows[j], C_SUBJECT)) != 0;
+		fits = fits && (batch->n == 0 || (rows + db_get_int(batch->claimed, i, C_N_ROWS) <= max_rows &&
+			batch->round == 0 && db_get_int(batch->claimed, i, C_ROUND) == 0));
+		if (!fits)
+			continue;
+		if (batch->n == 0)
+			batch->round = (int)db_get_int(batch->claimed, i, C_ROUND);
+		rows += db_get_int(batch->claimed, i, C_N_ROWS);
+		batch->ids[batch->n] = db_get_text(batch->claimed, i, C_ID);
+		batch->rows[batch->n++] = i;
+	}
+	batch->n_chosen = batch->n;
+}
+
+static int
+claim(struct run *run, struct batch *batch, size_t limit, struct err *err)
+{
+	CLEANUP(str_release) struct str array = STR_INIT;
+	char text[24];
+
+	(void)snprintf(text, sizeof(text), "%zu", limit);
+	if (db_query(run->db, &QUERY_REQUEST_CLAIM, DB_PARAMS(text, run->skip, NULL), &batch->claimed, err) != 0)
+		return -1;
+	choose(batch, config_int(run->config, SET_BATCH_ROWS));
+	if (batch->n == 0)
+		return 0;
+	id_array(batch, &array);
+	if (db_query(run->db, &QUERY_REQUEST_LOCK_TENANTS, DB_PARAMS(array.s), NULL, err) != 0)
+		return -1;
+	return db_query(run->db, &QUERY_REQUEST_RUNNING, DB_PARAMS(array.s), NULL, err);
+}
+
+/* Takes one request out of the batch: what was collected is forgotten, its state says why. */
+static int
+drop(struct run *run, struct batch *batch, size_t i, const char *reason, struct err *err)
+{
+	CLEANUP(str_release) struct str one = STR_INIT;
+	char round[16];
+
+	(void)snprintf(round, sizeof(round), "%d", batch->round);
+	plan_id_array(&one, &batch->ids[i], 1);
+	if (db_query(run->db, &QUERY_KEY_SET_DROP, DB_PARAMS(one.s, round), NULL, err) != 0 ||
+	    db_query(run->db, &QUERY_REQUEST_SET_STATE, DB_PARAMS(one.s, "blocked", reason), NULL, err) != 0)
+		return -1;
+	run->n_blocked++;
+	run_note(run, NOTE_WARNING, "request %s: blocked (%s)", batch->ids[i], reason);
+	batch->n--;
+	(void)memmove(&batch->ids[i], &batch->ids[i + 1], (batch->n - i) * sizeof(batch->ids[0]));
+	(void)memmove(&batch->rows[i], &batch->rows[i + 1], (batch->n - i) * sizeof(batch->rows[0]));
+	return 0;
+}
+
+/* Holds, read inside the transaction and over all aliases. */
+static int
+drop_held(struct run *run, struct batch *batch, struct err *err)
+{
+	CLEANUP(str_release) struct str array = STR_INIT;
+	CLEANUP(db_result_freep) struct db_result *held = NULL;
+	const struct program_table *pt = &run->program->tables[run->map->subject];
+	char table[16], position[24];
+	size_t at = 0;
+
+	while (at < pt->vias[0].n && pt->vias[0].columns[at] != run->map->subject_key_column)
+		at++;
+	(void)snprintf(table, sizeof(table), "%d", pt->id);
+	(void)snprintf(position, sizeof(position), "%zu", at + 1);
+	id_array(batch, &array);
+	if (db_query(run->db, &QUERY_REQUEST_HELD, DB_PARAMS(array.s, table, position), &held, err) != 0)
+		return -1;
+	for (int h = 0; h < db_rows(held); h++)
+		for (size_t i = 0; i < batch->n; i++)
+			if (strcmp(batch->ids[i], db_get_text(held, h, 0)) == 0) {
+				if (drop(run, batch, i, "hold", err) != 0)
+					return -1;
+				break;
+			}
+	return 0;
+}
+
+static bool
+names_line(const char *document, const char *key, const char *value)
+{
+	CLEANUP(free_text) char *line = mem_printf("\n%s: %s\n", key, value);
+
+	return strstr(document, line) != NULL;
+}
+
+/* Why this plan is not what was approved; NULL when it is. */
+static const char *
+judge(struct run *run, const struct batch *batch, size_t i, const struct plan *plan)
+{
+	CLEANUP(str_release) struct str now = STR_INIT;
+	CLEANUP(str_release) struct str then = STR_INIT;
+	const char *document = db_get_text(batch->claimed, batch->rows[i], C_DOCUMENT);
+	const char *approved = db_get_text(batch->claimed, batch->rows[i], C_APPROVED);
+	char hash[72];
+
+	if (crypt_sha256_text(document, strlen(document), hash, NULL) != 0 || strcmp(hash, approved) != 0)
+		return "the plan is not the one that was approved";
+	if (!names_line(document, "map", run->map->hash) || !names_line(document, "schema", run->program->schema_hash)) {
+		run->refused = true;
+		return "map or schema changed since the approval: look at the new plan and approve it";
+	}
+	plan_rows_text(plan, run->program, &now);
+	plan_rows_of_document(document, &then);
+	if (plan->n_rows == 0)
+		return "the subject is not there any more";
+	if (strcmp(str_cstr(&now), str_cstr(&then)) != 0)
+		return "new rows: the rows are not those that were approved";
+	return plan->obstacles.len > 0 ? "rows that belong to another subject too" : NULL;
+}
+
+/* Plans again under lock and keeps only the requests whose rows are those that were approved. */
+static int
+plan_again(struct run *run, struct batch *batch, struct plans *plans, struct err *err)
+{
+	CLEANUP(str_release) struct str array = STR_INIT;
+
+	id_array(batch, &array);
+	if (collect_subjects(run->program, run->db, COLLECT_LOCKED, array.s, batch->round, err) != 0)
+		return -1;
+	if (plan_read(run->program, run->db, batch->ids, batch->n, batch->round, false, plans, err) != 0)
+		return -1;
+	for (size_t i = 0, p = 0; i < batch->n; p++) {
+		const char *reason = judge(run, batch, i, &plans->items[p]);
+
+		if (reason == NULL)
+			i++;
+		else if (drop(run, batch, i, reason, err) != 0)
+			return -1;
+	}
+	return batch->n == 0 ? 0 : drop_held(run, batch, err);
+}
+
+/* The subjects' own rows, hashed into the ledger before anything is deleted. */
+static int
+write_ledger(struct run *run, struct batch *batch, const char *requests, struct err *err)
+{
+	CLEANUP(str_release) struct str sql = STR_INIT;
+	CLEANUP(db_result_freep) struct db_result *res = NULL;
+	const struct map *map = run->map;
+
+	str_add(&sql, "SELECT r.id, r.tenant, array_to_string(k.key, chr(31)), concat_ws(chr(31)");
+	for (size_t i = 0; i < map->subject_birth.n; i++)
+		str_addf(&sql, ", t.%s::text",
+			program_cat(run->program, map->subject)->columns[map->subject_birth_columns[i]].quoted);
+	str_add(&sql, ", '') FROM expunge.key_set k JOIN expunge.request r ON r.id = k.request_id JOIN ");
+	sql_from(&sql, run->program, map->subject, "t");
+	str_add(&sql, " ON ");
+	sql_match(&sql, run->program, map->subject, 0, "t", "k");
+	str_addf(&sql, " WHERE k.request_id = ANY($1) AND k.table_id = %d AND k.via = 0 ORDER BY r.id",
+		run->program->tables[map->subject].id);
+	if (db_text(run->db, DB_MANY, sql.s, 1, DB_PARAMS(requests), &res, err) != 0)
+		return -1;
+	ledger_forget(run->ledger);
+	for (int i = 0; i < db_rows(res); i++)
+		if (ledger_intent(run->ledger, db_get_text(res, i, 0), db_get_text(res, i, 1),
+			    map->tables[map->subject].name, db_get_text(res, i, 2), db_get_text(res, i, 3), err) != 0)
+			return -1;
+	if (crypt_uuid(batch->id, err) != 0 || ledger_write(run->ledger, batch->id, err) != 0)
+		return -1;
+	batch->in_ledger = true;
+	return 0;
+}
+
+/* Rules and triggers as declared, the removal, everything back, the neighbours unharmed. */
+static int
+carry_out(struct run *run, const char *requests, int round, struct control *control, struct tallies *tallies,
+	struct err *err)
+{
+	char state[72];
+
+	if (session_prepare(run->db, run->map, state, err) != 0 ||
+	    remove_rows(run->program, run->db, requests, round, tallies, err) != 0 ||
+	    session_restore(run->db, run->map, state, err) != 0)
+		return -1;
+	return control_compare(control, run->program, run->db, err);
+}
+
+static void
+add_element(struct str *array, const char *text)
+{
+	str_addf(array, "%s%s", array->len == 0 ? "{" : ",", text);
+}
+
+static void
+add_number(struct str *array, int64_t n)
+{
+	str_addf(array, "%s%" PRId64, array->len == 0 ? "{" : ",", n);
+}
+
+static void
+add_quoted(struct str *array, const char *text)
+{
+	str_add(array, array->len == 0 ? "{\"" : ",\"");
+	for (const char *c = text; *c != '\0'; c++)
+		str_addf(array, "%s%c", *c == '"' || *c == '\\' ? "\\" : "", *c);
+	str_add(array, "\"");
+}
+
+/* The counts of every table that had rows, in one statement. */
+static int
+store_tallies(struct run *run, const struct tallies *tallies, bool again, struct err *err)
+{
+	enum { REQUEST, TABLE, CLASS, PLANNED, ARRIVED, REMOVED, MASKED, RETAINED, CREATED, COLUMNS };
+	struct str columns[COLUMNS] = { 0 };
+	const char *params[COLUMNS + 1];
+	int failed = 0;
+
+	for (size_t r = 0; r < tallies->n_requests; r++)
+		for (size_t t = 0; t < tallies->n_tables; t++) {
+			const struct tally *tally = &tallies->cells[r * tallies->n_tables + t];
+
+			if (tally->planned + tally->created == 0)
+				continue;
+			add_element(&columns[REQUEST], tallies->requests[r]);
+			add_number(&columns[TABLE], run->program->tables[t].id);
+			add_quoted(&columns[CLASS], run->map->tables[t].class);
+			add_number(&columns[PLANNED], tally->planned);
+			add_number(&columns[ARRIVED], tally->arrived);
+			add_number(&columns[REMOVED], tally->removed);
+			add_number(&columns[MASKED], tally->masked);
+			add_number(&columns[RETAINED], tally->retained);
+			add_number(&columns[CREATED], tally->created);
+		}
+	for (int c = 0; c < COLUMNS; c++) {
+		str_add(&columns[c], columns[c].len == 0 ? "{}" : "}");
+		params[c] = columns[c].s;
+	}
+	params[COLUMNS] = again ? "true" : "false";
+	failed = db_query(run->db, &QUERY_TALLY_ADD, params, NULL, err);
+	for (int c = 0; c < COLUMNS; c++)
+		str_release(&columns[c]);
+	return failed;
+}
+
+static int64_t
+rows_done(const struct tallies *tallies)
+{
+	int64_t n = 0;
+
+	for (size_t i = 0; i < tallies->n_requests * tallies->n_tables; i++)
+		n += tallies->cells[i].removed + tallies->cells[i].masked;
+	return n;
+}
+
+/* Everything of a batch between BEGIN and COMMIT. */
+static int
+run_batch(struct run *run, struct batch *batch, size_t limit, struct tallies *tallies, struct err *err)
+{
+	CLEANUP(plans_release) struct plans plans = { 0 };
+	CLEANUP(control_release) struct control control = { 0 };
+	CLEANUP(str_release) struct str array = STR_INIT;
+
+	if (guard_freeze(run->db, run->config, err) != 0 || claim(run, batch, limit, err) != 0)
+		return -1;
+	if (batch->n == 0 || plan_again(run, batch, &plans, err) != 0)
+		return batch->n == 0 ? 0 : -1;
+	if (batch->n == 0)
+		return 0;
+	id_array(batch, &array);
+	tallies_make(tallies, batch->ids, batch->n, run->map->n_tables);
+	tallies_plan(tallies, &plans);
+	if (control_take(&control, run->program, run->db, array.s,
+		    (int)config_int(run->config, SET_VERIFY_CONTROL_SUBJECTS), err) != 0 ||
+	    write_ledger(run, batch, array.s, err) != 0)
+		return -1;
+	if (carry_out(run, array.s, batch->round, &control, tallies, err) != 0)
+		return -1;
+	if (store_tallies(run, tallies, batch->round > 0, err) != 0)
+		return -1;
+	return db_query(run->db, &QUERY_REQUEST_REMOVED, DB_PARAMS(array.s), NULL, err);
+}
+
+/* A COMMIT whose answer was lost: the rows' states say whether it happened. */
+static int
+find_out(struct run *run, const struct batch *batch, bool *ret_done, struct err *err)
+{
+	CLEANUP(str_release) struct str array = STR_INIT;
+	CLEANUP(db_result_freep) struct db_result *res = NULL;
+
+	id_array(batch, &array);
+	if (db_reopen(run->db, err) != 0 ||
+	    db_query(run->db, &QUERY_REQUEST_STATES, DB_PARAMS(array.s), &res, err) != 0)
+		return -1;
+	*ret_done = db_rows(res) > 0;
+	for (int i = 0; i < db_rows(res); i++)
+		*ret_done = *ret_done && (strcmp(db_get_text(res, i, 1), "removed") == 0 ||
+			strcmp(db_get_text(res, i, 1), "certified") == 0);
+	return 0;
+}
+
+/* One batch as a transaction; *ret_claimed: how many requests it dealt with, one way or another. */
+static int
+try_batch(struct run *run, size_t limit, struct batch *batch, int *ret_claimed, struct err *err)
+{
+	struct tallies tallies = { 0 };
+	bool done = false;
+	int64_t blocked = run->n_blocked;
+	struct err unused = { 0 };
+
+	*ret_claimed = 0;
+	if (db_begin(run->db, err) != 0)
+		return -1;
+	if (run_batch(run, batch, limit, &tallies, err) == 0 && db_commit(run->db, err) == 0)
+		done = true;
+	else if (err->code == ERR_UNKNOWN && batch->n > 0 && find_out(run, batch, &done, &unused) != 0)
+		*err = unused;
+	if (!done) {
+		db_rollback(run->db);
+		run->n_blocked = blocked;
+		/* an unanswered COMMIT is settled by the next run, which finds the request's state */
+		if (batch->in_ledger && err->code != ERR_UNKNOWN)
+			(void)ledger_end(run->ledger, batch->id, false, &unused);
+	} else {
+		*ret_claimed = (int)batch->n_chosen;
+		run->n_removed += (int64_t)batch->n;
+		run->n_rows += rows_done(&tallies);
+		if (batch->in_ledger && ledger_end(run->ledger, batch->id, true, &unused) != 0)
+			run_note(run, NOTE_WARNING, "%s", unused.msg);
+		err_clear(err);
+	}
+	tallies_release(&tallies);
+	return done ? 0 : -1;
+}
+
+/* Marks one request as failed, in a transaction of its own. */
+static int
+mark_failed(struct run *run, const char *request, const struct err *why, struct err *err)
+{
+	CLEANUP(str_release) struct str one = STR_INIT;
+	CLEANUP(free_text) char *reason = mem_printf("%s%s%s", why->sqlstate, why->sqlstate[0] == '\0' ? "" : " ", why->msg);
+
+	run->n_failed++;
+	run_note(run, NOTE_ERROR, "request %s: %s", request, reason);
+	run_skip(run, request);
+	plan_id_array(&one, &request, 1);
+	return db_query(run->db, &QUERY_REQUEST_SET_STATE, DB_PARAMS(one.s, "failed", reason), NULL, err);
+}
+
+/* A batch, again after what passes by itself; a request that fails alone is marked and passed over. */
+static int
+erase_batch(struct run *run, size_t limit, int *ret_claimed, struct err *err)
+{
+	for (int attempt = 1;; attempt++) {
+		CLEANUP(batch_release) struct batch batch = { 0 };
+		struct err why;
+
+		if (try_batch(run, limit, &batch, ret_claimed, err) == 0)
+			return 0;
+		if (err->code == ERR_REFUSED)
+			return -1;
+		if (err->code == ERR_LOST || err->code == ERR_UNKNOWN)
+			return -1;
+		if (err->code == ERR_RETRY && attempt < RETRIES) {
+			(void)usleep((useconds_t)(RETRY_PAUSE_US * attempt));
+			continue;
+		}
+		if (batch.n == 0)
+			return -1;
+		if (batch.n > 1) {
+			/* somewhere in it is one that fails: narrow it down */
+			limit = batch.n / 2;
+			attempt = 0;
+			continue;
+		}
+		why = *err;
+		err_clear(err);
+		*ret_claimed = 1;
+		return mark_failed(run, batch.ids[0], &why, err);
+	}
+}
+
+/* What the run is about to take, against the caps. */
+static int
+check_caps(struct run *run, int64_t *ret_total, struct err *err)
+{
+	CLEANUP(db_result_freep) struct db_result *due = NULL;
+	struct caps_wanted wanted = { 0 };
+	const struct map *map = run->map;
+
+	if (db_query(run->db, &QUERY_REQUEST_DUE, NULL, &due, err) != 0)
+		return -1;
+	for (int i = 0; i < db_rows(due); i++) {
+		CLEANUP(str_release) struct str sql = STR_INIT;
+		CLEANUP(db_result_freep) struct db_result *all = NULL;
+		int64_t share, subjects = db_get_int(due, i, 1), of;
+
+		str_add(&sql, "SELECT count(*) FROM ");
+		sql_from(&sql, run->program, map->subject, "t");
+		if (map->subject_tenant_column >= 0)
+			str_addf(&sql, " WHERE t.%s::text = $1",
+				program_cat(run->program, map->subject)->columns[map->subject_tenant_column].quoted);
+		else
+			str_add(&sql, " WHERE $1::text IS NOT NULL");
+		if (db_text(run->db, DB_ONE, sql.s, 1, DB_PARAMS(db_get_text(due, i, 0)), &all, err) != 0)
+			return -1;
+		of = db_get_int(all, 0, 0);
+		share = of == 0 ? 0 : (subjects * 100 + of - 1) / of;
+		wanted.tenants++;
+		wanted.subjects += subjects;
+		wanted.rows += db_get_int(due, i, 2);
+		if (share > wanted.worst_share_percent)
+			wanted.worst_share_percent = share;
+	}
+	*ret_total = wanted.subjects;
+	return guard_caps(run->db, run->config, &wanted, run->id, err);
+}
+
+int
+erase_due(struct run *run, struct err *err)
+{
+	CLEANUP(db_result_freep) struct db_result *held = NULL;
+	size_t limit = 1; /* the canary */
+	int64_t total = 0, done = 0;
+	bool canary = true;
+	int claimed;
+
+	if (db_query(run->db, &QUERY_REQUEST_RETRY_FAILED, NULL, NULL, err) != 0 ||
+	    db_query(run->db, &QUERY_REQUEST_BLOCK_HELD, NULL, &held, err) != 0)
+		return -1;
+	run->n_blocked += db_rows(held);
+	if (check_caps(run, &total, err) != 0)
+		return -1;
+	do {
+		int64_t start = clock_ms(), failed = run->n_failed;
+
+		if (run_stop_asked(run)) {
+			run_note(run, NOTE_WARNING, "stopped on request after %" PRId64 " of %" PRId64 " requests", done, total);
+			return 0;
+		}
+		if (erase_batch(run, limit, &claimed, err) != 0)
+			return -1;
+		done += claimed;
+		if (run->progress != NULL)
+			run->progress(done, total);
+		/* the canary died: whatever killed it would strike the rest too */
+		if (canary && run->n_failed > failed && done < total) {
+			run_note(run, NOTE_ERROR, "the first request failed: the others wait for the next run");
+			return 0;
+		}
+		canary = false;
+		/* batches are bounded by time, too */
+		limit = clock_ms() - start > config_int(run->config, SET_BATCH_SECONDS) * 1000 && limit > 1
+			? (limit + 1) / 2 : (size_t)config_int(run->config, SET_BATCH_SUBJECTS);
+	} while (claimed > 0);
+	return 0;
+}
+
+int
+erase_rehearse(struct run *run, const char *request, struct tallies *tallies, struct plans *plans, struct err *err)
+{
+	CLEANUP(control_release) struct control control = { 0 };
+	CLEANUP(str_release) struct str array = STR_INIT;
+	int failed;
+
+	plan_id_array(&array, &request, 1);
+	if (db_begin(run->db, err) != 0)
+		return -1;
+	failed = db_query(run->db, &QUERY_REQUEST_LOCK_TENANTS, DB_PARAMS(array.s), NULL, err) != 0 ||
+	         collect_subjects(run->program, run->db, COLLECT_LOCKED, array.s, 0, err) != 0 ||
+	         plan_read(run->program, run->db, &request, 1, 0, true, plans, err) != 0;
+	if (!failed) {
+		tallies_make(tallies, &request, 1, run->map->n_tables);
+		tallies_plan(tallies, plans);
+		failed = control_take(&control, run->program, run->db, array.s,
+				 (int)config_int(run->config, SET_VERIFY_CONTROL_SUBJECTS), err) != 0 ||
+		         carry_out(run, array.s, 0, &control, tallies, err) != 0;
+	}
+	db_rollback(run->db);
+	return failed ? -1 : 0;
+}

@@ -1,0 +1,272 @@
+#include "erasure/ledger.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/cleanup.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "svc/crypt.h"
+#include "sys/clock.h"
+#include "sys/file.h"
+#include "sys/lock.h"
+
+#define KEY_SIZE 32
+#define KEY_TEXT 64
+#define LEDGER_MAX ((size_t)1 << 30)
+#define LOCK_SECONDS 10
+#define TAIL_MAX 4096 /* longer than any line */
+
+struct ledger {
+	char *path, *lock_path;
+	struct secret key;
+	struct str intents; /* lines without time, batch and mac */
+};
+
+static int
+make_key(const char *path, struct err *err)
+{
+	uint8_t key[KEY_SIZE];
+	char text[KEY_TEXT + 2];
+	int failed = crypt_random(key, sizeof(key), err);
+
+	if (failed == 0) {
+		bytes_to_hex(key, sizeof(key), text);
+		text[KEY_TEXT] = '\n';
+		failed = file_write(path, text, KEY_TEXT + 1, 0600, true, err);
+	}
+	secret_wipe(key, sizeof(key));
+	secret_wipe(text, sizeof(text));
+	return failed;
+}
+
+int
+ledger_create(const struct config *config, struct err *err)
+{
+	const char *directory = config_text(config, SET_LEDGER_DIRECTORY);
+	CLEANUP(free_text) char *key = file_join(directory, "key");
+
+	if (file_make_directory(directory, err) != 0)
+		return -1;
+	return file_exists(key) ? 0 : make_key(key, err);
+}
+
+static int
+read_key(struct secret *ret, const char *path, struct err *err)
+{
+	struct secret text = SECRET_INIT;
+	char hex[KEY_TEXT + 1];
+	int failed;
+
+	if (file_read_secret(path, 256, &text, err) != 0) {
+		(void)err_prefix(err, "reading the ledger key");
+		return err_hint(err, "expunge init makes it; if it was lost, restore it from its backup: without it no entry can be matched");
+	}
+	failed = text.n < KEY_TEXT;
+	if (!failed) {
+		(void)memcpy(hex, text.bytes, KEY_TEXT);
+		hex[KEY_TEXT] = '\0';
+		secret_new(ret, KEY_SIZE);
+		failed = bytes_from_hex(hex, ret->bytes, KEY_SIZE);
+	}
+	secret_wipe(hex, sizeof(hex));
+	secret_erase(&text);
+	return failed ? err_set(err, ERR_FAILED, "%s is not a ledger key", path) : 0;
+}
+
+int
+ledger_open(struct ledger **ret, const struct config *config, struct err *err)
+{
+	const char *directory = config_text(config, SET_LEDGER_DIRECTORY);
+	CLEANUP(free_text) char *key = file_join(directory, "key");
+	CLEANUP(ledger_closep) struct ledger *ledger = mem_zero(1, sizeof(*ledger));
+
+	ledger->path = file_join(directory, "erasures");
+	ledger->lock_path = file_join(directory, "lock");
+	if (read_key(&ledger->key, key, err) != 0)
+		return -1;
+	*ret = TAKE_PTR(ledger);
+	return 0;
+}
+
+void
+ledger_close(struct ledger *ledger)
+{
+	if (ledger == NULL)
+		return;
+	secret_erase(&ledger->key);
+	str_release(&ledger->intents);
+	free(ledger->path);
+	free(ledger->lock_path);
+	free(ledger);
+}
+
+void
+ledger_closep(struct ledger **ledger)
+{
+	ledger_close(*ledger);
+}
+
+const struct secret *
+ledger_key(const struct ledger *ledger)
+{
+	return &ledger->key;
+}
+
+/* HMAC over the fields, each preceded by its length (4 bytes, big-endian), as 64 hex digits. */
+static int
+keyed_hash(const struct ledger *ledger, const char *const *fields, size_t n, char *hex, struct err *err)
+{
+	CLEANUP(str_release) struct str text = STR_INIT;
+	uint8_t mac[SHA256_SIZE];
+	int failed;
+
+	for (size_t i = 0; i < n; i++) {
+		uint8_t length[4];
+
+		bytes_put_u32(length, (uint32_t)strlen(fields[i]));
+		str_add_n(&text, (const char *)length, sizeof(length));
+		str_add(&text, fields[i]);
+	}
+	failed = crypt_hmac_sha256(&ledger->key, text.s, text.len, mac, err);
+	if (failed == 0)
+		bytes_to_hex(mac, sizeof(mac), hex);
+	return failed;
+}
+
+int
+ledger_subject_hash(const struct ledger *ledger, const char *tenant, const char *subject, char *text, struct err *err)
+{
+	(void)memcpy(text, "hmac:", 5);
+	return keyed_hash(ledger, (const char *const[]){ "expunge/subject/v1", tenant, subject }, 3, text + 5, err);
+}
+
+int
+ledger_intent(struct ledger *ledger, const char *request, const char *tenant, const char *table, const char *key,
+	const char *birth, struct err *err)
+{
+	char row[65], born[65];
+
+	if (keyed_hash(ledger, (const char *const[]){ "expunge/ledger-row/v1", tenant, table, key }, 4, row, err) != 0 ||
+	    keyed_hash(ledger, (const char *const[]){ "expunge/ledger-birth/v1", birth }, 2, born, err) != 0)
+		return -1;
+	str_addf(&ledger->intents, "intent %s %s %s\n", request, row, born);
+	return 0;
+}
+
+/* mac of a line (without its mac) after another, as 64 hex digits */
+static int
+chain(const struct ledger *ledger, const char *previous, const char *line, char *mac, struct err *err)
+{
+	return keyed_hash(ledger, (const char *const[]){ "expunge/ledger-chain/v1", previous, line }, 3, mac, err);
+}
+
+/* The last line's mac, "" of an empty file. A last line without its newline is what a crash or a full
+ * disk left of an append; its batch never went on to delete, so it is cut off. */
+static int
+last_mac(const struct ledger *ledger, char *mac, struct err *err)
+{
+	CLEANUP(free_text) char *text = NULL;
+	size_t n = 0, cut = 0;
+	off_t size = 0;
+
+	mac[0] = '\0';
+	if (!file_exists(ledger->path))
+		return 0;
+	if (file_read_tail(ledger->path, TAIL_MAX, &text, &n, &size, err) != 0)
+		return -1;
+	while (cut < n && text[n - cut - 1] != '\n')
+		cut++;
+	if (cut > 0 && file_truncate(ledger->path, size - (off_t)cut, err) != 0)
+		return -1;
+	n -= cut;
+	if (n == 0)
+		return 0;
+	if (n < 66 || text[n - 66] != ' ')
+		return err_set(err, ERR_FAILED, "%s is not an erasure ledger", ledger->path);
+	(void)memcpy(mac, text + n - 65, 64);
+	mac[64] = '\0';
+	return 0;
+}
+
+/* Appends lines ("intent ..." or "done - - -"), each stamped and chained, in one synced write. */
+static int
+append(struct ledger *ledger, const char *batch, const char *lines, struct err *err)
+{
+	CLEANUP(str_release) struct str out = STR_INIT;
+	char mac[65], now[21];
+	int lock = -1, failed;
+
+	if (lock_wait(ledger->lock_path, LOCK_SECONDS, &lock, err) != 0)
+		return -1;
+	clock_text(clock_now(), now);
+	failed = last_mac(ledger, mac, err);
+	for (const char *line = lines; *line != '\0' && failed == 0;) {
+		const char *end = strchr(line, '\n');
+		CLEANUP(free_text) char *whole = mem_printf("v1 %s %s %.*s", now, batch, (int)(end - line), line);
+		char next[65];
+
+		failed = chain(ledger, mac, whole, next, err);
+		str_addf(&out, "%s %s\n", whole, next);
+		(void)memcpy(mac, next, sizeof(mac));
+		line = end + 1;
+	}
+	if (failed == 0)
+		failed = file_append(ledger->path, out.s, out.len, err);
+	lock_release(&lock);
+	return failed == 0 ? 0 : err_prefix(err, "writing the erasure ledger");
+}
+
+int
+ledger_write(struct ledger *ledger, const char *batch, struct err *err)
+{
+	int failed = ledger->intents.len == 0 ? 0 : append(ledger, batch, ledger->intents.s, err);
+
+	str_clear(&ledger->intents);
+	return failed;
+}
+
+int
+ledger_end(struct ledger *ledger, const char *batch, bool done, struct err *err)
+{
+	return append(ledger, batch, done ? "done - - -\n" : "abandoned - - -\n", err);
+}
+
+void
+ledger_forget(struct ledger *ledger)
+{
+	str_clear(&ledger->intents);
+}
+
+int
+ledger_verify(struct ledger *ledger, int64_t *ret_entries, struct err *err)
+{
+	CLEANUP(free_text) char *text = NULL;
+	char mac[65] = "";
+	int64_t n = 0;
+
+	*ret_entries = 0;
+	if (!file_exists(ledger->path))
+		return 0;
+	if (file_read(ledger->path, LEDGER_MAX, &text, NULL, err) != 0)
+		return -1;
+	for (char *line = text; *line != '\0'; n++) {
+		char *end = strchr(line, '\n');
+		char next[65];
+
+		if (end == NULL || end - line < 66 || end[-65] != ' ')
+			return err_set(err, ERR_FAILED, "the erasure ledger is malformed at line %lld", (long long)n + 1);
+		*end = '\0';
+		end[-65] = '\0';
+		if (chain(ledger, mac, line, next, err) != 0)
+			return -1;
+		if (!secret_equal(next, end - 64, 64))
+			return err_set(err, ERR_FAILED, "the erasure ledger was changed at line %lld", (long long)n + 1);
+		(void)memcpy(mac, next, sizeof(mac));
+		line = end + 1;
+	}
+	*ret_entries = n;
+	return 0;
+}

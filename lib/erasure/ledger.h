@@ -1,0 +1,44 @@
+/*
+ * ledger: the erasure ledger, outside the database and fsynced before the first delete, so that a
+ * restored database can be told what must go again (formats.md, "Restored, cloned, rolled back").
+ *
+ * One text line an entry in ledger_directory/erasures, appended and chained:
+ *     v1 <time> <batch> intent <request> <tenant, table and key, keyed hash> <birth columns, keyed hash> <mac>
+ *     v1 <time> <batch> done|abandoned - - - <mac>
+ * mac = HMAC-SHA-256 of (the previous line's mac, the line before its mac) under the ledger key, which
+ * `init` makes beside it (0600). It holds no free text and nothing that opens without that key.
+ */
+#ifndef EXPUNGE_ERASURE_LEDGER_H
+#define EXPUNGE_ERASURE_LEDGER_H
+
+#include "base/err.h"
+#include "base/secret.h"
+#include "svc/config.h"
+
+struct ledger;
+
+/* Makes directory and key; an existing key stays. */
+int ledger_create(const struct config *config, struct err *err);
+/* Reads the key, waits for the lock of other runs of this host for at most 10 s at each append. */
+int ledger_open(struct ledger **ret, const struct config *config, struct err *err);
+void ledger_close(struct ledger *ledger);
+void ledger_closep(struct ledger **ledger);
+
+/* Collects one intent; birth: the declared birth columns' text, "" when the map declares none. */
+int ledger_intent(struct ledger *ledger, const char *request, const char *tenant, const char *table,
+	const char *key, const char *birth, struct err *err);
+/* Writes the collected intents under a batch id and syncs them. */
+int ledger_write(struct ledger *ledger, const char *batch, struct err *err);
+/* What became of a batch. */
+int ledger_end(struct ledger *ledger, const char *batch, bool done, struct err *err);
+/* Drops collected intents that were not written. */
+void ledger_forget(struct ledger *ledger);
+/* Reads the whole file and checks the chain; *ret_entries: how many lines. */
+int ledger_verify(struct ledger *ledger, int64_t *ret_entries, struct err *err);
+/* The installation's keyed hash of a subject, "hmac:<64 hex>" into text[70]: request rows keep it
+ * after certification. */
+int ledger_subject_hash(const struct ledger *ledger, const char *tenant, const char *subject, char *text, struct err *err);
+/* The key, for other keyed references of the installation. */
+const struct secret *ledger_key(const struct ledger *ledger);
+
+#endif

@@ -1,0 +1,132 @@
+#include "erasure/run.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/mem.h"
+#include "map/check.h"
+#include "query.h"
+
+/* Errors of the check refuse the run; its warnings are the business of `map check`. */
+static int
+check_map(struct run *run, struct str *problems, struct err *err)
+{
+	struct findings findings = { 0 };
+
+	if (map_check(&findings, run->map, run->db, err) != 0)
+		return -1;
+	for (size_t i = 0; i < findings.n; i++)
+		if (findings.items[i].level == FINDING_ERROR)
+			str_addf(problems, "%s: %s; %s\n", findings.items[i].table, findings.items[i].message,
+				findings.items[i].remedy);
+	if (findings.n_errors > 0) {
+		(void)err_set(err, ERR_REFUSED, "the data map and the database disagree in %zu places: nothing was done",
+			findings.n_errors);
+		(void)err_hint(err, "expunge map check lists them with their remedies");
+	}
+	findings_release(&findings);
+	return err->code == ERR_REFUSED ? -1 : 0;
+}
+
+int
+run_open(struct run *run, const struct config *config,
+	int (*connect)(void *ctx, const char *login, struct db **ret, struct err *err), void *ctx, struct str *problems,
+	struct err *err)
+{
+	run->config = config;
+	run->skip = mem_copy("{}");
+	/* parsed before the first connection: a malformed map is told without one */
+	if (map_read(&run->map, config_text(config, SET_MAP), problems, err) != 0)
+		return -1;
+	if (connect(ctx, run->map->login, &run->db, err) != 0 || guard_binding(run->db, config, err) != 0 ||
+	    guard_instance(run->db, &run->instance, err) != 0)
+		return -1;
+	if (catalog_read(&run->catalog, run->db, err) != 0 || map_bind(run->map, run->catalog, problems, err) != 0 ||
+	    check_map(run, problems, err) != 0)
+		return -1;
+	if (program_make(&run->program, run->map, run->db, err) != 0 || ledger_open(&run->ledger, config, err) != 0)
+		return -1;
+	return connect(ctx, run->map->login, &run->recount, err);
+}
+
+void
+run_close(struct run *run)
+{
+	program_free(run->program);
+	map_free(run->map);
+	catalog_free(run->catalog);
+	ledger_close(run->ledger);
+	db_close(run->db);
+	db_close(run->recount);
+	free(run->skip);
+	*run = (struct run){ 0 };
+}
+
+int
+run_begin(struct run *run, const char *job, struct err *err)
+{
+	CLEANUP(db_result_freep) struct db_result *res = NULL;
+	char host[256] = "";
+
+	if (gethostname(host, sizeof(host) - 1) != 0)
+		return err_sys(err, "reading the host's name");
+	if (db_query(run->db, &QUERY_RUN_BEGIN, DB_PARAMS(job, host), &res, err) != 0)
+		return -1;
+	(void)snprintf(run->id, sizeof(run->id), "%s", db_get_text(res, 0, 0));
+	return 0;
+}
+
+int
+run_end(struct run *run, int exit_code, struct err *err)
+{
+	char code[16], done[24], blocked[24], failed[24], rows[24];
+
+	(void)snprintf(code, sizeof(code), "%d", exit_code);
+	(void)snprintf(done, sizeof(done), "%lld", (long long)run->n_certified);
+	(void)snprintf(blocked, sizeof(blocked), "%lld", (long long)run->n_blocked);
+	(void)snprintf(failed, sizeof(failed), "%lld", (long long)run->n_failed);
+	(void)snprintf(rows, sizeof(rows), "%lld", (long long)run->n_rows);
+	return db_query(run->db, &QUERY_RUN_END, DB_PARAMS(run->id, code, done, blocked, failed, rows), NULL, err);
+}
+
+void
+run_note(const struct run *run, enum note_level level, const char *fmt, ...)
+{
+	char text[1024];
+	va_list ap;
+
+	if (run->note == NULL)
+		return;
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	run->note(level, text);
+}
+
+bool
+run_stop_asked(const struct run *run)
+{
+	return run->stop != NULL && run->stop();
+}
+
+void
+run_skip(struct run *run, const char *request)
+{
+	size_t n = strlen(run->skip);
+	char *longer = mem_printf("%.*s%s%s}", (int)(n - 1), run->skip, n > 2 ? "," : "", request);
+
+	free(run->skip);
+	run->skip = longer;
+}
+
+int
+run_exit_code(const struct run *run)
+{
+	if (run->refused)
+		return 5;
+	return run->n_failed > 0 || run->n_waiting > 0 ? 3 : 0;
+}

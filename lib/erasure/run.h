@@ -1,0 +1,52 @@
+/*
+ * run: what one run of erase or nightly holds: connections, map, ledger, counters.
+ *
+ * `db` is the removing connection, logged in as the map's session.login; `recount` a second one of
+ * the same login that only reads, so that verification sees what was committed and nothing else.
+ */
+#ifndef EXPUNGE_ERASURE_RUN_H
+#define EXPUNGE_ERASURE_RUN_H
+
+#include "erasure/guard.h"
+#include "erasure/ledger.h"
+#include "map/program.h"
+
+enum note_level { NOTE_INFO, NOTE_WARNING, NOTE_ERROR };
+
+struct run {
+	const struct config *config;
+	struct db *db;
+	struct db *recount;
+	struct catalog *catalog;
+	struct map *map;
+	struct program *program;
+	struct ledger *ledger;
+	struct instance instance;
+	char id[37];
+	/* what became of requests; a run with failures exits 3 */
+	int64_t n_removed, n_certified, n_blocked, n_failed, n_waiting, n_rows;
+	bool refused; /* an approval no longer fits the map or the schema: exit 5 */
+	/* the job listens: progress and single failures, ids and counts only */
+	void (*note)(enum note_level level, const char *text);
+	void (*progress)(int64_t done, int64_t total);
+	bool (*stop)(void);
+	char *skip; /* uuid[] text of requests that this run leaves alone from now on */
+};
+
+/* Reads catalogue and map, binds and checks them (ERR_USAGE: the map does not fit; ERR_REFUSED: it
+ * is incomplete), and opens the ledger. connect() opens a connection as a login. */
+int run_open(struct run *run, const struct config *config,
+	int (*connect)(void *ctx, const char *login, struct db **ret, struct err *err), void *ctx, struct str *problems,
+	struct err *err);
+void run_close(struct run *run);
+/* The run's row in expunge.run, for status and clock. */
+int run_begin(struct run *run, const char *job, struct err *err);
+int run_end(struct run *run, int exit_code, struct err *err);
+void run_note(const struct run *run, enum note_level level, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+bool run_stop_asked(const struct run *run);
+/* Leaves a request alone for the rest of this run. */
+void run_skip(struct run *run, const char *request);
+/* 0 or 3. */
+int run_exit_code(const struct run *run);
+
+#endif

@@ -1,0 +1,37 @@
+/*
+ * verify: counts again, by another route than the removal took: from the saved key sets and the
+ * catalogue's foreign keys, on a connection of its own, after every transaction older than the
+ * removal has ended.
+ */
+#ifndef EXPUNGE_ERASURE_VERIFY_H
+#define EXPUNGE_ERASURE_VERIFY_H
+
+#include "erasure/run.h"
+
+struct left_over {
+	char request[37];
+	int table;       /* index into map->tables, -1 for a table that the map does not name as owned */
+	char name[130];
+	int64_t rows;
+};
+
+struct recount {
+	char as_of[21]; /* RFC 3339, UTC */
+	char lsn[24];
+	struct left_over *left;
+	size_t n_left;
+};
+
+/* Counts what is left of these requests. db: run->recount (committed state), or the removing
+ * connection inside a rehearsal. */
+int verify_recount(const struct run *run, struct db *db, const char *requests, struct recount *ret, struct err *err);
+void recount_release(struct recount *recount);
+
+/* Notes which transactions are open, for removed requests that have no such note yet. */
+int verify_note_open(struct run *run, struct err *err);
+/* Recounts removed requests whose older transactions have ended (waits verify.wait_seconds at most);
+ * those with anything left fail, those still waiting are counted in run->n_waiting. Then vacuums the
+ * touched tables. Requests that passed have recounted_at set. */
+int verify_removed(struct run *run, struct err *err);
+
+#endif
