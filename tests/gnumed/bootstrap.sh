@@ -32,6 +32,7 @@ die() { say "$*"; exit 1; }
 case $1 in ''|-*) echo "usage: bootstrap.sh DIR" >&2; exit 2 ;; esac
 mkdir -p "$1"
 dir=$(cd "$1" && pwd)
+cd /                            # which the user below may enter
 
 exec 9>"$dir/lock"
 flock 9                         # a second run waits for the first, and then finds its work done
