@@ -334,7 +334,8 @@ run_batch(struct run *run, struct batch *batch, size_t limit, struct tallies *ta
 		return -1;
 	if (store_tallies(run, tallies, batch->round > 0, err) != 0)
 		return -1;
-	return db_query(run->db, &QUERY_REQUEST_REMOVED, DB_PARAMS(array.s), NULL, err);
+	return db_query(run->db, &QUERY_REQUEST_REMOVED, DB_PARAMS(array.s, control.n_subjects > 0 ? "true" : "false"), NULL,
+		err);
 }
 
 /* A COMMIT whose answer was lost: the rows' states say whether it happened. */

@@ -9,6 +9,7 @@
 
 #include "erasure/guard.h"
 #include "erasure/ledger.h"
+#include "evidence/issuer.h"
 #include "map/program.h"
 
 enum note_level { NOTE_INFO, NOTE_WARNING, NOTE_ERROR };
@@ -21,6 +22,7 @@ struct run {
 	struct map *map;
 	struct program *program;
 	struct ledger *ledger;
+	struct issuer issuer;
 	struct instance instance;
 	char id[37];
 	/* what became of requests; a run with failures exits 3 */
@@ -34,7 +36,8 @@ struct run {
 };
 
 /* Reads catalogue and map, binds and checks them (ERR_USAGE: the map does not fit; ERR_REFUSED: it
- * is incomplete), and opens the ledger. connect() opens a connection as a login. */
+ * is incomplete), and opens ledger and issuer key: what is
+ * missing is found before the first delete. connect() opens a connection as a login. */
 int run_open(struct run *run, const struct config *config,
 	int (*connect)(void *ctx, const char *login, struct db **ret, struct err *err), void *ctx, struct str *problems,
 	struct err *err);

@@ -1,7 +1,7 @@
 -- Marks requests as removed by this transaction.
--- params: 1 requests uuid[]
+-- params: 1 requests uuid[], 2 other subjects' rows were compared
 -- rows: none
 UPDATE expunge.request r
-   SET state = 'removed', removed_at = now(), removed_xid = pg_current_xact_id()::text, waits_for = NULL,
-       vacuumed = false, recounted_at = NULL, recounted_lsn = NULL
+   SET state = 'removed', removed_at = clock_timestamp(), removed_xid = pg_current_xact_id()::text, waits_for = NULL,
+       controlled = $2::boolean, vacuumed = false, recounted_at = NULL, recounted_lsn = NULL
  WHERE r.id = ANY($1::uuid[])

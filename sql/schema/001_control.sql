@@ -77,6 +77,7 @@ CREATE TABLE expunge.request (
 	removed_at      timestamptz,
 	removed_xid     text,
 	waits_for       text[],
+	controlled      boolean NOT NULL DEFAULT false,
 	vacuumed        boolean NOT NULL DEFAULT false,
 	recounted_at    timestamptz,
 	recounted_lsn   pg_lsn,
@@ -92,6 +93,7 @@ COMMENT ON COLUMN expunge.request.requested_by IS 'what the application says; un
 COMMENT ON COLUMN expunge.request.filed_by IS 'the authenticated role; must differ from decided_by';
 COMMENT ON COLUMN expunge.request.subject IS 'the subject''s key as text; replaced by subject_hash at certification';
 COMMENT ON COLUMN expunge.request.reason IS 'why blocked, failed or refused: a code and table names, never values';
+COMMENT ON COLUMN expunge.request.controlled IS 'other subjects'' rows were compared before and after the removal';
 COMMENT ON COLUMN expunge.request.waits_for IS 'virtual transaction ids and prepared transactions that were open when the removal committed';
 
 CREATE TABLE expunge.plan (

@@ -1,0 +1,221 @@
+#include "erasure/attest.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/cleanup.h"
+#include "base/mem.h"
+#include "erasure/certify.h"
+#include "erasure/verify.h"
+#include "evidence/sshsig.h"
+#include "query.h"
+#include "svc/crypt.h"
+#include "sys/file.h"
+
+/* Certificates of one transaction. */
+#define BATCH 500
+
+/* The counter row, locked: no serial is given twice and none is lost. */
+static int
+take_serials(struct run *run, int64_t *ret_first, int n, struct err *err)
+{
+	CLEANUP(db_result_freep) struct db_result *res = NULL;
+	char text[16];
+
+	(void)snprintf(text, sizeof(text), "%d", n);
+	if (db_query(run->db, &QUERY_CERTIFICATE_SERIALS, DB_PARAMS(text), &res, err) != 0)
+		return -1;
+	*ret_first = db_get_int(res, 0, 0);
+	return 0;
+}
+
+static int
+store(struct run *run, const struct certificate *c, const char *request, const char *tenant, const char *note,
+	const char *salt, const char *subject, struct err *err)
+{
+	char serial[24], hash[80];
+
+	(void)snprintf(serial, sizeof(serial), "%lld", (long long)c->serial);
+	if (ledger_subject_hash(run->ledger, tenant, subject, hash, err) != 0)
+		return -1;
+	if (db_send(run->db, QUERY_CERTIFICATE_STORE.sql, QUERY_CERTIFICATE_STORE.n_params,
+		    DB_PARAMS(serial, c->id, certificate_kind_text(c->kind), certificate_stage_text(c->stage), tenant, request,
+			    note), err) != 0)
+		return -1;
+	if (db_send(run->db, QUERY_OPENING_STORE.sql, QUERY_OPENING_STORE.n_params,
+		    DB_PARAMS(request, tenant, salt, subject), err) != 0)
+		return -1;
+	return db_send(run->db, QUERY_REQUEST_CERTIFIED.sql, QUERY_REQUEST_CERTIFIED.n_params, DB_PARAMS(request, hash), err);
+}
+
+#define STATEMENTS_EACH 3
+
+/* Composes, signs and sends the statements of one request. */
+static int
+issue(struct run *run, struct certify *certify, const struct db_result *rows, int row, int64_t serial,
+	const struct recount *recount, struct err *err)
+{
+	CLEANUP(certificate_release) struct certificate c = CERTIFICATE_INIT;
+	CLEANUP(str_release) struct str text = STR_INIT;
+	CLEANUP(str_release) struct str note = STR_INIT;
+	uint8_t salt[ISSUER_SALT_SIZE];
+	char salt_hex[2 * ISSUER_SALT_SIZE + 1];
+	int failed;
+
+	if (crypt_random(salt, sizeof(salt), err) != 0)
+		return -1;
+	bytes_to_hex(salt, sizeof(salt), salt_hex);
+	failed = certify_compose(certify, &c, rows, row, serial, salt, recount, err) != 0 ||
+	         certificate_encode(&c, &text, err) != 0 ||
+	         issuer_sign(&run->issuer, &note, text.s, text.len, err) != 0 ||
+	         store(run, &c, db_get_text(rows, row, CERTIFY_ID), db_get_text(rows, row, CERTIFY_TENANT), note.s, salt_hex,
+			 db_get_text(rows, row, CERTIFY_SUBJECT), err) != 0;
+	secret_wipe(salt, sizeof(salt));
+	secret_wipe(salt_hex, sizeof(salt_hex));
+	if (failed)
+		return err_prefix(err, "certificate of request %s", db_get_text(rows, row, CERTIFY_ID));
+	return 0;
+}
+
+static int
+issue_all(struct run *run, struct certify *certify, const struct db_result *rows, const struct recount *recount,
+	struct err *err)
+{
+	int64_t first = 0;
+	int failed = 0, sent = 0;
+	struct err unused;
+
+	if (take_serials(run, &first, db_rows(rows), err) != 0 || db_pipeline_begin(run->db, err) != 0)
+		return -1;
+	for (int i = 0; i < db_rows(rows) && failed == 0; i++, sent++)
+		failed = issue(run, certify, rows, i, first + i, recount, err);
+	for (int i = 0; i < STATEMENTS_EACH * sent && failed == 0; i++)
+		failed = db_receive(run->db, DB_NONE, NULL, NULL, err);
+	if (failed != 0) {
+		(void)db_pipeline_end(run->db, &unused);
+		return -1;
+	}
+	return db_pipeline_end(run->db, err);
+}
+
+/* Rows that came back since the first recount: the next run's recount tells whose. */
+static int
+refuse_left_over(const struct recount *recount, struct err *err)
+{
+	if (recount->n_left == 0)
+		return 0;
+	return err_set(err, ERR_RETRY, "rows of %s came back between recount and signing", recount->left[0].name);
+}
+
+/* Everything of one batch of certificates between BEGIN and COMMIT; *ret_n: how many. */
+static int
+certify_batch(struct run *run, struct certify *certify, int *ret_n, struct err *err)
+{
+	CLEANUP(db_result_freep) struct db_result *rows = NULL;
+	CLEANUP(recount_release) struct recount recount = { 0 };
+	CLEANUP(str_release) struct str array = STR_INIT;
+	char limit[16];
+
+	(void)snprintf(limit, sizeof(limit), "%d", BATCH);
+	if (db_query(run->db, &QUERY_CERTIFY_CLAIM, DB_PARAMS(limit, run->skip), &rows, err) != 0)
+		return -1;
+	*ret_n = db_rows(rows);
+	if (*ret_n == 0)
+		return 0;
+	for (int i = 0; i < *ret_n; i++)
+		str_addf(&array, "%s%s", i == 0 ? "{" : ",", db_get_text(rows, i, CERTIFY_ID));
+	str_add(&array, "}");
+	if (verify_recount(run, run->recount, array.s, &recount, err) != 0 || refuse_left_over(&recount, err) != 0)
+		return -1;
+	if (certify_tallies(certify, array.s, err) != 0 || issue_all(run, certify, rows, &recount, err) != 0)
+		return -1;
+	return db_query(run->db, &QUERY_CERTIFIED_FORGET, DB_PARAMS(array.s), NULL, err);
+}
+
+int
+attest_recounted(struct run *run, const struct attest_tool *tool, struct err *err)
+{
+	CLEANUP(certify_release) struct certify certify = { 0 };
+	int n;
+
+	if (certify_open(&certify, run, tool, err) != 0)
+		return -1;
+	do {
+		if (db_begin(run->db, err) != 0)
+			return -1;
+		if (certify_batch(run, &certify, &n, err) != 0 || db_commit(run->db, err) != 0) {
+			db_rollback(run->db);
+			/* committed or not: what is published below comes from the database */
+			if (err->code != ERR_RETRY)
+				return -1;
+			run_note(run, NOTE_WARNING, "%s: nothing was signed, the next run counts again", err->msg);
+			run->n_failed++;
+			err_clear(err);
+			return 0;
+		}
+		run->n_certified += n;
+	} while (n == BATCH && !run_stop_asked(run));
+	return 0;
+}
+
+/* One file; the same content already there is fine. */
+static int
+publish_file(const char *directory, const char *name, const char *bytes, size_t n, struct err *err)
+{
+	CLEANUP(free_text) char *path = file_join(directory, name);
+	CLEANUP(free_text) char *there = NULL;
+	size_t there_n = 0;
+
+	if (!file_exists(path))
+		return file_write(path, bytes, n, 0644, true, err);
+	if (file_read(path, CERTIFICATE_SIZE_MAX * 2, &there, &there_n, err) != 0)
+		return -1;
+	if (there_n == n && memcmp(there, bytes, n) == 0)
+		return 0;
+	(void)err_set(err, ERR_FAILED, "%s exists and is not the certificate", path);
+	return err_hint(err, "move it away; the next run writes the true one from the database");
+}
+
+static int
+publish(struct run *run, const struct db_result *rows, int row, struct err *err)
+{
+	const char *directory = config_text(run->config, SET_CERTIFICATE_DIRECTORY);
+	const char *note = db_get_text(rows, row, 2);
+	CLEANUP(note_release) struct note parsed = { 0 };
+	CLEANUP(str_release) struct str armored = STR_INIT;
+	CLEANUP(free_text) char *sidecar = NULL;
+	char name[CERTIFICATE_FILE_NAME_SIZE];
+
+	certificate_file_name(db_get_int(rows, row, 0), db_get_text(rows, row, 1), name);
+	sidecar = mem_printf("%s.sig", name);
+	if (note_parse(&parsed, note, strlen(note), err) != 0 ||
+	    sshsig_sign(&armored, parsed.text, parsed.n, run->issuer.signer, err) != 0)
+		return -1;
+	if (publish_file(directory, sidecar, armored.s, armored.len, err) != 0 ||
+	    publish_file(directory, name, note, strlen(note), err) != 0)
+		return -1;
+	return db_query(run->db, &QUERY_CERTIFICATE_PUBLISHED, DB_PARAMS(db_get_text(rows, row, 0)), NULL, err);
+}
+
+int
+attest_publish(struct run *run, struct err *err)
+{
+	CLEANUP(db_result_freep) struct db_result *rows = NULL;
+
+	if (db_query(run->db, &QUERY_CERTIFICATE_UNPUBLISHED, NULL, &rows, err) != 0)
+		return -1;
+	for (int i = 0; i < db_rows(rows); i++) {
+		if (publish(run, rows, i, err) == 0)
+			continue;
+		if (err->code == ERR_LOST || err->code == ERR_UNKNOWN)
+			return -1;
+		run->n_failed++;
+		run_note(run, NOTE_ERROR, "certificate %s is signed and stored, but its file could not be written: %s",
+			db_get_text(rows, i, 0), err->msg);
+		err_clear(err);
+		return 0;
+	}
+	return 0;
+}

@@ -1,0 +1,195 @@
+#include "erasure/certify.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/mem.h"
+#include "query.h"
+#include "svc/crypt.h"
+#include "sys/clock.h"
+
+/* columns of certify_tallies */
+enum { T_REQUEST, T_TABLE, T_CLASS, T_BEFORE, T_ARRIVED, T_REMOVED, T_MASKED, T_RETAINED, T_CREATED };
+
+static int
+hash_file(const char *path, char text[72], struct err *err)
+{
+	uint8_t hash[SHA256_SIZE];
+
+	if (crypt_sha256_file(path, hash, err) != 0)
+		return -1;
+	(void)memcpy(text, "sha256:", 7);
+	bytes_to_hex(hash, sizeof(hash), text + 7);
+	return 0;
+}
+
+int
+certify_open(struct certify *ret, struct run *run, const struct attest_tool *tool, struct err *err)
+{
+	ret->run = run;
+	ret->tool = tool;
+	if (hash_file("/proc/self/exe", ret->program, err) != 0)
+		return -1;
+	return hash_file(config_path(run->config), ret->config, err);
+}
+
+void
+certify_release(struct certify *certify)
+{
+	db_result_free(certify->tallies);
+	*certify = (struct certify){ 0 };
+}
+
+int
+certify_tallies(struct certify *certify, const char *requests, struct err *err)
+{
+	db_result_free(certify->tallies);
+	certify->tallies = NULL;
+	return db_query(certify->run->db, &QUERY_CERTIFY_TALLIES, DB_PARAMS(requests), &certify->tallies, err);
+}
+
+static void
+add_retained(struct certificate *c, const struct map_table *table, const char *name)
+{
+	const char *class = table != NULL && table->class[0] != '\0' ? table->class : name;
+	const char *basis = table != NULL && table->action == MAP_SHARED ? "shared-with-another-subject" : "17(3)(b)";
+	struct certificate_retained *r;
+
+	for (size_t i = 0; i < c->n_retained; i++)
+		if (strcmp(c->retained[i].class, class) == 0 && strcmp(c->retained[i].basis, basis) == 0)
+			return;
+	r = MEM_PUSH(c->retained, c->n_retained);
+	r->class = mem_copy(class);
+	r->basis = mem_copy(basis);
+}
+
+static void
+add_live(struct certify *certify, struct certificate *c, const char *request)
+{
+	const struct db_result *t = certify->tallies;
+
+	for (int i = 0; i < db_rows(t); i++) {
+		struct certificate_live *live;
+		int table;
+
+		if (strcmp(db_get_text(t, i, T_REQUEST), request) != 0)
+			continue;
+		table = map_table(certify->run->map, db_get_text(t, i, T_TABLE));
+		live = MEM_PUSH(c->live, c->n_live);
+		live->table = mem_copy(db_get_text(t, i, T_TABLE));
+		live->before = db_get_int(t, i, T_BEFORE);
+		live->arrived = db_get_int(t, i, T_ARRIVED);
+		live->removed = db_get_int(t, i, T_REMOVED);
+		live->masked = db_get_int(t, i, T_MASKED);
+		live->retained = db_get_int(t, i, T_RETAINED);
+		live->created = db_get_int(t, i, T_CREATED);
+		if (live->retained > 0)
+			add_retained(c, table < 0 ? NULL : &certify->run->map->tables[table], live->table);
+		if (live->retained + live->masked > 0)
+			c->outcome = CERTIFICATE_WITH_EXCLUSIONS;
+	}
+	certificate_sort(c);
+}
+
+/* The frozen lines of the approved plan. */
+static void
+add_scope(struct certificate *c, const char *document)
+{
+	static const char key[] = "out-of-scope: ";
+
+	for (const char *line = document; *line != '\0';) {
+		const char *end = strchr(line, '\n');
+		size_t n = end == NULL ? strlen(line) : (size_t)(end - line);
+
+		if (strncmp(line, key, sizeof(key) - 1) == 0)
+			*MEM_PUSH(c->out_of_scope, c->n_out_of_scope) = mem_copy_n(line + sizeof(key) - 1, n - (sizeof(key) - 1));
+		line += end == NULL ? n : n + 1;
+	}
+}
+
+/* Declared stores that still hold the rows: the certificate is interim until they have aged out. */
+static void
+add_stores(const struct run *run, struct certificate *c)
+{
+	const struct conf_node *stores = config_list(run->config, SET_STORES);
+
+	c->stage = stores == NULL || conf_count(stores) == 0 ? CERTIFICATE_FINAL : CERTIFICATE_INTERIM;
+	for (size_t i = 0; stores != NULL && i < conf_count(stores); i++) {
+		const struct conf_node *store = conf_at(stores, i);
+		struct certificate_residual *r = MEM_PUSH(c->residuals, c->n_residuals);
+		char until[21];
+
+		clock_text(clock_now() + (conf_int(conf_member(store, "retention_days")) + 1) * 86400, until);
+		r->store = mem_copy(conf_text(conf_member(store, "name")));
+		r->until = mem_copy_n(until, 10);
+	}
+}
+
+static int
+add_approver(const struct run *run, struct certificate *c, const char *login, struct err *err)
+{
+	struct certificate_approver *approver = MEM_PUSH(c->approvers, c->n_approvers);
+
+	approver->role = mem_copy("expunge_approver");
+	approver->key_check = mem_zero(ISSUER_CHECK_SIZE, 1);
+	return issuer_approver_check(ledger_key(run->ledger), run->instance.id, login, approver->key_check, err);
+}
+
+static int
+add_tool(const struct certify *certify, struct certificate *c)
+{
+	c->tool.version = mem_copy(certify->tool->version);
+	c->tool.commit = mem_copy(certify->tool->commit);
+	c->tool.program = mem_copy(certify->program);
+	c->tool.openssl = certificate_openssl_version(crypt_version());
+	c->tool.config = mem_copy(certify->config);
+	c->tool.map = mem_copy(certify->run->map->hash);
+	c->tool.database = strtoll(certify->run->instance.system_identifier, NULL, 10);
+	return 0;
+}
+
+int
+certify_compose(struct certify *certify, struct certificate *ret, const struct db_result *rows, int row,
+	int64_t serial, const uint8_t *salt, const struct recount *recount, struct err *err)
+{
+	const struct run *run = certify->run;
+	uint8_t id[16];
+
+	if (crypt_random(id, sizeof(id), err) != 0)
+		return -1;
+	ret->serial = serial;
+	ret->id = mem_zero(33, 1);
+	bytes_to_hex(id, sizeof(id), ret->id);
+	ret->kind = CERTIFICATE_SUBJECT_ERASURE;
+	ret->outcome = CERTIFICATE_COMPLETED;
+	ret->controller = mem_copy(db_get_text(rows, row, CERTIFY_TENANT));
+	ret->processor = mem_copy(config_text(run->config, SET_PROCESSOR));
+	ret->subject_ref = mem_zero(ISSUER_REF_SIZE, 1);
+	if (issuer_subject_ref(salt, run->instance.id, db_get_text(rows, row, CERTIFY_TENANT),
+		    db_get_text(rows, row, CERTIFY_ID), db_get_text(rows, row, CERTIFY_SUBJECT), ret->subject_ref, err) != 0)
+		return -1;
+	ret->ground = certificate_ground(db_get_text(rows, row, CERTIFY_GROUND));
+	ret->received = mem_copy(db_get(rows, row, CERTIFY_RECEIVED));
+	ret->identified = mem_copy(db_get(rows, row, CERTIFY_IDENTIFIED));
+	ret->due = mem_copy(db_get(rows, row, CERTIFY_DUE));
+	ret->decided = mem_copy(db_get(rows, row, CERTIFY_DECIDED));
+	ret->executed = mem_copy(db_get(rows, row, CERTIFY_EXECUTED));
+	ret->zone = mem_copy(run->instance.zone);
+	if (add_approver(run, ret, db_get_text(rows, row, CERTIFY_DECIDED_BY), err) != 0)
+		return -1;
+	ret->plan = mem_copy(db_get(rows, row, CERTIFY_PLAN));
+	ret->holds_at = mem_copy(db_get(rows, row, CERTIFY_EXECUTED));
+	add_live(certify, ret, db_get_text(rows, row, CERTIFY_ID));
+	ret->as_of = mem_copy(recount->as_of);
+	ret->as_of_lsn = mem_copy(recount->lsn);
+	add_stores(run, ret);
+	ret->recount = CERTIFICATE_PASS;
+	ret->control = db_get_bool(rows, row, CERTIFY_CONTROLLED) ? CERTIFICATE_PASS : CERTIFICATE_NOT_RUN;
+	ret->closure = ret->negative_drill = ret->positive_drill = CERTIFICATE_NOT_RUN;
+	ret->level = db_get_bool(rows, row, CERTIFY_VACUUMED) ? CERTIFICATE_VACUUMED : CERTIFICATE_LOGICAL;
+	add_scope(ret, db_get_text(rows, row, CERTIFY_DOCUMENT));
+	return add_tool(certify, ret);
+}

@@ -1,0 +1,30 @@
+/* certify: a certificate's fields from the request, its tallies, the recount and the configuration. */
+#ifndef EXPUNGE_ERASURE_CERTIFY_H
+#define EXPUNGE_ERASURE_CERTIFY_H
+
+#include "erasure/attest.h"
+#include "erasure/verify.h"
+#include "evidence/certificate.h"
+
+/* columns of certify_claim */
+enum certify_column {
+	CERTIFY_ID, CERTIFY_TENANT, CERTIFY_SUBJECT, CERTIFY_GROUND, CERTIFY_RECEIVED, CERTIFY_IDENTIFIED, CERTIFY_DUE,
+	CERTIFY_DECIDED, CERTIFY_DECIDED_BY, CERTIFY_PLAN, CERTIFY_EXECUTED, CERTIFY_VACUUMED, CERTIFY_DOCUMENT,
+	CERTIFY_CONTROLLED
+};
+
+/* What is the same for every certificate of a run, and the tallies of a batch. */
+struct certify {
+	struct run *run;
+	const struct attest_tool *tool;
+	struct db_result *tallies; /* ordered by request */
+	char program[72], config[72];
+};
+
+int certify_open(struct certify *ret, struct run *run, const struct attest_tool *tool, struct err *err);
+void certify_release(struct certify *certify);
+int certify_tallies(struct certify *certify, const char *requests, struct err *err);
+int certify_compose(struct certify *certify, struct certificate *ret, const struct db_result *rows, int row,
+	int64_t serial, const uint8_t *salt, const struct recount *recount, struct err *err);
+
+#endif

@@ -1,0 +1,303 @@
+#include "erasure/draft.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/mem.h"
+#include "evidence/certificate.h"
+#include "evidence/lint.h"
+#include "map/plan.h"
+#include "query.h"
+#include "svc/crypt.h"
+
+/* Shorter values are found everywhere and say nothing. */
+#define VALUE_MIN 4
+
+/* The subject's own words, wiped when done with. */
+struct values {
+	char **items;
+	size_t n;
+};
+
+static void
+values_release(struct values *values)
+{
+	for (size_t i = 0; i < values->n; i++) {
+		secret_wipe(values->items[i], strlen(values->items[i]));
+		free(values->items[i]);
+	}
+	free(values->items);
+	*values = (struct values){ 0 };
+}
+
+/* Reads the identifying columns of the collected rows. */
+static int
+read_values(const struct run *run, const char *array, struct values *ret, struct err *err)
+{
+	const struct program *program = run->program;
+
+	for (size_t i = 0; i < run->map->n_tables; i++) {
+		const struct map_table *t = &run->map->tables[i];
+
+		for (size_t c = 0; c < t->n_columns; c++) {
+			CLEANUP(str_release) struct str sql = STR_INIT;
+			CLEANUP(db_result_freep) struct db_result *res = NULL;
+			const char *column;
+
+			if (!t->columns[c].identifying || !program->tables[i].owned || program->tables[i].log)
+				continue;
+			column = program_cat(program, (int)i)->columns[t->columns[c].column].quoted;
+			str_addf(&sql, "SELECT DISTINCT t.%s::text FROM expunge.key_set k JOIN ", column);
+			sql_from(&sql, program, (int)i, "t");
+			str_add(&sql, " ON ");
+			sql_match(&sql, program, (int)i, 0, "t", "k");
+			str_addf(&sql, " WHERE k.request_id = ANY($1) AND k.table_id = %d AND k.via = 0"
+				" AND pg_catalog.length(t.%s::text) >= %d", program->tables[i].id, column, VALUE_MIN);
+			if (db_text(run->db, DB_MANY, sql.s, 1, DB_PARAMS(array), &res, err) != 0)
+				return -1;
+			for (int r = 0; r < db_rows(res); r++)
+				*MEM_PUSH(ret->items, ret->n) = mem_copy(db_get_text(res, r, 0));
+		}
+	}
+	return 0;
+}
+
+/* "{%value%,...}" as text[], for ILIKE ANY: wildcards escaped for LIKE, then all for the array. */
+static void
+like_patterns(const struct values *values, struct str *array)
+{
+	str_add(array, "{");
+	for (size_t i = 0; i < values->n; i++) {
+		str_addf(array, "%s\"%%", i > 0 ? "," : "");
+		for (const char *c = values->items[i]; *c != '\0'; c++) {
+			if (*c == '%' || *c == '_')
+				str_add(array, "\\\\");
+			else if (*c == '\\')
+				str_add(array, "\\\\\\");
+			else if (*c == '"')
+				str_add(array, "\\");
+			str_add_n(array, c, 1);
+		}
+		str_add(array, "%\"");
+	}
+	str_add(array, "}");
+}
+
+/* Rows of one table outside the plan whose column holds one of the values. */
+static int
+count_mentions(const struct run *run, int cat, int table, int column, const char *request_array, const char *patterns,
+	int64_t *ret, struct err *err)
+{
+	const struct cat_table *ct = &run->catalog->tables[cat];
+	CLEANUP(str_release) struct str sql = STR_INIT;
+	CLEANUP(db_result_freep) struct db_result *res = NULL;
+
+	str_addf(&sql, "SELECT count(*) FROM %s%s t WHERE t.%s::text ILIKE ANY($2::text[]) AND $1::uuid[] IS NOT NULL",
+		ct->kind == 'p' ? "" : "ONLY ", ct->quoted, ct->columns[column].quoted);
+	if (table >= 0 && run->program->tables[table].owned && run->program->tables[table].log) {
+		const struct map_table *t = &run->map->tables[table];
+		const struct map_table *origin = &run->map->tables[t->log_table];
+
+		/* rows of a log table follow the logged row */
+		str_addf(&sql, " AND NOT EXISTS (SELECT FROM expunge.key_set k WHERE k.request_id = ANY($1)"
+			" AND k.table_id = %d AND k.via = 0 AND ", run->program->tables[t->log_table].id);
+		sql_refers(&sql, run->program, ct, t->log_columns, t->log_table, origin->key_columns, origin->n_key_columns,
+			"t", "k");
+		str_add(&sql, ")");
+	} else if (table >= 0 && run->program->tables[table].owned) {
+		str_addf(&sql, " AND NOT EXISTS (SELECT FROM expunge.key_set k WHERE k.request_id = ANY($1)"
+			" AND k.table_id = %d AND k.via = 0 AND k.key = ", run->program->tables[table].id);
+		sql_key(&sql, run->program, table, 0, "t");
+		str_add(&sql, ")");
+	}
+	if (db_text(run->db, DB_ONE, sql.s, 2, DB_PARAMS(request_array, patterns), &res, err) != 0)
+		return -1;
+	*ret = db_get_int(res, 0, 0);
+	return 0;
+}
+
+/* "out-of-scope: ..." lines: what every certificate leaves out, and where free text names the subject. */
+static int
+compose_scope(const struct run *run, const char *array, const struct values *values, struct str *lines, struct err *err)
+{
+	CLEANUP(str_release) struct str patterns = STR_INIT;
+
+	like_patterns(values, &patterns);
+	for (size_t i = 0; i < run->map->n_tables && values->n > 0; i++) {
+		const struct map_table *t = &run->map->tables[i];
+
+		for (size_t m = 0; m < t->mentions.n; m++) {
+			int64_t n;
+
+			if (count_mentions(run, t->cat, (int)i, t->mention_columns[m], array, patterns.s, &n, err) != 0)
+				return -1;
+			if (n > 0)
+				str_addf(lines, "out-of-scope: free text in %s.%s names the subject without a key: %lld rows\n",
+					t->name, t->mentions.names[m], (long long)n);
+		}
+	}
+	for (size_t i = 0; certificate_standard_scope(i) != NULL; i++)
+		str_addf(lines, "out-of-scope: %s\n", certificate_standard_scope(i));
+	secret_wipe(patterns.s, patterns.len);
+	return 0;
+}
+
+int
+draft_residue(struct run *run, const char *request, struct str *lines, struct err *err)
+{
+	CLEANUP(values_release) struct values values = { 0 };
+	CLEANUP(str_release) struct str array = STR_INIT;
+	CLEANUP(str_release) struct str patterns = STR_INIT;
+	int *mapped = map_lines(run->map);
+	int failed;
+
+	plan_id_array(&array, &request, 1);
+	failed = read_values(run, array.s, &values, err);
+	like_patterns(&values, &patterns);
+	for (size_t i = 0; i < run->catalog->n_tables && values.n > 0 && failed == 0; i++) {
+		const struct cat_table *cat = &run->catalog->tables[i];
+
+		if (cat->root >= 0 || cat->kind == 'f')
+			continue;
+		for (size_t c = 0; c < cat->n_columns && failed == 0; c++) {
+			int64_t n = 0;
+
+			if (cat->columns[c].category != 'S')
+				continue;
+			failed = count_mentions(run, (int)i, mapped[i], (int)c, array.s, patterns.s, &n, err);
+			if (n > 0)
+				str_addf(lines, "%s.%s: %lld rows\n", cat->full, cat->columns[c].name, (long long)n);
+		}
+	}
+	secret_wipe(patterns.s, patterns.len);
+	free(mapped);
+	return failed;
+}
+
+/* The plan's own words must not carry the subject's: found out now, not after the removal. */
+static int
+lint(const struct values *values, const char *text, struct err *err)
+{
+	if (lint_text(text, (const char *const *)values->items, values->n, err) == 0)
+		return 0;
+	(void)err_prefix(err, "the words of the plan");
+	return err_hint(err, "a name in the data map or the configuration looks like personal data; rename it");
+}
+
+static int
+next_round(struct run *run, const char *array, int *ret, struct err *err)
+{
+	CLEANUP(db_result_freep) struct db_result *res = NULL;
+
+	if (db_query(run->db, &QUERY_KEY_SET_ROUND, DB_PARAMS(array), &res, err) != 0)
+		return -1;
+	*ret = (int)db_get_int(res, 0, 0);
+	return 0;
+}
+
+static int
+compose(struct run *run, const char *request, const char *array, int round, struct draft *ret, struct err *err)
+{
+	CLEANUP(plans_release) struct plans plans = { 0 };
+	CLEANUP(values_release) struct values values = { 0 };
+	CLEANUP(str_release) struct str scope = STR_INIT;
+
+	if (collect_subjects(run->program, run->db, COLLECT_PLAN, array, round, err) != 0) {
+		/* 22P02, 22003: the subject's text is no key of this type */
+		if (strncmp(err->sqlstate, "22", 2) != 0)
+			return -1;
+		err_clear(err);
+		str_add(&ret->obstacles, "blocker: the subject is not a key of the subject table\n");
+		if (db_command(run->db, "ROLLBACK TO SAVEPOINT draft", 0, NULL, NULL, err) != 0)
+			return -1;
+	}
+	if (plan_read(run->program, run->db, &request, 1, round, true, &plans, err) != 0 ||
+	    read_values(run, array, &values, err) != 0 || compose_scope(run, array, &values, &scope, err) != 0 ||
+	    lint(&values, scope.s, err) != 0)
+		return -1;
+	if (plans.items[0].n_rows == 0 && ret->obstacles.len == 0)
+		str_add(&ret->obstacles, round == 0 ? "blocker: there is no such subject in this tenant\n"
+		                                    : "blocker: nothing is left that was not removed\n");
+	str_add(&plans.items[0].obstacles, str_cstr(&ret->obstacles));
+	plan_document(&plans.items[0], run->program, scope.s, &ret->document);
+	str_clear(&ret->obstacles);
+	str_add(&ret->obstacles, str_cstr(&plans.items[0].obstacles));
+	ret->n_rows = plans.items[0].n_rows;
+	ret->n_arrived = plans.items[0].n_arrived;
+	return crypt_sha256_text(ret->document.s, ret->document.len, ret->hash, err);
+}
+
+static int
+store_plan(struct run *run, const char *request, const struct draft *draft, struct err *err)
+{
+	char rows[24], arrived[24];
+
+	(void)snprintf(rows, sizeof(rows), "%lld", (long long)draft->n_rows);
+	(void)snprintf(arrived, sizeof(arrived), "%lld", (long long)draft->n_arrived);
+	return db_query(run->db, &QUERY_PLAN_STORE, DB_PARAMS(request, draft->hash, draft->document.s, rows, arrived,
+		draft->obstacles.len == 0 ? NULL : draft->obstacles.s), NULL, err);
+}
+
+int
+draft_plan(struct run *run, const char *request, bool store, struct draft *ret, struct err *err)
+{
+	CLEANUP(str_release) struct str array = STR_INIT;
+	int round = 0;
+
+	plan_id_array(&array, &request, 1);
+	if (db_begin(run->db, err) != 0)
+		return -1;
+	if (next_round(run, array.s, &round, err) != 0 ||
+	    db_command(run->db, "SAVEPOINT draft", 0, NULL, NULL, err) != 0 ||
+	    compose(run, request, array.s, round, ret, err) != 0)
+		goto failed;
+	if (!store) {
+		db_rollback(run->db);
+		return 0;
+	}
+	if (db_command(run->db, "ROLLBACK TO SAVEPOINT draft", 0, NULL, NULL, err) != 0 ||
+	    store_plan(run, request, ret, err) != 0 || db_commit(run->db, err) != 0)
+		goto failed;
+	return 0;
+failed:
+	db_rollback(run->db);
+	return -1;
+}
+
+void
+draft_release(struct draft *draft)
+{
+	str_release(&draft->document);
+	str_release(&draft->obstacles);
+	*draft = (struct draft){ 0 };
+}
+
+int
+draft_all(struct run *run, struct err *err)
+{
+	CLEANUP(db_result_freep) struct db_result *open = NULL;
+
+	if (db_query(run->db, &QUERY_PLAN_WANTED, NULL, &open, err) != 0)
+		return -1;
+	for (int i = 0; i < db_rows(open); i++) {
+		CLEANUP(draft_release) struct draft draft = { 0 };
+		const char *request = db_get_text(open, i, 0);
+
+		if (run_stop_asked(run))
+			return 0;
+		if (draft_plan(run, request, true, &draft, err) != 0) {
+			if (err->code == ERR_LOST || err->code == ERR_UNKNOWN || err->code == ERR_REFUSED)
+				return -1;
+			/* one bad request never stops the others */
+			run->n_failed++;
+			run_note(run, NOTE_ERROR, "planning request %s: %s", request, err->msg);
+			err_clear(err);
+			continue;
+		}
+		run_note(run, draft.obstacles.len > 0 ? NOTE_WARNING : NOTE_INFO, "request %s: planned %lld rows, %s%s", request,
+			(long long)draft.n_rows, draft.hash, draft.obstacles.len > 0 ? ", with obstacles" : "");
+	}
+	return 0;
+}

@@ -1,0 +1,18 @@
+-- Removed and recounted requests, locked, with what a certificate says of each.
+-- params: 1 how many, 2 requests to leave alone uuid[]
+-- rows: many
+SELECT r.id, r.tenant, r.subject, r.ground,
+       to_char(r.received_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
+       to_char(r.identified_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
+       to_char((r.due_on + 1)::timestamp AT TIME ZONE i.zone AT TIME ZONE 'UTC' - interval '1 second', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
+       to_char(r.decided_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
+       r.decided_by, r.approved_plan,
+       to_char(r.removed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
+       r.vacuumed, p.document, r.controlled
+  FROM expunge.request r
+  JOIN expunge.plan p ON p.request_id = r.id
+ CROSS JOIN expunge.instance i
+ WHERE r.state = 'removed' AND r.recounted_at IS NOT NULL AND r.id <> ALL ($2::uuid[])
+ ORDER BY r.removed_at, r.id
+ LIMIT $1::integer
+   FOR UPDATE OF r SKIP LOCKED
