@@ -319,9 +319,22 @@ write_config() {
 		  conninfo = "host=$PGHOST port=$PGPORT dbname=$db";
 		};
 		map = "$ROOT/etc/maps/sample.conf";
-		state : {
-		  directory = "$dir/state";
+		state_directory = "$dir/state";
+		ledger_directory = "$dir/ledger";
+		certificate_directory = "$dir/certificates";
+		issuer : {
+		  name = "expunge.example.org";
+		  key = "$dir/issuer.pem";
 		};
+		processor = "Example Software Ltd, ICO registration ZA000000";
+		policy : { undo_days = 0; };
+		caps : {
+		  subjects_per_run = 50;
+		  tenants_per_run = 10;
+		  rows_per_run = 500000;
+		  tenant_share_percent = 50;
+		};
+		verify : { wait_seconds = 5; };
 	CONF
 }
 

@@ -104,7 +104,9 @@ START_TEST(short_append_is_undone)
 	CLEANUP(free_text) char *path = in_directory("ledger"), *text = NULL;
 	CLEANUP(free_text) char *bytes = mem_zero(1, 10000);
 	struct rlimit before, small;
+	size_t n;
 
+	(void)memset(bytes, 'x', 10000);
 	stop_install();
 	ck_assert_int_eq(file_append(path, "first\n", 6, &err), 0);
 	ck_assert_int_eq(file_append(path, "second\n", 7, &err), 0);
@@ -114,7 +116,8 @@ START_TEST(short_append_is_undone)
 	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &small), 0);
 	ck_assert_int_eq(file_append(path, bytes, 10000, &err), -1);
 	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &before), 0);
-	ck_assert_int_eq(file_read(path, 100000, &text, NULL, &err), 0);
+	ck_assert_int_eq(file_read(path, 100000, &text, &n, &err), 0);
+	ck_assert_uint_eq(n, 13);
 	ck_assert_str_eq(text, "first\nsecond\n");
 }
 END_TEST
