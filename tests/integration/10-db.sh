@@ -21,7 +21,7 @@ sql probe "
 
 build=$(dirname "$EXPUNGE")
 sanitize=()
-if nm "$build/libexpunge.a" 2>/dev/null | grep -q __asan_init; then
+if nm "$build/libexpunge.a" 2>/dev/null | grep __asan_init >/dev/null; then
 	sanitize=(-fsanitize=address,undefined) # a library that `make debug` built
 fi
 # shellcheck disable=SC2046 # pkg-config prints words
