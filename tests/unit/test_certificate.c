@@ -9,11 +9,14 @@
 static int
 judge(const char *bytes, size_t n, struct err *err)
 {
-	struct note_key key = example_key();
+	static struct note_key key; /* read once: this is called for every bit of a note */
 	CLEANUP(note_release) struct note note = NOTE_INIT;
 	CLEANUP(certificate_release) struct certificate c = CERTIFICATE_INIT;
-	int rc = note_open(&note, bytes, n, &key, 1, err);
+	int rc;
 
+	if (key.name == NULL)
+		key = example_key();
+	rc = note_open(&note, bytes, n, &key, 1, err);
 	if (rc == 0)
 		rc = certificate_parse(note.text, note.n, &c, err);
 	if (rc == 0) {
@@ -23,7 +26,6 @@ judge(const char *bytes, size_t n, struct err *err)
 		ck_assert_uint_eq(again.len, note.n);
 		ck_assert_int_eq(memcmp(again.s, note.text, note.n), 0);
 	}
-	note_key_release(&key);
 	return rc;
 }
 
