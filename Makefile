@@ -19,6 +19,7 @@ PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS   = $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 CPPFLAGS = -D_GNU_SOURCE -I. -Ilib -I$(B)/gen
 CFLAGS   = -std=gnu11 $(OPT) $(WARN) $(HARDEN) $(SANITIZE) -MMD -MP
+Q := $(if $(V),,@)
 LDFLAGS  = -pie -Wl,-z,relro,-z,now $(SANITIZE)
 
 LIB_SRC  := $(sort $(wildcard lib/*/*.c))
@@ -33,37 +34,42 @@ SCHEMAS  := $(sort $(wildcard sql/schema/*.sql)) $(sort $(wildcard sql/api/*.sql
 all: $(B)/expunge
 
 $(B)/expunge: $(JOB_OBJ) $(B)/libexpunge.a | $(B)/layers.ok
-	$(CC) $(LDFLAGS) -o $@ $(JOB_OBJ) $(B)/libexpunge.a $(PKG_LIBS)
+	@echo '  LD    $@'
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(JOB_OBJ) $(B)/libexpunge.a $(PKG_LIBS)
 
 $(B)/libexpunge.a: $(LIB_OBJ)
-	rm -f $@ && ar rcs $@ $(LIB_OBJ)
+	@echo '  AR    $@'
+	$(Q)rm -f $@ && ar rcs $@ $(LIB_OBJ)
 
 $(B)/%.o: %.c | $(B)/gen/query.h
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(CFLAGS) $(if $(filter jobs/%,$<),-DEXPUNGE_VERSION='"$(VERSION)"' -DEXPUNGE_COMMIT='"$(COMMIT)"' -DEXPUNGE_CONF='"$(SYSCONFDIR)/expunge.conf"') -c -o $@ $<
+	@echo '  CC    $<'
+	$(Q)$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(CFLAGS) $(if $(filter jobs/%,$<),-DEXPUNGE_VERSION='"$(VERSION)"' -DEXPUNGE_COMMIT='"$(COMMIT)"' -DEXPUNGE_CONF='"$(SYSCONFDIR)/expunge.conf"') -c -o $@ $<
 
 $(B)/gen/%.o: $(B)/gen/%.c $(B)/gen/query.h
-	$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(CFLAGS) -c -o $@ $<
+	@echo '  CC    $<'
+	$(Q)$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(CFLAGS) -c -o $@ $<
 
 # each statement of sql/query becomes one struct query; each file of sql/schema and sql/api a string
 $(B)/gen/query.h: sql/compile.awk $(QUERIES)
 	@mkdir -p $(B)/gen
-	awk -v mode=header -f sql/compile.awk $(QUERIES) > $@.tmp && mv $@.tmp $@
+	$(Q)awk -v mode=header -f sql/compile.awk $(QUERIES) > $@.tmp && mv $@.tmp $@
 $(B)/gen/query.c: sql/compile.awk $(QUERIES)
 	@mkdir -p $(B)/gen
-	awk -v mode=query -f sql/compile.awk $(QUERIES) > $@.tmp && mv $@.tmp $@
+	$(Q)awk -v mode=query -f sql/compile.awk $(QUERIES) > $@.tmp && mv $@.tmp $@
 $(B)/gen/schema.c: sql/compile.awk $(SCHEMAS)
 	@mkdir -p $(B)/gen
-	awk -v mode=schema -f sql/compile.awk $(SCHEMAS) > $@.tmp && mv $@.tmp $@
+	$(Q)awk -v mode=schema -f sql/compile.awk $(SCHEMAS) > $@.tmp && mv $@.tmp $@
 
 # includes point downward only; library headers stay in lib/svc; banned calls fail the build
 $(B)/layers.ok: tests/layers.sh $(LIB_SRC) $(JOB_SRC) $(wildcard lib/*/*.h)
 	@mkdir -p $(B)
-	sh tests/layers.sh && touch $@
+	$(Q)sh tests/layers.sh && touch $@
 
 $(B)/tests/unit/%: tests/unit/%.c $(B)/libexpunge.a
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(B)/libexpunge.a $(PKG_LIBS) $$(pkg-config --cflags --libs check)
+	@echo '  CC    $<'
+	$(Q)$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(B)/libexpunge.a $(PKG_LIBS) $$(pkg-config --cflags --libs check)
 
 units: $(UNIT_BIN)
 

@@ -108,6 +108,7 @@ main(int argc, char **argv)
 {
 	struct invocation inv;
 	struct err err = { 0 };
+	const char *warning = NULL;
 	int code;
 
 	(void)setlocale(LC_CTYPE, "C.UTF-8");
@@ -128,7 +129,12 @@ main(int argc, char **argv)
 		return fflush(stdout) == 0 ? 0 : 1;
 	}
 	log_start(inv.verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, inv.command->name);
-	crypt_start();
+	if (crypt_start(&warning, &err) != 0) {
+		log_err(&err);
+		return 1;
+	}
+	if (warning != NULL)
+		log_debug("%s", warning);
 	stop_install();
 	struct job job = {
 		.command = inv.command,

@@ -3,7 +3,7 @@
 #   -- params: 1 tenant, 2 subject        (or none)
 #   -- rows: none | one | maybe | many
 # mode=header: extern declarations; mode=query: the constants; mode=schema: whole files of sql/schema
-# and sql/api, in order, as struct schema_file.
+# and sql/api, in order, as struct schema_file. Long texts are concatenated: mawk's sprintf ends at 8 KB.
 
 function base(path,   n, parts) {
 	n = split(path, parts, "/")
@@ -30,11 +30,11 @@ function finish() {
 			printf "%s: needs '-- params:' and '-- rows:' lines\n", file > "/dev/stderr"
 			failed = 1
 		}
-		printf "const struct query %s = { \"%s\",\n%s\t, %d, %s };\n\n", constant, name, body, count, shape[rows]
+		print "const struct query " constant " = { \"" name "\",\n" body "\t, " count ", " shape[rows] " };\n"
 		return
 	}
 	n_files++
-	files = files sprintf("\t{ \"%s\",\n%s\t},\n", file, body)
+	files = files "\t{ \"" file "\",\n" body "\t},\n"
 }
 BEGIN {
 	shape["none"] = "DB_NONE"; shape["one"] = "DB_ONE"; shape["maybe"] = "DB_MAYBE"; shape["many"] = "DB_MANY"
@@ -63,8 +63,8 @@ END {
 	if (mode == "header")
 		print "\n#endif"
 	if (mode == "query")
-		printf "const struct query *const all_queries[] = {\n%s\tNULL\n};\nconst int n_all_queries = %d;\n", all, n_all
+		print "const struct query *const all_queries[] = {\n" all "\tNULL\n};\nconst int n_all_queries = " n_all ";"
 	if (mode == "schema")
-		printf "const struct schema_file schema_files[] = {\n%s\t{ NULL, NULL }\n};\nconst int n_schema_files = %d;\n", files, n_files
+		print "const struct schema_file schema_files[] = {\n" files "\t{ NULL, NULL }\n};\nconst int n_schema_files = " n_files ";"
 	exit failed
 }

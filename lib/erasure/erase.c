@@ -9,8 +9,10 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "erasure/control.h"
+#include "erasure/draft.h"
 #include "erasure/remove.h"
 #include "erasure/session.h"
+#include "erasure/verify.h"
 #include "query.h"
 #include "svc/crypt.h"
 #include "sys/clock.h"
@@ -513,8 +515,23 @@ erase_due(struct run *run, struct err *err)
 	return 0;
 }
 
+/* Anything that the independent recount would find, inside the transaction. */
+static int
+rehearse_recount(struct run *run, const char *requests, struct err *err)
+{
+	CLEANUP(recount_release) struct recount recount = { 0 };
+
+	if (verify_recount(run, run->db, requests, &recount, err) != 0)
+		return -1;
+	if (recount.n_left == 0)
+		return 0;
+	return err_set(err, ERR_FAILED, "the recount finds %lld rows left in %s", (long long)recount.left[0].rows,
+		recount.left[0].name);
+}
+
 int
-erase_rehearse(struct run *run, const char *request, struct tallies *tallies, struct plans *plans, struct err *err)
+erase_rehearse(struct run *run, const char *request, struct tallies *tallies, struct plans *plans,
+	struct str *residue, struct err *err)
 {
 	CLEANUP(control_release) struct control control = { 0 };
 	CLEANUP(str_release) struct str array = STR_INIT;
@@ -525,13 +542,17 @@ erase_rehearse(struct run *run, const char *request, struct tallies *tallies, st
 		return -1;
 	failed = db_query(run->db, &QUERY_REQUEST_LOCK_TENANTS, DB_PARAMS(array.s), NULL, err) != 0 ||
 	         collect_subjects(run->program, run->db, COLLECT_LOCKED, array.s, 0, err) != 0 ||
-	         plan_read(run->program, run->db, &request, 1, 0, true, plans, err) != 0;
+	         plan_read(run->program, run->db, &request, 1, 0, true, plans, err) != 0 ||
+	         draft_residue(run, request, residue, err) != 0;
+	if (!failed && plans->items[0].obstacles.len > 0)
+		failed = err_set(err, ERR_FAILED, "obstacles stand in the way");
 	if (!failed) {
 		tallies_make(tallies, &request, 1, run->map->n_tables);
 		tallies_plan(tallies, plans);
 		failed = control_take(&control, run->program, run->db, array.s,
 				 (int)config_int(run->config, SET_VERIFY_CONTROL_SUBJECTS), err) != 0 ||
-		         carry_out(run, array.s, 0, &control, tallies, err) != 0;
+		         carry_out(run, array.s, 0, &control, tallies, err) != 0 ||
+		         rehearse_recount(run, array.s, err) != 0;
 	}
 	db_rollback(run->db);
 	return failed ? -1 : 0;

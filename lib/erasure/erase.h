@@ -12,7 +12,9 @@
 int erase_due(struct run *run, struct err *err);
 
 /* The whole removal of one request, whatever its state, in a transaction that is rolled back: finds
- * what no plan can (triggers, rules, constraints). Fills tallies and the lines of the plan. */
-int erase_rehearse(struct run *run, const char *request, struct tallies *tallies, struct plans *plans, struct err *err);
+ * what no plan can (triggers, rules, constraints). Fills tallies, plan, and `residue`: text columns
+ * of the whole database that name the subject in rows which stay. */
+int erase_rehearse(struct run *run, const char *request, struct tallies *tallies, struct plans *plans,
+	struct str *residue, struct err *err);
 
 #endif

@@ -1,0 +1,188 @@
+/* init: creates or upgrades roles, control schema and API; makes keys and directories; binds them together. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/mem.h"
+#include "erasure/guard.h"
+#include "erasure/ledger.h"
+#include "evidence/issuer.h"
+#include "jobs/job.h"
+#include "map/map.h"
+#include "query.h"
+#include "svc/crypt.h"
+#include "sys/file.h"
+#include "sys/log.h"
+
+static bool
+is_in(const char *path, const char *folder)
+{
+	return strncmp(path, folder, strlen(folder)) == 0;
+}
+
+/* 1: this file was applied before; 0: not yet; -1: error, also when its text was changed since. */
+static int
+applied(struct db *db, bool fresh, const char *number, const struct schema_file *file, const char *hash, struct err *err)
+{
+	CLEANUP(db_result_freep) struct db_result *res = NULL;
+
+	if (fresh)
+		return 0;
+	if (db_query(db, &QUERY_MIGRATION_SHOW, DB_PARAMS(number), &res, err) != 0)
+		return -1;
+	if (db_rows(res) == 0)
+		return 0;
+	if (strcmp(db_get_text(res, 0, 0), hash) == 0)
+		return 1;
+	(void)err_set(err, ERR_REFUSED, "%s is not the file that this database was made with", file->path);
+	return err_hint(err, "use the program that belongs to the database, or a newer one; a released file is never edited");
+}
+
+static int
+apply(struct job *job, const struct schema_file *file, bool *fresh, struct err *err)
+{
+	char number[4], hash[72];
+	const char *name = strrchr(file->path, '/') + 1;
+	int before;
+
+	if (!is_in(file->path, "sql/schema/"))
+		return db_script(job->db, file->path, file->sql, err);
+	(void)snprintf(number, sizeof(number), "%.3s", name);
+	/* roles are of the cluster, not of the database: looked at each time */
+	if (strcmp(number, "000") == 0)
+		return db_script(job->db, file->path, file->sql, err);
+	if (crypt_sha256_text(file->sql, strlen(file->sql), hash, err) != 0)
+		return -1;
+	before = applied(job->db, *fresh, number, file, hash, err);
+	if (before != 0)
+		return before < 0 ? -1 : 0;
+	log_info("applying %s", file->path);
+	if (job_flag(job, "dry-run"))
+		return 0;
+	if (db_script(job->db, file->path, file->sql, err) != 0)
+		return -1;
+	*fresh = false;
+	return db_query(job->db, &QUERY_MIGRATION_RECORD, DB_PARAMS(number, name, hash), NULL, err);
+}
+
+/* The policy settings that SQL functions need, and the one row each of instance and counter. */
+static int
+store_policy(const struct job *job, struct err *err)
+{
+	char undo[24], target[24], opening[24];
+
+	(void)snprintf(undo, sizeof(undo), "%lld", (long long)config_int(job->config, SET_POLICY_UNDO_DAYS));
+	(void)snprintf(target, sizeof(target), "%lld", (long long)config_int(job->config, SET_POLICY_TARGET_DAYS));
+	(void)snprintf(opening, sizeof(opening), "%lld", (long long)config_int(job->config, SET_POLICY_OPENING_DAYS));
+	return db_query(job->db, &QUERY_INSTANCE_POLICY, DB_PARAMS(config_text(job->config, SET_POLICY_ZONE),
+		config_text(job->config, SET_POLICY_CALENDAR), undo, target, opening), NULL, err);
+}
+
+/* The removing connection's login works as the job. */
+static int
+grant_login(const struct job *job, struct err *err)
+{
+	CLEANUP(map_freep) struct map *map = NULL;
+	CLEANUP(str_release) struct str problems = STR_INIT;
+	CLEANUP(free_text) char *login = NULL;
+	CLEANUP(free_text) char *sql = NULL;
+
+	if (map_read(&map, config_text(job->config, SET_MAP), &problems, err) != 0) {
+		log_warning("%s: %s; once the map is there, run init again", config_text(job->config, SET_MAP), err->msg);
+		err_clear(err);
+		return 0;
+	}
+	if (map->login == NULL)
+		return 0;
+	login = db_quote_name(job->db, map->login);
+	if (login == NULL)
+		return err_set(err, ERR_USAGE, "session.login of the map is not a name");
+	sql = mem_printf("GRANT expunge_job TO %s", login);
+	return db_command(job->db, sql, 0, NULL, NULL, err);
+}
+
+static int
+upgrade_database(struct job *job, struct err *err)
+{
+	CLEANUP(db_result_freep) struct db_result *res = NULL;
+	bool fresh;
+
+	if (db_text(job->db, DB_ONE, "SELECT pg_catalog.to_regclass('expunge.migration') IS NULL, "
+		"(SELECT r.rolsuper FROM pg_catalog.pg_roles r WHERE r.rolname = current_user)", 0, NULL, &res, err) != 0)
+		return -1;
+	fresh = db_get_bool(res, 0, 0);
+	if (!db_get_bool(res, 0, 1)) {
+		(void)err_set(err, ERR_FAILED, "init makes roles and needs a superuser");
+		return err_hint(err, "expunge -U postgres init, by a person allowed to log in as that role");
+	}
+	for (int i = 0; i < n_schema_files; i++)
+		if ((!job_flag(job, "dry-run") || is_in(schema_files[i].path, "sql/schema/")) &&
+		    apply(job, &schema_files[i], &fresh, err) != 0)
+			return -1;
+	if (job_flag(job, "dry-run"))
+		return 0;
+	return store_policy(job, err) != 0 ? -1 : grant_login(job, err);
+}
+
+/* The public half beside the certificates, for whoever verifies them. */
+static int
+publish_key(const struct job *job, struct err *err)
+{
+	const char *directory = config_text(job->config, SET_CERTIFICATE_DIRECTORY);
+	CLEANUP(free_text) char *path = file_join(directory, "issuer.pem");
+	CLEANUP(free_text) char *pem = NULL;
+	struct issuer issuer = ISSUER_INIT;
+	int failed;
+
+	failed = issuer_open(&issuer, config_text(job->config, SET_ISSUER_KEY), config_text(job->config, SET_ISSUER_NAME), err) != 0 ||
+	         issuer_public_pem(&issuer, &pem, err) != 0 ||
+	         file_write(path, pem, strlen(pem), 0644, false, err) != 0;
+	issuer_release(&issuer);
+	if (!failed)
+		log_info("public key: %s", path);
+	return failed ? -1 : 0;
+}
+
+static int
+make_files(const struct job *job, struct err *err)
+{
+	const char *key = config_text(job->config, SET_ISSUER_KEY);
+
+	if (file_make_directory(config_text(job->config, SET_STATE_DIRECTORY), err) != 0 ||
+	    file_make_directory(config_text(job->config, SET_CERTIFICATE_DIRECTORY), err) != 0 ||
+	    ledger_create(job->config, err) != 0)
+		return -1;
+	if (!file_exists(key)) {
+		if (issuer_create(key, err) != 0)
+			return -1;
+		log_info("issuer key made: %s; back it up now (README, \"Keys\")", key);
+	}
+	return publish_key(job, err);
+}
+
+static int
+run_init(struct job *job, struct err *err)
+{
+	if (db_begin(job->db, err) != 0)
+		return -1;
+	if (upgrade_database(job, err) != 0) {
+		db_rollback(job->db);
+		return -1;
+	}
+	if (job_flag(job, "dry-run")) {
+		db_rollback(job->db);
+		return 0;
+	}
+	if (db_commit(job->db, err) != 0 || make_files(job, err) != 0)
+		return -1;
+	return guard_bind(job->db, job->config, err);
+}
+
+static const struct option_row init_options[] = { OPTION_DRY_RUN, OPTION_END };
+
+const struct command init_commands[] = {
+	{ "init", "create or upgrade control schema, roles, keys and directories", "", 0, 0, NEEDS_DB, init_options, run_init,
+	  "Run once by a database superuser (-U postgres), as the operating system user that runs the nightly\n"
+	  "job, and again after every upgrade; it changes only what is not yet as it should be." },
+	{ 0 }
+};

@@ -1,0 +1,91 @@
+/* nightly: the jobs of a night in their order, one run at a time in the whole database. */
+#include <stdio.h>
+
+#include "base/cleanup.h"
+#include "erasure/draft.h"
+#include "jobs/job.h"
+#include "jobs/removal.h"
+#include "query.h"
+#include "svc/listing.h"
+#include "sys/log.h"
+
+/* Among all hosts: an advisory lock of this session. */
+static int
+take_lock(struct db *db, struct err *err)
+{
+	CLEANUP(db_result_freep) struct db_result *res = NULL;
+
+	if (db_query(db, &QUERY_NIGHTLY_LOCK, NULL, &res, err) != 0)
+		return -1;
+	if (db_get_bool(res, 0, 0))
+		return 0;
+	(void)err_set(err, ERR_LOCKED, "another nightly run is under way");
+	return err_hint(err, "expunge status shows since when; nothing is to be done");
+}
+
+static int
+tell_overdue(struct job *job, struct run *run, struct err *err)
+{
+	CLEANUP(db_result_freep) struct db_result *late = NULL;
+
+	if (db_query(run->db, &QUERY_REQUEST_OVERDUE, NULL, &late, err) != 0)
+		return -1;
+	for (int i = 0; i < db_rows(late); i++)
+		log_error("request %s of tenant %s was due on %s: %s", db_get_text(late, i, 0), db_get_text(late, i, 1),
+			db_get_text(late, i, 2), db_get_text(late, i, 3));
+	job->exit_code = run_exit_code(run);
+	if (job->exit_code == 0 && db_rows(late) > 0)
+		job->exit_code = 3;
+	return 0;
+}
+
+static int
+night(struct job *job, struct run *run, struct err *err)
+{
+	struct err unused;
+
+	if (run_begin(run, "nightly", err) != 0)
+		return -1;
+	if (removal_carry_out(run, err) != 0 || draft_all(run, err) != 0 ||
+	    db_query(run->db, &QUERY_OPENINGS_FORGET, NULL, NULL, err) != 0 || tell_overdue(job, run, err) != 0) {
+		(void)run_end(run, err_exit_code(err), &unused);
+		return -1;
+	}
+	log_info("done: %lld removed, %lld certified, %lld blocked, %lld failed, %lld waiting", (long long)run->n_removed,
+		(long long)run->n_certified, (long long)run->n_blocked, (long long)run->n_failed, (long long)run->n_waiting);
+	return run_end(run, job->exit_code, err);
+}
+
+static int
+show_due(struct job *job, struct err *err)
+{
+	CLEANUP(db_result_freep) struct db_result *due = NULL;
+
+	if (db_query(job->db, &QUERY_REQUEST_DUE_LIST, NULL, &due, err) != 0)
+		return -1;
+	return listing_print(stdout, due, job_flag(job, "json"), err);
+}
+
+static int
+run_nightly(struct job *job, struct err *err)
+{
+	struct run run = { 0 };
+	int failed;
+
+	if (job_flag(job, "dry-run"))
+		return show_due(job, err);
+	if (take_lock(job->db, err) != 0)
+		return -1;
+	failed = removal_open(job, &run, true, err) != 0 || night(job, &run, err) != 0;
+	run_close(&run);
+	return failed ? -1 : 0;
+}
+
+static const struct option_row nightly_options[] = { OPTION_DRY_RUN, OPTION_JSON, OPTION_END };
+
+const struct command nightly_commands[] = {
+	{ "nightly", "everything that a night has to do, in order", "", 0, 0, NEEDS_BINDING, nightly_options, run_nightly,
+	  "Carries out approved requests, recounts and certifies them, plans those that wait for an approval,\n"
+	  "forgets what has expired, and says what is overdue. For cron: quiet but for what matters." },
+	{ 0 }
+};

@@ -1,0 +1,76 @@
+#include "jobs/removal.h"
+
+#include <stdio.h>
+
+#include "base/cleanup.h"
+#include "erasure/attest.h"
+#include "erasure/erase.h"
+#include "erasure/verify.h"
+#include "sys/log.h"
+#include "sys/progress.h"
+#include "sys/stop.h"
+
+static int
+connect_as(void *ctx, const char *login, struct db **ret, struct err *err)
+{
+	return job_connect(ctx, login, ret, err);
+}
+
+static void
+say(enum note_level level, const char *text)
+{
+	switch (level) {
+	case NOTE_INFO:
+		log_info("%s", text);
+		break;
+	case NOTE_WARNING:
+		log_warning("%s", text);
+		break;
+	case NOTE_ERROR:
+		log_error("%s", text);
+		break;
+	}
+}
+
+static void
+show_progress(int64_t done, int64_t total)
+{
+	(void)total;
+	progress_at(done);
+}
+
+int
+removal_open(struct job *job, struct run *run, bool destructive, struct err *err)
+{
+	CLEANUP(str_release) struct str problems = STR_INIT;
+
+	if ((destructive && guard_freeze(job->db, job->config, err) != 0) || guard_clock(job->db, job->config, err) != 0)
+		return -1;
+	run->note = say;
+	run->progress = show_progress;
+	run->stop = stop_asked;
+	if (run_open(run, job->config, connect_as, job, &problems, err) == 0)
+		return 0;
+	(void)fputs(str_cstr(&problems), stderr);
+	return -1;
+}
+
+int
+removal_carry_out(struct run *run, struct err *err)
+{
+	static const struct attest_tool tool = { expunge_version, expunge_commit };
+	int failed;
+
+	progress_start("erasing", 0);
+	failed = erase_due(run, err);
+	progress_end();
+	if (failed != 0)
+		return -1;
+	if (run->n_removed > 0)
+		log_info("removed: %lld requests, %lld rows", (long long)run->n_removed, (long long)run->n_rows);
+	if (verify_removed(run, err) != 0 || attest_recounted(run, &tool, err) != 0 || attest_publish(run, err) != 0)
+		return -1;
+	if (run->n_certified > 0)
+		log_info("certified: %lld requests", (long long)run->n_certified);
+	return 0;
+}

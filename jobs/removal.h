@@ -1,0 +1,14 @@
+/* removal: opens a run for a command: its guards, its connections, and its words in the log. */
+#ifndef EXPUNGE_JOBS_REMOVAL_H
+#define EXPUNGE_JOBS_REMOVAL_H
+
+#include "erasure/run.h"
+#include "jobs/job.h"
+
+/* Refuses while frozen (when `destructive`) and when the clock cannot be trusted; reads and checks the
+ * map, whose problems go to stderr. */
+int removal_open(struct job *job, struct run *run, bool destructive, struct err *err);
+/* erase due requests, recount, sign, publish: what `erase` and `nightly` share. */
+int removal_carry_out(struct run *run, struct err *err);
+
+#endif

@@ -1,0 +1,4 @@
+-- Ends the freeze.
+-- params: none
+-- rows: one
+SELECT expunge.freeze_off()
