@@ -105,7 +105,7 @@ columns() { # columns ROLE TABLE VERB
 		WHERE a.attrelid = '$2'::regclass AND a.attnum > 0 AND has_column_privilege('$1', a.attrelid, a.attnum, '$3')"
 }
 is "$(columns expunge_job expunge.request UPDATE)" \
-	"subject subject_hash state reason reason_at attempts removed_at removed_xid waits_for vacuumed recounted_at recounted_lsn certified_at" \
+	"subject subject_hash state reason reason_at attempts removed_at removed_xid waits_for controlled vacuumed recounted_at recounted_lsn certified_at" \
 	"the run changes the state of a request, never who asked, who decided, which plan or when"
 is "$(columns expunge_job expunge.opening SELECT)" "request_id tenant expires_at" "the run cannot read a salt back"
 is "$(columns expunge_job expunge.event INSERT)" "kind tenant request_id detail" "an event's actor and time are the server's"
@@ -130,6 +130,9 @@ is "$(sql ctl "SELECT g.rolname FROM pg_auth_members m JOIN pg_roles g ON g.oid 
 	"pg_read_all_stats" "the owner is a member of pg_read_all_stats alone"
 is "$(sql ctl "SELECT relname FROM pg_class WHERE relnamespace = 'expunge'::regnamespace AND relrowsecurity AND relforcerowsecurity ORDER BY 1" | tr '\n' ' ')" \
 	"certificate hold opening request " "row-level security is forced on whatever names tenants"
+
+is "$(sql ctl "SELECT reloptions FROM pg_class WHERE oid = 'expunge_api.request_status'::regclass")" "{security_barrier=true}" \
+	"the application's view is a security barrier"
 
 # ---------------------------------------------------------------- attempts
 # A request of tenant 1 with everything that hangs on it, and one of tenant 2.

@@ -390,7 +390,7 @@ before=$(sql ctl 'SELECT clock_accepted_at FROM expunge.instance')
 as ops "SELECT expunge.accept_clock('the host was a year ahead')" >"$T/null"
 is "$(sql ctl "SELECT clock_accepted_at > '$before' FROM expunge.instance")" "t" "a person vouches for the clock"
 refused ops EX210 "SELECT expunge.accept_clock('')"
-as both "SELECT expunge.record_denied('request decide', '$mine', 'EX501')"
+as both "SELECT expunge.record_denied('request decide', '$mine', 'EX501')" >"$T/null"
 is "$(sql ctl "SELECT actor, tenant, detail FROM expunge.event WHERE kind = 'denied'")" "both|1|request decide EX501" "a denied attempt is on record"
 refused ann EX219 "SELECT expunge.record_denied('x; DROP', NULL, 'EX501')"
 refused ann EX219 "SELECT expunge.record_denied('decide', NULL, 'oops')"
