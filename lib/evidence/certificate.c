@@ -71,6 +71,41 @@ certificate_standard_scope(size_t i)
 	return i < COUNT(standard_scope) ? standard_scope[i] : NULL;
 }
 
+#define MENTION_HEAD "free text in "
+#define MENTION_TAIL " names the subject without a key: "
+#define MENTION_ROWS " rows"
+
+void
+certificate_add_mention(struct str *text, const char *column, int64_t n_rows)
+{
+	str_add(text, MENTION_HEAD);
+	certificate_add_name(text, column);
+	str_addf(text, MENTION_TAIL "%" PRId64 MENTION_ROWS, n_rows);
+}
+
+static bool
+is_mention(const char *text)
+{
+	const char *name = text + strlen(MENTION_HEAD), *number;
+
+	if (strncmp(text, MENTION_HEAD, strlen(MENTION_HEAD)) != 0)
+		return false;
+	number = name + strcspn(name, " ");
+	if (strncmp(number, MENTION_TAIL, strlen(MENTION_TAIL)) != 0)
+		return false;
+	number += strlen(MENTION_TAIL);
+	return strcmp(number + strspn(number, "0123456789"), MENTION_ROWS) == 0;
+}
+
+bool
+certificate_scope_is_fixed(const char *text)
+{
+	for (size_t i = 0; i < COUNT(standard_scope); i++)
+		if (strcmp(text, standard_scope[i]) == 0)
+			return true;
+	return is_mention(text);
+}
+
 static void
 free_texts(char **texts, size_t n)
 {

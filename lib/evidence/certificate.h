@@ -8,6 +8,7 @@
 #ifndef EXPUNGE_EVIDENCE_CERTIFICATE_H
 #define EXPUNGE_EVIDENCE_CERTIFICATE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -152,6 +153,12 @@ char *certificate_openssl_version(const char *version);
 /* What the live database cannot speak of: the lines of out-of-scope that every certificate has.
  * NULL after the last. */
 const char *certificate_standard_scope(size_t i);
+
+/* Adds the text of an out-of-scope line: so many rows name the subject in a column's free text, and
+ * nothing but that text ties them to the subject. */
+void certificate_add_mention(struct str *text, const char *column, int64_t n_rows);
+/* Whether a text is one of the standard lines, or a mention: words that are the format's, not a person's. */
+bool certificate_scope_is_fixed(const char *text);
 
 /* Adds a name with its escapes (doc/certificate.md, "Names"). */
 void certificate_add_name(struct str *text, const char *name);

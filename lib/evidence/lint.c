@@ -249,17 +249,14 @@ is_composed(const char *line)
 	return false;
 }
 
+/* Words that are the same whoever the subject is. */
 static bool
-is_standard(const char *line)
+is_fixed(const char *line, bool certificate)
 {
-	const char *text = strchr(line, ' ');
-
-	if (has_key(line, "processor"))
-		return true;
-	for (size_t i = 0; has_key(line, "out-of-scope") && certificate_standard_scope(i) != NULL; i++)
-		if (strcmp(text + 1, certificate_standard_scope(i)) == 0)
-			return true;
-	return strcmp(line, "retained: none") == 0 || strcmp(line, "archives: none") == 0;
+	if (has_key(line, "out-of-scope"))
+		return certificate_scope_is_fixed(strchr(line, ' ') + 1);
+	return certificate && (has_key(line, "processor") || strcmp(line, "retained: none") == 0 ||
+				      strcmp(line, "archives: none") == 0);
 }
 
 /* "%20" of a name (doc/certificate.md, "Names") is what it stands for, or words would not end at it */
@@ -298,7 +295,7 @@ lint_line(char *line, bool certificate, size_t number, const char *const *values
 		if (has_key(line, "approver") || has_key(line, "retained") || has_key(line, "archives"))
 			unescape(content);
 	}
-	if (!(certificate && is_standard(line)) && find_value(content, values, n_values))
+	if (!is_fixed(line, certificate) && find_value(content, values, n_values))
 		what = "one of the subject's own values";
 	else
 		what = find_pattern(content);

@@ -18,9 +18,9 @@
  *    may be NULL pointers).
  *
  * In a certificate only what is composed is looked at: lines of fixed form (numbers, hashes, times,
- * table names) are left out, and the subject's values are not looked for in the processor's line
- * and in the standard lines of out-of-scope, which are the same in every certificate: a patient called
- * Banks must be erasable too.
+ * table names) are left out, and the subject's values are not looked for in the processor's line, which
+ * is the same in every certificate. Nor, in any text, in lines "out-of-scope: ..." whose words are the
+ * format's (certificate_scope_is_fixed): a patient called Free or Paper must be erasable too.
  */
 int lint_text(const char *text, const char *const *values, size_t n_values, struct err *err);
 

@@ -118,6 +118,23 @@ START_TEST(huge_value_is_no_match)
 }
 END_TEST
 
+/* the words of a plan, before there is a certificate */
+START_TEST(fixed_scope_is_nobodys)
+{
+	static const char *const free_paper[] = { "Free", "Paper", "Message" };
+	CLEANUP(str_release) struct str text = STR_INIT;
+
+	str_addf(&text, "out-of-scope: %s\nout-of-scope: ", certificate_standard_scope(3));
+	certificate_add_mention(&text, "app.message.my body", 2);
+	ck_assert_ptr_nonnull(strstr(text.s, "free text in app.message.my%20body names the subject without a key: 2 rows"));
+	ck_assert_int_eq(lint_text(text.s, free_paper, 3, NULL), 0);
+	str_add(&text, " of paper");
+	ck_assert_int_eq(lint_text(text.s, free_paper, 3, NULL), -1);
+	ck_assert_int_eq(lint_text("out-of-scope: free text in x\n", free_paper, 3, NULL), -1);
+	ck_assert_int_eq(lint_text("free text\n", free_paper, 3, NULL), -1);
+}
+END_TEST
+
 /* every word of the format is somebody's name */
 START_TEST(fixed_words_are_nobodys)
 {
@@ -172,6 +189,7 @@ main(void)
 	LOOP(tests, pattern, patterns);
 	LOOP(tests, own_value, own);
 	tcase_add_test(tests, huge_value_is_no_match);
+	tcase_add_test(tests, fixed_scope_is_nobodys);
 	tcase_add_test(tests, fixed_words_are_nobodys);
 	tcase_add_test(tests, composed_fields_are_linted);
 	return run_suite("lint", tests);
