@@ -11,7 +11,7 @@ function base(path,   n, parts) {
 	return parts[n]
 }
 function c_line(text) {
-	gsub(/\\/, "\\\\\\\\", text) # two for each: awk reads the string once, gsub the replacement again
+	gsub(/\\/, "&&", text) # not "\\\\": awks differ
 	gsub(/"/, "\\\"", text)
 	gsub(/\?/, "\\?", text)
 	return "\t\"" text "\\n\"\n"

@@ -338,6 +338,44 @@ write_config() {
 	CONF
 }
 
+# install DB: configuration in $T/DB, control schema, and one login for each kind of person
+install() {
+	configure "$T/$1" "$1"
+	expunge_as postgres init 2>"$T/init.log" || { cat "$T/init.log" >&2; return 1; }
+	mkrole clinic_app expunge_intake
+	mkrole ruth expunge_approver
+	mkrole oscar expunge_operator expunge_intake
+	mkrole dora expunge_dpo
+	mkrole night expunge_job
+	mkrole watch expunge_monitor
+	sql "$1" "INSERT INTO expunge.tenant_login (login, tenant)
+		SELECT l, t FROM unnest(ARRAY['clinic_app', 'oscar']) l, unnest(ARRAY['1', '2', '3', 'the-practice']) t"
+}
+
+# expunge_as ROLE COMMAND...: the program under test, with $CONF
+expunge_as() {
+	local role=$1
+	shift
+	"$EXPUNGE" -c "$CONF" -U "$role" "$@"
+}
+
+# file_request DB TENANT SUBJECT: by the application; prints the id
+file_request() {
+	sql -U clinic_app "$1" "SELECT expunge_api.request_erasure('$2', '$3', '17-1-b', 'portal', 'a practice admin', now(), NULL)"
+}
+
+# approve DB ID: identity, plan, and the approval of that plan by another person
+approve() {
+	expunge_as oscar request identify "$2" >/dev/null
+	expunge_as night request plan "$2" >/dev/null
+	expunge_as ruth request decide "$2" --accept --plan "$(sql "$1" "SELECT hash FROM expunge.plan WHERE request_id = '$2'")" >/dev/null
+}
+
+# request_state DB ID
+request_state() {
+	sql "$1" "SELECT state FROM expunge.request WHERE id = '$2'"
+}
+
 # ---------------------------------------------------------------------------- start and end
 
 leave() {

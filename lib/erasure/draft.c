@@ -96,17 +96,7 @@ count_mentions(const struct run *run, int cat, int table, int column, const char
 
 	str_addf(&sql, "SELECT count(*) FROM %s%s t WHERE t.%s::text ILIKE ANY($2::text[]) AND $1::uuid[] IS NOT NULL",
 		ct->kind == 'p' ? "" : "ONLY ", ct->quoted, ct->columns[column].quoted);
-	if (table >= 0 && run->program->tables[table].owned && run->program->tables[table].log) {
-		const struct map_table *t = &run->map->tables[table];
-		const struct map_table *origin = &run->map->tables[t->log_table];
-
-		/* rows of a log table follow the logged row */
-		str_addf(&sql, " AND NOT EXISTS (SELECT FROM expunge.key_set k WHERE k.request_id = ANY($1)"
-			" AND k.table_id = %d AND k.via = 0 AND ", run->program->tables[t->log_table].id);
-		sql_refers(&sql, run->program, ct, t->log_columns, t->log_table, origin->key_columns, origin->n_key_columns,
-			"t", "k");
-		str_add(&sql, ")");
-	} else if (table >= 0 && run->program->tables[table].owned) {
+	if (table >= 0 && run->program->tables[table].owned) {
 		str_addf(&sql, " AND NOT EXISTS (SELECT FROM expunge.key_set k WHERE k.request_id = ANY($1)"
 			" AND k.table_id = %d AND k.via = 0 AND k.key = ", run->program->tables[table].id);
 		sql_key(&sql, run->program, table, 0, "t");

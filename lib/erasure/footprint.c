@@ -69,25 +69,25 @@ refuse(const struct cat_table *cat, const int64_t *got, int64_t updated, int64_t
 
 static int
 compare_table(const struct program *program, struct db *db, int cat, int table, const int64_t *got, const int64_t *done,
-	const int64_t *log_before, struct err *err)
+	const int64_t *created, struct err *err)
 {
 	const struct program_table *pt = table < 0 ? NULL : &program->tables[table];
 	bool removed = pt != NULL && pt->removed, updated = pt != NULL && pt->updated;
 	int64_t deletes = removed ? done[table] : 0, updates = updated ? done[table] : 0;
-	int64_t logged = removed && pt->log ? done[table] - log_before[table] : 0;
+	int64_t inserts = removed ? created[table] : 0;
 
 	if (got[DELETED] != deletes || (!removed && (got[INSERTED] != 0 || got[UPDATED] != updates)))
 		return refuse(&program->catalog->tables[cat], got, updates, deletes, err);
-	if (!removed || (got[INSERTED] == logged && got[UPDATED] == 0))
+	if (!removed || (got[INSERTED] == inserts && got[UPDATED] == 0))
 		return 0;
-	if (!pt->log && !pt->created && got[INSERTED] > 0)
+	if (!pt->created && got[INSERTED] > 0)
 		return refuse(&program->catalog->tables[cat], got, updates, deletes, err);
 	return refuse_left_behind(program, db, table, err);
 }
 
 int
 footprint_compare(const struct footprint *before, const struct program *program, struct db *db, const int64_t *done,
-	const int64_t *log_before, struct err *err)
+	const int64_t *created, struct err *err)
 {
 	struct footprint after = { 0 };
 	int *mapped = mem_zero(program->catalog->n_tables, sizeof(int));
@@ -101,7 +101,7 @@ footprint_compare(const struct footprint *before, const struct program *program,
 
 		for (int k = 0; k < KINDS; k++)
 			got[k] = after.counts[i * KINDS + (size_t)k] - before->counts[i * KINDS + (size_t)k];
-		failed = compare_table(program, db, (int)i, mapped[i] - 1, got, done, log_before, err);
+		failed = compare_table(program, db, (int)i, mapped[i] - 1, got, done, created, err);
 	}
 	free(mapped);
 	footprint_release(&after);

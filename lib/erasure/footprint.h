@@ -17,10 +17,10 @@ struct footprint {
 
 int footprint_take(struct footprint *ret, const struct catalog *catalog, struct db *db, struct err *err);
 void footprint_release(struct footprint *footprint);
-/* done: per map table the rows deleted or updated by our statements; log_before: per log table the
- * rows there were before. Refuses any table with another count, and any row left in a removed table
+/* done: per map table the rows deleted or updated by our statements; created: of them, those that the
+ * removal itself made. Refuses any table with another count, and any row left in a removed table
  * that this transaction wrote. */
 int footprint_compare(const struct footprint *before, const struct program *program, struct db *db,
-	const int64_t *done, const int64_t *log_before, struct err *err);
+	const int64_t *done, const int64_t *created, struct err *err);
 
 #endif

@@ -14,7 +14,7 @@
 /* Rounds after the planned one in which rows made by the removal itself are taken. */
 #define CREATED_ROUNDS 3
 
-enum step_kind { STEP_DELETE, STEP_UPDATE, STEP_UNLINK, STEP_COUNT_LOG, STEP_DELETE_LOG };
+enum step_kind { STEP_DELETE, STEP_UPDATE, STEP_UNLINK };
 
 struct step {
 	enum step_kind kind;
@@ -35,7 +35,7 @@ struct removal {
 	int round;
 	struct tallies *tallies;
 	int64_t *total; /* per map table: rows deleted, or updated where rows stay */
-	int64_t *log_before;
+	int64_t *created; /* per map table: of them rows that the removal itself made */
 };
 
 static void
@@ -56,7 +56,7 @@ add_step(struct steps *steps, enum step_kind kind, const int *tables, size_t n, 
 static bool
 has_own_delete(const struct program *program, int table)
 {
-	return program->tables[table].owned && program->tables[table].removed && !program->tables[table].log;
+	return program->tables[table].owned && program->tables[table].removed;
 }
 
 /* The steps for one group of the removal order; only_created: of a later round. */
@@ -97,19 +97,6 @@ compose_group(struct steps *steps, const struct program *program, const int *tab
 	}
 }
 
-static void
-compose_logs(struct steps *steps, const struct program *program, bool remove)
-{
-	for (size_t i = 0; i < program->remove.n; i++) {
-		struct str sql = STR_INIT;
-
-		if (!program->tables[program->remove.tables[i]].log)
-			continue;
-		sql_log(&sql, program, program->remove.tables[i], remove);
-		add_step(steps, remove ? STEP_DELETE_LOG : STEP_COUNT_LOG, &program->remove.tables[i], 1, &sql);
-	}
-}
-
 /* Adds one answer row to the tallies. */
 static int
 count_row(struct removal *removal, const struct step *step, const struct db_result *res, int row, struct err *err)
@@ -120,9 +107,7 @@ count_row(struct removal *removal, const struct step *step, const struct db_resu
 	struct tally *tally;
 
 	if (request == NULL) {
-		if (step->kind == STEP_COUNT_LOG)
-			removal->log_before[table] = n;
-		else if (step->kind != STEP_UNLINK)
+		if (step->kind != STEP_UNLINK)
 			removal->total[table] += n;
 		return 0;
 	}
@@ -131,9 +116,6 @@ count_row(struct removal *removal, const struct step *step, const struct db_resu
 		return err_set(err, ERR_FAILED, "removing from %s: a row of request %s, which is not of this batch",
 			removal->program->map->tables[table].name, request);
 	switch (step->kind) {
-	case STEP_COUNT_LOG:
-		tally->planned = n;
-		break;
 	case STEP_UPDATE:
 		if (removal->program->map->tables[table].action == MAP_RETAIN)
 			tally->retained += n;
@@ -141,7 +123,6 @@ count_row(struct removal *removal, const struct step *step, const struct db_resu
 			tally->masked += n;
 		break;
 	case STEP_DELETE:
-	case STEP_DELETE_LOG:
 		tally->removed += n;
 		break;
 	case STEP_UNLINK:
@@ -222,7 +203,8 @@ remove_planned(struct removal *removal, struct err *err)
 	return run_steps(removal, &steps, removal->round, err);
 }
 
-/* Rows that the removal created after their table's turn, until there are none. */
+/* Rows that the removal created after their table's turn, until there are none. Log tables come last
+ * in the order, so that they see every copy. */
 static int
 remove_created(struct removal *removal, struct err *err)
 {
@@ -242,29 +224,6 @@ remove_created(struct removal *removal, struct err *err)
 			return -1;
 	}
 	return err_set(err, ERR_FAILED, "removing rows creates new ones without end (%d rounds)", CREATED_ROUNDS);
-}
-
-/* Log tables last: they hold copies of what was just removed or masked. */
-static int
-remove_logs(struct removal *removal, struct err *err)
-{
-	CLEANUP(steps_release) struct steps steps = { 0 };
-	const struct program *program = removal->program;
-
-	compose_logs(&steps, program, true);
-	if (run_steps(removal, &steps, removal->round, err) != 0)
-		return -1;
-	for (size_t i = 0; i < program->map->n_tables; i++)
-		for (size_t r = 0; r < removal->tallies->n_requests && program->tables[i].log; r++) {
-			struct tally *tally = &removal->tallies->cells[r * removal->tallies->n_tables + i];
-
-			if (tally->removed < tally->planned)
-				return err_set(err, ERR_FAILED, "removing from %s: %lld rows went, %lld were there",
-					program->map->tables[i].name, (long long)tally->removed, (long long)tally->planned);
-			tally->created = tally->removed - tally->planned;
-			tally->removed = tally->planned;
-		}
-	return 0;
 }
 
 /* What was collected (planned and created rounds) against what the statements say they did. */
@@ -302,15 +261,30 @@ compare_counts(struct removal *removal, struct err *err)
 		}
 		tally->created = created;
 		tally->removed -= created;
+		removal->created[table] += created;
 	}
 	return 0;
+}
+
+/* Where a row lay says nothing after this transaction, and the place may be another row's next time. */
+static int
+forget_keyless(struct removal *removal, struct err *err)
+{
+	CLEANUP(str_release) struct str tables = STR_INIT;
+
+	for (size_t i = 0; i < removal->program->map->n_tables; i++)
+		if (removal->program->tables[i].owned && removal->program->tables[i].keyless)
+			str_addf(&tables, "%s%d", tables.len == 0 ? "{" : ",", removal->program->tables[i].id);
+	if (tables.len == 0)
+		return 0;
+	str_add(&tables, "}");
+	return db_query(removal->db, &QUERY_KEY_SET_FORGET_PLACES, DB_PARAMS(removal->requests, tables.s), NULL, err);
 }
 
 int
 remove_rows(const struct program *program, struct db *db, const char *requests, int round, struct tallies *tallies,
 	struct err *err)
 {
-	CLEANUP(steps_release) struct steps logs = { 0 };
 	size_t n = program->map->n_tables;
 	struct removal removal = {
 		.program = program,
@@ -319,19 +293,18 @@ remove_rows(const struct program *program, struct db *db, const char *requests, 
 		.round = round,
 		.tallies = tallies,
 		.total = mem_zero(n, sizeof(int64_t)),
-		.log_before = mem_zero(n, sizeof(int64_t)),
+		.created = mem_zero(n, sizeof(int64_t)),
 	};
 	struct footprint footprint = { 0 };
 	int failed;
 
-	compose_logs(&logs, program, false);
 	failed = footprint_take(&footprint, program->catalog, db, err) != 0 ||
-	         run_steps(&removal, &logs, round, err) != 0 || remove_planned(&removal, err) != 0 ||
-	         remove_created(&removal, err) != 0 || remove_logs(&removal, err) != 0 ||
+	         remove_planned(&removal, err) != 0 || remove_created(&removal, err) != 0 ||
 	         compare_counts(&removal, err) != 0 ||
-	         footprint_compare(&footprint, program, db, removal.total, removal.log_before, err) != 0;
+	         footprint_compare(&footprint, program, db, removal.total, removal.created, err) != 0 ||
+	         forget_keyless(&removal, err) != 0;
 	footprint_release(&footprint);
 	free(removal.total);
-	free(removal.log_before);
+	free(removal.created);
 	return failed ? -1 : 0;
 }

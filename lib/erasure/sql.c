@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "map/collect.h"
 
 /* " AND NOT EXISTS (a row outside this batch that still refers to t)" */
 static void
@@ -201,31 +200,4 @@ sql_unlink(struct str *sql, const struct program *program, int table, int column
 				program_cat(program, (int)i)->columns[t->columns[c].column].quoted);
 		}
 	}
-}
-
-void
-sql_log(struct str *sql, const struct program *program, int table, bool remove)
-{
-	const struct map_table *t = &program->map->tables[table];
-	const struct map_table *origin = &program->map->tables[t->log_table];
-
-	str_add(sql, "WITH m AS (SELECT k.request_id, t.tableoid AS o, t.ctid AS c FROM ");
-	sql_from(sql, program, table, "t");
-	str_add(sql, " JOIN expunge.key_set k ON ");
-	sql_refers(sql, program, program_cat(program, table), t->log_columns, t->log_table, origin->key_columns,
-		origin->n_key_columns, "t", "k");
-	str_addf(sql, " WHERE k.request_id = ANY($1) AND k.table_id = %d AND k.via = 0 AND $2::smallint >= 0",
-		program->tables[t->log_table].id);
-	for (size_t p = 0; p < t->n_paths; p++) {
-		str_add(sql, " UNION SELECT k.request_id, t.tableoid, t.ctid FROM ");
-		sql_path(sql, program, table, &t->paths[p]);
-	}
-	str_add(sql, ")");
-	if (remove) {
-		str_add(sql, ", d AS (DELETE FROM ");
-		sql_from(sql, program, table, "t");
-		str_add(sql, " USING m WHERE t.tableoid = m.o AND t.ctid = m.c RETURNING m.request_id)");
-	}
-	str_addf(sql, " SELECT 0, d.request_id, count(*) FROM %s d GROUP BY 2 UNION ALL SELECT 0, NULL, count(*) FROM %s",
-		remove ? "d" : "m", remove ? "d" : "m");
 }

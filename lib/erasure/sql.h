@@ -13,7 +13,4 @@ void sql_delete_group(struct str *sql, const struct program *program, const int 
 bool sql_update(struct str *sql, const struct program *program, int table);
 /* Unlinks the large objects of removed rows that no declared column refers to any more. */
 void sql_unlink(struct str *sql, const struct program *program, int table, int column);
-/* Rows of a log table that copy collected rows: counted, or deleted. */
-void sql_log(struct str *sql, const struct program *program, int table, bool remove);
-
 #endif

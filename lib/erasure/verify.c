@@ -115,6 +115,8 @@ count_by_paths(struct counts *counts, const struct program *program, int table)
 			str_addf(&condition, " AND x.%s::text = ", program_cat(program, table)->columns[path->when_column].quoted);
 			sql_literal(&condition, path->when_value);
 		}
+		if (program->tables[table].log)
+			sql_orphan(&condition, program, table, "x");
 		count_by_reference(counts, program, table, t->cat, path->columns, path->target, path->target_columns,
 			path->n_columns, str_cstr(&condition));
 	}
@@ -206,7 +208,7 @@ compose(struct counts *counts, const struct program *program)
 			count_by_reference(counts, program, (int)i, map->tables[i].cat, map->tables[i].log_columns,
 				map->tables[i].log_table, map->tables[map->tables[i].log_table].key_columns,
 				map->tables[map->tables[i].log_table].n_key_columns, "");
-		else if (pt->removed && !pt->keyless && map->tables[i].action != MAP_SHARED)
+		if (pt->removed && !pt->keyless && map->tables[i].action != MAP_SHARED)
 			count_by_key(counts, program, (int)i);
 		count_by_paths(counts, program, (int)i);
 		if (pt->updated && !pt->keyless)
@@ -350,8 +352,10 @@ vacuum(struct run *run, bool *ret_clean, struct err *err)
 {
 	CLEANUP(db_result_freep) struct db_result *touched = NULL;
 	bool large_objects = false;
+	char via[16];
 
-	if (db_query(run->recount, &QUERY_REMOVED_TABLES, NULL, &touched, err) != 0)
+	(void)snprintf(via, sizeof(via), "%d", PROGRAM_VIA_LO);
+	if (db_query(run->recount, &QUERY_REMOVED_TABLES, DB_PARAMS(via), &touched, err) != 0)
 		return -1;
 	(void)db_take_warnings(run->db);
 	for (int i = 0; i < db_rows(touched); i++) {
@@ -360,8 +364,7 @@ vacuum(struct run *run, bool *ret_clean, struct err *err)
 
 		if (table < 0)
 			continue;
-		for (size_t c = 0; c < run->map->tables[table].n_columns; c++)
-			large_objects = large_objects || run->map->tables[table].columns[c].lo;
+		large_objects = large_objects || db_get_bool(touched, i, 1);
 		sql = mem_printf("VACUUM (ANALYZE, SKIP_LOCKED) %s", program_cat(run->program, table)->quoted);
 		if (db_command(run->db, sql, 0, NULL, NULL, err) != 0)
 			return -1;

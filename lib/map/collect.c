@@ -149,16 +149,12 @@ add_path(struct str *sql, const struct program *program, const char *set, int ta
 	}
 	str_addf(sql, "%s WHERE k.request_id = ANY($1) AND k.table_id = %d AND k.via = %d", join,
 		program->tables[path->target].id, via);
+	if (program->tables[table].log && path->target != program->map->tables[table].log_table)
+		sql_orphan(sql, program, table, "t");
 	if (path->when_column_name != NULL) {
 		str_addf(sql, " AND t.%s::text = ", cat->columns[path->when_column].quoted);
 		sql_literal(sql, path->when_value);
 	}
-}
-
-void
-sql_path(struct str *sql, const struct program *program, int table, const struct map_path *path)
-{
-	add_path(sql, program, "expunge.key_set", table, path, "");
 }
 
 static void
@@ -220,8 +216,15 @@ compose_table(struct statements *list, const struct program *program, enum colle
 {
 	const struct map_table *t = &program->map->tables[table];
 
-	if (program->tables[table].log)
-		return;
+	if (program->tables[table].log) {
+		struct map_path copies;
+
+		/* other subjects' logs are nobody's witness */
+		if (set == COLLECT_CONTROL)
+			return;
+		program_log_path(program, table, &copies);
+		compose_path(list, program, set, table, &copies);
+	}
 	if (table == program->map->subject && set != COLLECT_CONTROL)
 		compose_aliases(list, program, set);
 	for (size_t p = 0; p < t->n_paths; p++)

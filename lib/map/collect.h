@@ -28,8 +28,4 @@ int collect_created(const struct program *program, struct db *db, const char *re
 int collect_table(const struct program *program, struct db *db, enum collect_set set, int table,
 	const char *requests, int round, int64_t *ret_rows, struct err *err);
 
-/* "expunge.key_set k JOIN ... t ON ... WHERE ...": rows t that an owner path leads to from the rows k
- * of the requests $1. */
-void sql_path(struct str *sql, const struct program *program, int table, const struct map_path *path);
-
 #endif

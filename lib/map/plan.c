@@ -65,8 +65,10 @@ read_rows(const struct program *program, struct db *db, const char *requests, in
 		pt->n_arrived = db_get_int(res, i, 3);
 		if (!program->tables[table].keyless)
 			(void)snprintf(pt->hash, sizeof(pt->hash), "%s", db_get_text(res, i, 4));
-		plan->n_rows += pt->n;
-		plan->n_arrived += pt->n_arrived;
+		if (!program->tables[table].log) {
+			plan->n_rows += pt->n;
+			plan->n_arrived += pt->n_arrived;
+		}
 	}
 	return 0;
 }
@@ -222,6 +224,15 @@ search_contested(const struct program *program, struct db *db, const char *reque
 	return 0;
 }
 
+static bool
+is_tenant_table(const struct map *map, int cat)
+{
+	for (size_t i = 0; i < map->n_tables; i++)
+		if (map->tables[i].cat == cat)
+			return map->tables[i].action == MAP_TENANT;
+	return false;
+}
+
 static int
 search_blockers(const struct program *program, struct db *db, const char *requests, int round, struct plans *plans,
 	struct err *err)
@@ -233,7 +244,10 @@ search_blockers(const struct program *program, struct db *db, const char *reques
 		int target = mapped_owned(program, fk->target);
 		int referencing = mapped_owned(program, fk->table);
 
-		if (target < 0 || program->map->tables[target].action != MAP_DELETE)
+		if (target < 0 || program->tables[target].log || program->map->tables[target].action == MAP_SHARED)
+			continue;
+		/* a row that stays may be referred to, but not by the practice's own (staff) rows */
+		if (!program->tables[target].removed && !is_tenant_table(program->map, fk->table))
 			continue;
 		if (referencing >= 0 && is_owner_path(program, referencing, target, fk))
 			continue;
@@ -273,8 +287,9 @@ plan_rows_text(const struct plan *plan, const struct program *program, struct st
 		const struct plan_table *pt = &plan->tables[i];
 		const struct map_table *t = &program->map->tables[pt->table];
 
-		str_addf(text, "rows: %s %s %lld arrived-later %lld %s\n", t->name, map_action_text(t->action),
-			(long long)pt->n, (long long)pt->n_arrived, pt->hash[0] == '\0' ? "counted" : pt->hash);
+		if (!program->tables[pt->table].log)
+			str_addf(text, "rows: %s %s %lld arrived-later %lld %s\n", t->name, map_action_text(t->action),
+				(long long)pt->n, (long long)pt->n_arrived, pt->hash[0] == '\0' ? "counted" : pt->hash);
 	}
 }
 

@@ -22,7 +22,7 @@ struct plan {
 	char request[37];
 	struct plan_table *tables; /* in order of table name */
 	size_t n_tables;
-	int64_t n_rows, n_arrived;
+	int64_t n_rows, n_arrived; /* without log tables */
 	struct str obstacles; /* lines "blocker: ..." and "contested: ...", empty when there are none */
 };
 

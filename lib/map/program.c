@@ -94,8 +94,7 @@ mark_references(struct program *program)
 			add_via(program, path->target, path->target_columns, path->n_columns);
 		}
 		for (size_t c = 0; c < map->tables[i].creates.n; c++)
-			if (!program->tables[t->creates_tables[c]].log)
-				program->tables[t->creates_tables[c]].created = true;
+			program->tables[t->creates_tables[c]].created = true;
 	}
 	for (size_t f = 0; f < catalog->n_fks; f++) {
 		int target = owned_of_cat(program, catalog->fks[f].target);
@@ -136,6 +135,7 @@ program_make(struct program **ret, const struct map *map, struct db *db, struct 
 
 		pt->owned = map_action_is_owned(t->action);
 		pt->log = t->log_table >= 0;
+		pt->created = pt->log;
 		pt->removed = t->action == MAP_DELETE || t->action == MAP_SHARED;
 		pt->updated = pt->owned && !pt->removed;
 		pt->keyless = t->n_key_columns == 0;
@@ -187,6 +187,36 @@ program_lo_goes(const struct program *program, int table, int column_line)
 
 	return column->lo && (program->tables[table].removed ||
 	                      (column->mask != NULL && strcmp(column->mask, "keep") != 0));
+}
+
+void
+program_log_path(const struct program *program, int table, struct map_path *ret)
+{
+	const struct map_table *t = &program->map->tables[table];
+	const struct map_table *origin = &program->map->tables[t->log_table];
+
+	*ret = (struct map_path){
+		.kind = MAP_FORWARD,
+		.n_columns = origin->n_key_columns,
+		.target = t->log_table,
+		.columns = t->log_columns,
+		.target_columns = origin->key_columns,
+	};
+}
+
+void
+sql_orphan(struct str *sql, const struct program *program, int table, const char *alias)
+{
+	const struct map_table *t = &program->map->tables[table];
+	const struct map_table *origin = &program->map->tables[t->log_table];
+
+	str_add(sql, " AND NOT EXISTS (SELECT FROM ");
+	sql_from(sql, program, t->log_table, "original");
+	for (size_t i = 0; i < origin->n_key_columns; i++)
+		str_addf(sql, "%soriginal.%s = %s.%s", i == 0 ? " WHERE " : " AND ",
+			program_cat(program, t->log_table)->columns[origin->key_columns[i]].quoted, alias,
+			program_cat(program, table)->columns[t->log_columns[i]].quoted);
+	str_add(sql, ")");
 }
 
 void

@@ -25,8 +25,8 @@ struct program_via {
 struct program_table {
 	int id;        /* expunge.mapped_table */
 	bool owned;    /* rows of it are collected */
-	bool log;      /* a log_of table: its rows follow those of the logged table */
-	bool created;  /* removing elsewhere may create rows here */
+	bool log;      /* a log_of table: its rows follow those of the logged table, and are not part of the hash */
+	bool created;  /* removing elsewhere may create rows here; true of every log table */
 	bool locked;   /* something refers to it, so its rows are locked before what refers is collected */
 	bool removed;  /* action delete or shared: its rows go */
 	bool updated;  /* action mask, tombstone or retain */
@@ -55,6 +55,12 @@ const struct cat_table *program_cat(const struct program *program, int table);
 /* The large object in this column line of the map goes with the erasure: its row does, or the column
  * is masked. */
 bool program_lo_goes(const struct program *program, int table, int column_line);
+
+/* From the rows of a log table to those they are copies of, as an owner path; its arrays belong to the map. */
+void program_log_path(const struct program *program, int table, struct map_path *ret);
+/* " AND NOT EXISTS (the row that the log row t is a copy of)": owner paths of a log table speak for
+ * copies whose original has gone; while it lives, the original's own owner counts. */
+void sql_orphan(struct str *sql, const struct program *program, int table, const char *alias);
 
 /* ONLY "app"."note" t */
 void sql_from(struct str *sql, const struct program *program, int table, const char *alias);

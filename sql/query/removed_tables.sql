@@ -1,9 +1,11 @@
--- Tables that removed and not yet certified requests took rows from.
--- params: none
+-- Tables that removed and not yet certified requests took rows from, and whether large objects went with them.
+-- params: 1 lowest via of large objects
 -- rows: many
-SELECT DISTINCT m.name
+SELECT m.name, bool_or(EXISTS (SELECT FROM expunge.key_set k
+                                WHERE k.request_id = r.id AND k.table_id = t.table_id AND k.via >= $1::smallint))
   FROM expunge.request r
   JOIN expunge.tally t ON t.request_id = r.id
   JOIN expunge.mapped_table m ON m.id = t.table_id
  WHERE r.state = 'removed' AND NOT r.vacuumed
- ORDER BY 1
+ GROUP BY m.name
+ ORDER BY m.name

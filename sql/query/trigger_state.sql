@@ -2,6 +2,6 @@
 -- params: none
 -- rows: one
 SELECT 'sha256:' || encode(sha256(convert_to(coalesce(string_agg(x.line, chr(10) ORDER BY x.line COLLATE "C"), ''), 'UTF8')), 'hex')
-  FROM (SELECT 't ' || t.oid || ' ' || t.tgenabled FROM pg_catalog.pg_trigger t
+  FROM (SELECT 't ' || t.oid::text || ' ' || t.tgenabled::text FROM pg_catalog.pg_trigger t
         UNION ALL
-        SELECT 'r ' || r.oid || ' ' || r.ev_enabled FROM pg_catalog.pg_rewrite r) x(line)
+        SELECT 'r ' || r.oid::text || ' ' || r.ev_enabled::text FROM pg_catalog.pg_rewrite r) x(line)
