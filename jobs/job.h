@@ -15,6 +15,7 @@
 #include "svc/config.h"
 #include "svc/db.h"
 
+/* A row whose name is one letter is the short form, -o, of the row before it: same value, same help. */
 struct option_row {
 	const char *name; /* "received" for --received; NULL ends the table */
 	const char *value; /* "DATE", or NULL for a flag */

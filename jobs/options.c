@@ -85,6 +85,35 @@ set_option(struct invocation *inv, int row, const char *value, struct err *err)
 	return 0;
 }
 
+static bool
+is_letter(const struct option_row *option)
+{
+	return option->name != NULL && option->name[0] != '\0' && option->name[1] == '\0';
+}
+
+/* The row of -X among the command's options, or -1. */
+static int
+letter_row(const struct command *command, const char *word)
+{
+	for (int row = 0; command->options != NULL && command->options[row].name != NULL; row++)
+		if (is_letter(&command->options[row]) && strcmp(command->options[row].name, word + 1) == 0)
+			return row;
+	return -1;
+}
+
+/* "-o value": the value belongs to the long form in the row before. */
+static int
+short_option(struct invocation *inv, int argc, char *const *argv, int row, int *i, struct err *err)
+{
+	const struct option_row *option = &inv->command->options[row];
+
+	if (option->value == NULL)
+		return set_option(inv, row - 1, "", err);
+	if (*i + 1 >= argc)
+		return err_set(err, ERR_USAGE, "-%s needs %s", option->name, option->value);
+	return set_option(inv, row - 1, argv[++*i], err);
+}
+
 /* One "--name", "--name=value" or "--name value"; *i is left at the last word used. */
 static int
 long_option(struct invocation *inv, int argc, char *const *argv, int *i, struct err *err)
@@ -99,7 +128,7 @@ long_option(struct invocation *inv, int argc, char *const *argv, int *i, struct 
 		return 0;
 	}
 	for (int row = 0; options != NULL && options[row].name != NULL; row++) {
-		if (strlen(options[row].name) != n || strncmp(options[row].name, name, n) != 0)
+		if (is_letter(&options[row]) || strlen(options[row].name) != n || strncmp(options[row].name, name, n) != 0)
 			continue;
 		if (options[row].value == NULL)
 			return equals == NULL ? set_option(inv, row, "", err)
@@ -149,6 +178,9 @@ parse_command_words(struct invocation *inv, int argc, char *const *argv, int i, 
 			inv->help = true;
 		else if (!options_end && strncmp(argv[i], "--", 2) == 0) {
 			if (long_option(inv, argc, argv, &i, err) != 0)
+				return -1;
+		} else if (!options_end && argv[i][0] == '-' && letter_row(inv->command, argv[i]) > 0) {
+			if (short_option(inv, argc, argv, letter_row(inv->command, argv[i]), &i, err) != 0)
 				return -1;
 		} else if (!options_end && argv[i][0] == '-' && argv[i][1] != '\0') {
 			if (global_option(inv, argc, argv, &i, err) != 0)
@@ -250,8 +282,10 @@ options_print_command(const struct command *command)
 	for (const struct option_row *o = command->options; o->name != NULL; o++) {
 		char label[64];
 
-		(void)snprintf(label, sizeof(label), "--%s%s%s", o->name, o->value == NULL ? "" : " ",
-			o->value == NULL ? "" : o->value);
+		if (is_letter(o))
+			continue;
+		(void)snprintf(label, sizeof(label), "%s%s%s--%s%s%s", is_letter(o + 1) ? "-" : "", is_letter(o + 1) ? o[1].name : "",
+			is_letter(o + 1) ? ", " : "", o->name, o->value == NULL ? "" : " ", o->value == NULL ? "" : o->value);
 		printf("  %-24s %s\n", label, o->help);
 	}
 }
