@@ -102,7 +102,7 @@ install: all
 	install -m 644 etc/maps/*.conf $(DESTDIR)$(SYSCONFDIR)/maps/
 	install -m 644 doc/expunge.1 $(DESTDIR)$(MANDIR)/man1/expunge.1
 	install -m 644 etc/completion/expunge $(DESTDIR)$(PREFIX)/share/bash-completion/completions/expunge
-	install -m 644 README.md CHANGELOG LICENSE doc/*.md doc/*.sh doc/*.note $(DESTDIR)$(PREFIX)/share/doc/expunge/
+	install -m 644 README.md CHANGELOG LICENSE doc/*.md doc/*.sh doc/*.note doc/*.pem doc/*.sig doc/*.signers $(DESTDIR)$(PREFIX)/share/doc/expunge/
 	install -m 644 etc/systemd/expunge.service etc/systemd/expunge.timer $(DESTDIR)/lib/systemd/system/
 	install -m 644 etc/cron.d/expunge $(DESTDIR)/etc/cron.d/expunge
 

@@ -46,6 +46,7 @@ removal_open(struct job *job, struct run *run, bool destructive, struct err *err
 
 	if ((destructive && guard_freeze(job->db, job->config, err) != 0) || guard_clock(job->db, job->config, err) != 0)
 		return -1;
+	run->tool = (struct run_tool){ expunge_version, expunge_commit };
 	run->note = say;
 	run->progress = show_progress;
 	run->stop = stop_asked;
@@ -58,7 +59,6 @@ removal_open(struct job *job, struct run *run, bool destructive, struct err *err
 int
 removal_carry_out(struct run *run, struct err *err)
 {
-	static const struct attest_tool tool = { expunge_version, expunge_commit };
 	int failed;
 
 	progress_start("erasing", 0);
@@ -68,7 +68,7 @@ removal_carry_out(struct run *run, struct err *err)
 		return -1;
 	if (run->n_removed > 0)
 		log_info("removed: %lld requests, %lld rows", (long long)run->n_removed, (long long)run->n_rows);
-	if (verify_removed(run, err) != 0 || attest_recounted(run, &tool, err) != 0 || attest_publish(run, err) != 0)
+	if (verify_removed(run, err) != 0 || attest_recounted(run, err) != 0 || attest_publish(run, err) != 0)
 		return -1;
 	if (run->n_certified > 0)
 		log_info("certified: %lld requests", (long long)run->n_certified);

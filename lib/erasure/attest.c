@@ -135,12 +135,12 @@ certify_batch(struct run *run, struct certify *certify, int *ret_n, struct err *
 }
 
 int
-attest_recounted(struct run *run, const struct attest_tool *tool, struct err *err)
+attest_recounted(struct run *run, struct err *err)
 {
 	CLEANUP(certify_release) struct certify certify = { 0 };
 	int n;
 
-	if (certify_open(&certify, run, tool, err) != 0)
+	if (certify_open(&certify, run, err) != 0)
 		return -1;
 	do {
 		if (db_begin(run->db, err) != 0)

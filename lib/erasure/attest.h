@@ -7,13 +7,8 @@
 
 #include "erasure/run.h"
 
-/* What a certificate says of the program: hashes are taken once. */
-struct attest_tool {
-	const char *version, *commit;
-};
-
 /* Counts once more, signs and commits; then publishes. */
-int attest_recounted(struct run *run, const struct attest_tool *tool, struct err *err);
+int attest_recounted(struct run *run, struct err *err);
 /* Writes certificates that are committed but not yet in certificate_directory: NNNNNNNN-<id>.note and
  * its SSHSIG sidecar .note.sig. A failure is counted and told, and the next run tries again. */
 int attest_publish(struct run *run, struct err *err);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/cleanup.h"
 #include "base/mem.h"
 #include "query.h"
 #include "svc/crypt.h"
@@ -27,10 +28,9 @@ hash_file(const char *path, char text[72], struct err *err)
 }
 
 int
-certify_open(struct certify *ret, struct run *run, const struct attest_tool *tool, struct err *err)
+certify_open(struct certify *ret, struct run *run, struct err *err)
 {
 	ret->run = run;
-	ret->tool = tool;
 	if (hash_file("/proc/self/exe", ret->program, err) != 0)
 		return -1;
 	return hash_file(config_path(run->config), ret->config, err);
@@ -55,7 +55,7 @@ static void
 add_retained(struct certificate *c, const struct map_table *table, const char *name)
 {
 	const char *class = table != NULL && table->class[0] != '\0' ? table->class : name;
-	const char *basis = table != NULL && table->action == MAP_SHARED ? "shared-with-another-subject" : "17(3)(b)";
+	const char *basis = table != NULL && table->action == MAP_SHARED ? "shared-with-another-subject" : "UK-GDPR-17(3)(b)";
 	struct certificate_retained *r;
 
 	for (size_t i = 0; i < c->n_retained; i++)
@@ -141,8 +141,8 @@ add_approver(const struct run *run, struct certificate *c, const char *login, st
 static int
 add_tool(const struct certify *certify, struct certificate *c)
 {
-	c->tool.version = mem_copy(certify->tool->version);
-	c->tool.commit = mem_copy(certify->tool->commit);
+	c->tool.version = mem_copy(certify->run->tool.version);
+	c->tool.commit = mem_copy(certify->run->tool.commit);
 	c->tool.program = mem_copy(certify->program);
 	c->tool.openssl = certificate_openssl_version(crypt_version());
 	c->tool.config = mem_copy(certify->config);
@@ -192,4 +192,48 @@ certify_compose(struct certify *certify, struct certificate *ret, const struct d
 	ret->level = db_get_bool(rows, row, CERTIFY_VACUUMED) ? CERTIFICATE_VACUUMED : CERTIFICATE_LOGICAL;
 	add_scope(ret, db_get_text(rows, row, CERTIFY_DOCUMENT));
 	return add_tool(certify, ret);
+}
+
+/* The tallies of a plan, as if it had been carried out. */
+static struct db_result *
+foreseen_tallies(const struct run *run, const struct plan *plan)
+{
+	static const char *const names[] = { "request", "table", "class", "before", "arrived", "removed", "masked", "retained",
+		"created" };
+	static const enum db_type types[] = { DB_TYPE_TEXT, DB_TYPE_TEXT, DB_TYPE_TEXT, DB_TYPE_INTEGER, DB_TYPE_INTEGER,
+		DB_TYPE_INTEGER, DB_TYPE_INTEGER, DB_TYPE_INTEGER, DB_TYPE_INTEGER };
+	struct db_result *res = db_result_make(9, names, types);
+
+	for (size_t i = 0; i < plan->n_tables; i++) {
+		const struct plan_table *pt = &plan->tables[i];
+		const struct map_table *t = &run->map->tables[pt->table];
+		bool retained = t->action == MAP_RETAIN, removed = map_action_removes(t->action);
+		char before[24], arrived[24], n[24];
+
+		(void)snprintf(before, sizeof(before), "%" PRId64, pt->n - pt->n_arrived);
+		(void)snprintf(arrived, sizeof(arrived), "%" PRId64, pt->n_arrived);
+		(void)snprintf(n, sizeof(n), "%" PRId64, pt->n);
+		db_result_add(res, DB_PARAMS(plan->request, t->name, t->class, before, arrived, removed ? n : "0",
+			!removed && !retained ? n : "0", retained ? n : "0", "0"));
+	}
+	return res;
+}
+
+int
+certify_foresee(struct run *run, const struct plan *plan, const char *document, struct str *ret, struct err *err)
+{
+	static const uint8_t salt[ISSUER_SALT_SIZE] = { 0 };
+	CLEANUP(certify_release) struct certify certify = { 0 };
+	CLEANUP(certificate_release) struct certificate c = CERTIFICATE_INIT;
+	CLEANUP(db_result_freep) struct db_result *row = NULL;
+	struct recount recount = { .lsn = "0/0" };
+
+	if (db_query(run->db, &QUERY_CERTIFY_FORESEE, DB_PARAMS(plan->request, document), &row, err) != 0 ||
+	    certify_open(&certify, run, err) != 0)
+		return -1;
+	(void)snprintf(recount.as_of, sizeof(recount.as_of), "%s", db_get_text(row, 0, CERTIFY_EXECUTED));
+	certify.tallies = foreseen_tallies(run, plan);
+	if (certify_compose(&certify, &c, row, 0, 1, salt, &recount, err) != 0 || certificate_encode(&c, ret, err) != 0)
+		return err_prefix(err, "the certificate that this plan would lead to");
+	return 0;
 }

@@ -5,6 +5,7 @@
 #include "erasure/attest.h"
 #include "erasure/verify.h"
 #include "evidence/certificate.h"
+#include "map/plan.h"
 
 /* columns of certify_claim */
 enum certify_column {
@@ -16,15 +17,19 @@ enum certify_column {
 /* What is the same for every certificate of a run, and the tallies of a batch. */
 struct certify {
 	struct run *run;
-	const struct attest_tool *tool;
 	struct db_result *tallies; /* ordered by request */
 	char program[72], config[72];
 };
 
-int certify_open(struct certify *ret, struct run *run, const struct attest_tool *tool, struct err *err);
+int certify_open(struct certify *ret, struct run *run, struct err *err);
 void certify_release(struct certify *certify);
 int certify_tallies(struct certify *certify, const char *requests, struct err *err);
 int certify_compose(struct certify *certify, struct certificate *ret, const struct db_result *rows, int row,
 	int64_t serial, const uint8_t *salt, const struct recount *recount, struct err *err);
+
+/* At plan time: the certificate that this plan would lead to, with the present moment where a time is
+ * not known yet. Encoding it and looking it through finds now what would otherwise be refused after
+ * the removal. */
+int certify_foresee(struct run *run, const struct plan *plan, const char *document, struct str *ret, struct err *err);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "erasure/certify.h"
 #include "evidence/certificate.h"
 #include "evidence/lint.h"
 #include "map/plan.h"
@@ -108,6 +109,16 @@ count_mentions(const struct run *run, int cat, int table, int column, const char
 	return 0;
 }
 
+static void
+add_mention(struct str *lines, const struct map_table *table, const char *column, int64_t n)
+{
+	CLEANUP(free_text) char *name = mem_printf("%s.%s", table->name, column);
+
+	str_add(lines, "out-of-scope: ");
+	certificate_add_mention(lines, name, n);
+	str_add(lines, "\n");
+}
+
 /* "out-of-scope: ..." lines: what every certificate leaves out, and where free text names the subject. */
 static int
 compose_scope(const struct run *run, const char *array, const struct values *values, struct str *lines, struct err *err)
@@ -124,8 +135,7 @@ compose_scope(const struct run *run, const char *array, const struct values *val
 			if (count_mentions(run, t->cat, (int)i, t->mention_columns[m], array, patterns.s, &n, err) != 0)
 				return -1;
 			if (n > 0)
-				str_addf(lines, "out-of-scope: free text in %s.%s names the subject without a key: %lld rows\n",
-					t->name, t->mentions.names[m], (long long)n);
+				add_mention(lines, t, t->mentions.names[m], n);
 		}
 	}
 	for (size_t i = 0; certificate_standard_scope(i) != NULL; i++)
@@ -166,14 +176,18 @@ draft_residue(struct run *run, const char *request, struct str *lines, struct er
 	return failed;
 }
 
-/* The plan's own words must not carry the subject's: found out now, not after the removal. */
+/* The words of the certificate to come must not carry the subject's: found out now, not after the removal. */
 static int
-lint(const struct values *values, const char *text, struct err *err)
+lint(struct run *run, const struct plan *plan, const char *document, const struct values *values, struct err *err)
 {
-	if (lint_text(text, (const char *const *)values->items, values->n, err) == 0)
+	CLEANUP(str_release) struct str text = STR_INIT;
+
+	if (certify_foresee(run, plan, document, &text, err) != 0)
+		return -1;
+	if (lint_text(text.s, (const char *const *)values->items, values->n, err) == 0)
 		return 0;
-	(void)err_prefix(err, "the words of the plan");
-	return err_hint(err, "a name in the data map or the configuration looks like personal data; rename it");
+	(void)err_prefix(err, "the certificate that this plan would lead to");
+	return err_hint(err, "a name in the data map, the configuration or the tenant looks like personal data: rename it");
 }
 
 static int
@@ -204,8 +218,7 @@ compose(struct run *run, const char *request, const char *array, int round, stru
 			return -1;
 	}
 	if (plan_read(run->program, run->db, &request, 1, round, true, &plans, err) != 0 ||
-	    read_values(run, array, &values, err) != 0 || compose_scope(run, array, &values, &scope, err) != 0 ||
-	    lint(&values, scope.s, err) != 0)
+	    read_values(run, array, &values, err) != 0 || compose_scope(run, array, &values, &scope, err) != 0)
 		return -1;
 	if (plans.items[0].n_rows == 0 && ret->obstacles.len == 0)
 		str_add(&ret->obstacles, round == 0 ? "blocker: there is no such subject in this tenant\n"
@@ -214,6 +227,8 @@ compose(struct run *run, const char *request, const char *array, int round, stru
 	plan_document(&plans.items[0], run->program, scope.s, &ret->document);
 	str_clear(&ret->obstacles);
 	str_add(&ret->obstacles, str_cstr(&plans.items[0].obstacles));
+	if (lint(run, &plans.items[0], ret->document.s, &values, err) != 0)
+		return -1;
 	ret->n_rows = plans.items[0].n_rows;
 	ret->n_arrived = plans.items[0].n_arrived;
 	return crypt_sha256_text(ret->document.s, ret->document.len, ret->hash, err);

@@ -14,8 +14,14 @@
 
 enum note_level { NOTE_INFO, NOTE_WARNING, NOTE_ERROR };
 
+/* What a certificate says of the program. */
+struct run_tool {
+	const char *version, *commit;
+};
+
 struct run {
 	const struct config *config;
+	struct run_tool tool;
 	struct db *db;
 	struct db *recount;
 	struct catalog *catalog;

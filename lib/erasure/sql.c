@@ -12,9 +12,10 @@ add_not_referred(struct str *sql, const struct program *program, int table, cons
 	const struct cat_table *cat = program_cat(program, table);
 
 	str_addf(sql, " AND NOT EXISTS (SELECT FROM %s%s x WHERE ", child->kind == 'p' ? "" : "ONLY ", child->quoted);
-	for (size_t i = 0; i < n; i++)
-		str_addf(sql, "%sx.%s = t.%s", i > 0 ? " AND " : "", child->columns[child_columns[i]].quoted,
-			cat->columns[columns[i]].quoted);
+	for (size_t i = 0; i < n; i++) {
+		str_add(sql, i > 0 ? " AND " : "");
+		sql_equal(sql, &child->columns[child_columns[i]], "x", &cat->columns[columns[i]], "t");
+	}
 	if (child_mapped >= 0 && program->tables[child_mapped].removed) {
 		str_addf(sql, " AND NOT EXISTS (SELECT FROM expunge.key_set o WHERE o.request_id = ANY($1)"
 			" AND o.table_id = %d AND o.via = 0 AND o.key = ", program->tables[child_mapped].id);

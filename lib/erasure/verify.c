@@ -115,7 +115,7 @@ count_by_paths(struct counts *counts, const struct program *program, int table)
 			str_addf(&condition, " AND x.%s::text = ", program_cat(program, table)->columns[path->when_column].quoted);
 			sql_literal(&condition, path->when_value);
 		}
-		if (program->tables[table].log)
+		if (program->tables[table].log && path->target != t->log_table)
 			sql_orphan(&condition, program, table, "x");
 		count_by_reference(counts, program, table, t->cat, path->columns, path->target, path->target_columns,
 			path->n_columns, str_cstr(&condition));
@@ -204,10 +204,6 @@ compose(struct counts *counts, const struct program *program)
 
 		if (!pt->owned)
 			continue;
-		if (pt->log)
-			count_by_reference(counts, program, (int)i, map->tables[i].cat, map->tables[i].log_columns,
-				map->tables[i].log_table, map->tables[map->tables[i].log_table].key_columns,
-				map->tables[map->tables[i].log_table].n_key_columns, "");
 		if (pt->removed && !pt->keyless && map->tables[i].action != MAP_SHARED)
 			count_by_key(counts, program, (int)i);
 		count_by_paths(counts, program, (int)i);

@@ -132,9 +132,10 @@ add_path(struct str *sql, const struct program *program, const char *set, int ta
 		sql_match(sql, program, path->target, 0, "c", "k");
 		str_add(sql, " JOIN ");
 		sql_from(sql, program, table, "t");
-		for (size_t i = 0; i < path->n_columns; i++)
-			str_addf(sql, "%st.%s = c.%s", i == 0 ? " ON " : " AND ", cat->columns[path->columns[i]].quoted,
-				child->columns[path->target_columns[i]].quoted);
+		for (size_t i = 0; i < path->n_columns; i++) {
+			str_add(sql, i == 0 ? " ON " : " AND ");
+			sql_equal(sql, &cat->columns[path->columns[i]], "t", &child->columns[path->target_columns[i]], "c");
+		}
 	} else {
 		via = program_via(program, path->target, path->target_columns, path->n_columns);
 		sql_from(sql, program, table, "t");
@@ -216,15 +217,9 @@ compose_table(struct statements *list, const struct program *program, enum colle
 {
 	const struct map_table *t = &program->map->tables[table];
 
-	if (program->tables[table].log) {
-		struct map_path copies;
-
-		/* other subjects' logs are nobody's witness */
-		if (set == COLLECT_CONTROL)
-			return;
-		program_log_path(program, table, &copies);
-		compose_path(list, program, set, table, &copies);
-	}
+	/* other subjects' logs are nobody's witness */
+	if (program->tables[table].log && set == COLLECT_CONTROL)
+		return;
 	if (table == program->map->subject && set != COLLECT_CONTROL)
 		compose_aliases(list, program, set);
 	for (size_t p = 0; p < t->n_paths; p++)

@@ -104,9 +104,10 @@ compose_contested(struct str *sql, const struct program *program, int table, con
 
 		str_add(sql, " AND EXISTS (SELECT FROM ");
 		sql_from(sql, program, path->target, "x");
-		for (size_t i = 0; i < path->n_columns; i++)
-			str_addf(sql, "%sx.%s = t.%s", i == 0 ? " WHERE " : " AND ",
-				target->columns[path->target_columns[i]].quoted, cat->columns[path->columns[i]].quoted);
+		for (size_t i = 0; i < path->n_columns; i++) {
+			str_add(sql, i == 0 ? " WHERE " : " AND ");
+			sql_equal(sql, &target->columns[path->target_columns[i]], "x", &cat->columns[path->columns[i]], "t");
+		}
 		str_addf(sql, " AND NOT EXISTS (SELECT FROM expunge.key_set o WHERE o.request_id = k.request_id"
 			" AND o.table_id = %d AND o.via = %d AND o.key = ", id, via);
 		sql_key(sql, program, path->target, via, "x");

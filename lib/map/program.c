@@ -190,21 +190,6 @@ program_lo_goes(const struct program *program, int table, int column_line)
 }
 
 void
-program_log_path(const struct program *program, int table, struct map_path *ret)
-{
-	const struct map_table *t = &program->map->tables[table];
-	const struct map_table *origin = &program->map->tables[t->log_table];
-
-	*ret = (struct map_path){
-		.kind = MAP_FORWARD,
-		.n_columns = origin->n_key_columns,
-		.target = t->log_table,
-		.columns = t->log_columns,
-		.target_columns = origin->key_columns,
-	};
-}
-
-void
 sql_orphan(struct str *sql, const struct program *program, int table, const char *alias)
 {
 	const struct map_table *t = &program->map->tables[table];
@@ -212,10 +197,11 @@ sql_orphan(struct str *sql, const struct program *program, int table, const char
 
 	str_add(sql, " AND NOT EXISTS (SELECT FROM ");
 	sql_from(sql, program, t->log_table, "original");
-	for (size_t i = 0; i < origin->n_key_columns; i++)
-		str_addf(sql, "%soriginal.%s = %s.%s", i == 0 ? " WHERE " : " AND ",
-			program_cat(program, t->log_table)->columns[origin->key_columns[i]].quoted, alias,
-			program_cat(program, table)->columns[t->log_columns[i]].quoted);
+	for (size_t i = 0; i < origin->n_key_columns; i++) {
+		str_add(sql, i == 0 ? " WHERE " : " AND ");
+		sql_equal(sql, &program_cat(program, t->log_table)->columns[origin->key_columns[i]], "original",
+			&program_cat(program, table)->columns[t->log_columns[i]], alias);
+	}
 	str_add(sql, ")");
 }
 
@@ -225,6 +211,15 @@ sql_from(struct str *sql, const struct program *program, int table, const char *
 	const struct cat_table *cat = program_cat(program, table);
 
 	str_addf(sql, "%s%s %s", cat->kind == 'p' ? "" : "ONLY ", cat->quoted, alias);
+}
+
+void
+sql_equal(struct str *sql, const struct cat_column *a, const char *alias_a, const struct cat_column *b,
+	const char *alias_b)
+{
+	const char *cast = strcmp(a->type, b->type) == 0 ? "" : "::text";
+
+	str_addf(sql, "%s.%s%s = %s.%s%s", alias_a, a->quoted, cast, alias_b, b->quoted, cast);
 }
 
 void

@@ -56,8 +56,6 @@ const struct cat_table *program_cat(const struct program *program, int table);
  * is masked. */
 bool program_lo_goes(const struct program *program, int table, int column_line);
 
-/* From the rows of a log table to those they are copies of, as an owner path; its arrays belong to the map. */
-void program_log_path(const struct program *program, int table, struct map_path *ret);
 /* " AND NOT EXISTS (the row that the log row t is a copy of)": owner paths of a log table speak for
  * copies whose original has gone; while it lives, the original's own owner counts. */
 void sql_orphan(struct str *sql, const struct program *program, int table, const char *alias);
@@ -73,6 +71,9 @@ void sql_match(struct str *sql, const struct program *program, int table, int vi
  * columns[i] holds target column target_columns[i]. */
 void sql_refers(struct str *sql, const struct program *program, const struct cat_table *cat, const int *columns,
 	int target, const int *target_columns, size_t n, const char *alias, const char *set_alias);
+/* a.col = b.col, compared as text where the types differ (a polymorphic reference). */
+void sql_equal(struct str *sql, const struct cat_column *a, const char *alias_a, const struct cat_column *b,
+	const char *alias_b);
 /* A type as it may follow "::" without cutting values: no length modifier. */
 void sql_type(struct str *sql, const char *type);
 /* 'text' with quotes doubled (standard_conforming_strings is on). */
