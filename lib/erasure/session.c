@@ -63,10 +63,29 @@ set_constraints(struct db *db, const struct map *map, struct err *err)
 	return db_command(db, sql.s, 0, NULL, NULL, err);
 }
 
+/* The path of db_open, with the map's schemas between pg_catalog and pg_temp. */
+static int
+set_search_path(struct db *db, const struct map_names *schemas, struct err *err)
+{
+	CLEANUP(str_release) struct str sql = STR_INIT;
+
+	str_add(&sql, "SET LOCAL search_path = pg_catalog, ");
+	for (size_t i = 0; i < schemas->n; i++) {
+		CLEANUP(free_text) char *name = db_quote_name(db, schemas->names[i]);
+
+		if (name == NULL)
+			return err_set(err, ERR_USAGE, "session.search_path: malformed name of a schema");
+		str_addf(&sql, "%s, ", name);
+	}
+	str_add(&sql, "pg_temp");
+	return db_command(db, sql.s, 0, NULL, NULL, err);
+}
+
 int
 session_prepare(struct db *db, const struct map *map, char *state, struct err *err)
 {
-	if (read_state(db, state, err) != 0 || set_constraints(db, map, err) != 0)
+	if (read_state(db, state, err) != 0 || set_constraints(db, map, err) != 0 ||
+	    set_search_path(db, &map->search_path, err) != 0)
 		return -1;
 	for (size_t i = 0; i < map->n_disable; i++)
 		if (alter(db, map, &map->disable[i], "DISABLE", err) != 0)
@@ -77,8 +96,11 @@ session_prepare(struct db *db, const struct map *map, char *state, struct err *e
 int
 session_restore(struct db *db, const struct map *map, const char *state, struct err *err)
 {
+	const struct map_names none = { 0 };
 	char now[72];
 
+	if (set_search_path(db, &none, err) != 0)
+		return -1;
 	for (size_t i = 0; i < map->n_disable; i++)
 		if (alter(db, map, &map->disable[i], "ENABLE", err) != 0)
 			return -1;

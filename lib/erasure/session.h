@@ -1,6 +1,7 @@
 /*
- * session: what the map says about the removing connection: constraints checked at once, rules and
- * triggers disabled for the one transaction, and the proof that all are as they were.
+ * session: what the map says about the removing connection: constraints checked at once, schemas that
+ * triggers need in the search path, rules and triggers disabled, all for the one transaction, and the
+ * proof that rules and triggers are as they were.
  */
 #ifndef EXPUNGE_ERASURE_SESSION_H
 #define EXPUNGE_ERASURE_SESSION_H

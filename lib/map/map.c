@@ -128,6 +128,7 @@ map_free(struct map *map)
 	}
 	free_names(&map->subject_birth);
 	free_names(&map->constraints);
+	free_names(&map->search_path);
 	free_names(&map->acknowledge);
 	free(map->tables);
 	free(map->disable);

@@ -112,6 +112,7 @@ struct map {
 	bool read_write;
 	bool constraints_immediate;      /* SET CONSTRAINTS ALL IMMEDIATE before the first delete */
 	struct map_names constraints;    /* or these only */
+	struct map_names search_path;    /* schemas that the removing transaction looks up names in, behind pg_catalog */
 	struct map_names acknowledge;    /* rules and triggers of these names are acknowledged on any table */
 	struct map_disable *disable;
 	size_t n_disable;

@@ -63,6 +63,7 @@ static const struct field session_fields[] = {
 	{ "login", FIELD_TEXT, MAP_FIELD(login) },
 	{ "read_write", FIELD_BOOL, MAP_FIELD(read_write) },
 	{ "constraints", FIELD_CONSTRAINTS, 0 },
+	{ "search_path", FIELD_NAMES, MAP_FIELD(search_path) },
 	{ "acknowledge", FIELD_NAMES, MAP_FIELD(acknowledge) },
 	{ "disable", FIELD_DISABLE, 0 },
 	{ NULL, FIELD_TEXT, 0 },
