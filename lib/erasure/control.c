@@ -24,11 +24,12 @@ pick(const struct program *program, struct db *db, const char *requests, const c
 		sql_key(&sql, program, table, 0, "t");
 		str_add(&sql, " AS key FROM ");
 		sql_from(&sql, program, table, "t");
-		str_addf(&sql, " WHERE t.%s %s (SELECT %s(b.%s) FROM ", key, up ? ">" : "<", up ? "max" : "min", key);
+		str_addf(&sql, " WHERE t.%s %s (SELECT b.%s FROM ", key, up ? ">" : "<", key);
 		sql_from(&sql, program, table, "b");
 		str_add(&sql, " JOIN expunge.key_set k ON ");
 		sql_match(&sql, program, table, 0, "b", "k");
-		str_addf(&sql, " WHERE k.request_id = ANY($1) AND k.table_id = %d AND k.via = 0)", program->tables[table].id);
+		str_addf(&sql, " WHERE k.request_id = ANY($1) AND k.table_id = %d AND k.via = 0 ORDER BY b.%s%s LIMIT 1)",
+			program->tables[table].id, key, up ? " DESC" : "");
 		str_addf(&sql, " ORDER BY t.%s%s LIMIT %d)", key, up ? "" : " DESC", n);
 	}
 	str_add(&sql, ") s ON CONFLICT DO NOTHING");

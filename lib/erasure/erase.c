@@ -117,6 +117,38 @@ drop(struct run *run, struct batch *batch, size_t i, const char *reason, struct 
 	return 0;
 }
 
+static int
+drop_listed(struct run *run, struct batch *batch, const struct db_result *listed, const char *reason, struct err *err)
+{
+	for (int h = 0; h < db_rows(listed); h++)
+		for (size_t i = 0; i < batch->n; i++)
+			if (strcmp(batch->ids[i], db_get_text(listed, h, 0)) == 0) {
+				if (drop(run, batch, i, reason, err) != 0)
+					return -1;
+				break;
+			}
+	return 0;
+}
+
+/* A hold whose subject is nobody's key was meant for somebody: until a person has corrected or
+ * released it, nobody of that tenant is erased. */
+static int
+drop_doubtful(struct run *run, struct batch *batch, const char *requests, struct err *err)
+{
+	CLEANUP(str_release) struct str sql = STR_INIT;
+	CLEANUP(db_result_freep) struct db_result *doubtful = NULL;
+	const struct map *map = run->map;
+
+	str_add(&sql, "SELECT DISTINCT r.id FROM expunge.request r JOIN expunge.hold h ON h.tenant = r.tenant"
+		" AND h.released_at IS NULL AND h.subject IS NOT NULL WHERE r.id = ANY($1) AND NOT EXISTS (SELECT FROM ");
+	sql_from(&sql, run->program, map->subject, "t");
+	str_addf(&sql, " WHERE t.%s::text = h.subject)",
+		program_cat(run->program, map->subject)->columns[map->subject_key_column].quoted);
+	if (db_text(run->db, DB_MANY, sql.s, 1, DB_PARAMS(requests), &doubtful, err) != 0)
+		return -1;
+	return drop_listed(run, batch, doubtful, "hold: one of this tenant's holds names no subject; correct or release it", err);
+}
+
 /* Holds, read inside the transaction and over all aliases. */
 static int
 drop_held(struct run *run, struct batch *batch, struct err *err)
@@ -132,16 +164,10 @@ drop_held(struct run *run, struct batch *batch, struct err *err)
 	(void)snprintf(table, sizeof(table), "%d", pt->id);
 	(void)snprintf(position, sizeof(position), "%zu", at + 1);
 	id_array(batch, &array);
-	if (db_query(run->db, &QUERY_REQUEST_HELD, DB_PARAMS(array.s, table, position), &held, err) != 0)
+	if (db_query(run->db, &QUERY_REQUEST_HELD, DB_PARAMS(array.s, table, position), &held, err) != 0 ||
+	    drop_listed(run, batch, held, "hold", err) != 0)
 		return -1;
-	for (int h = 0; h < db_rows(held); h++)
-		for (size_t i = 0; i < batch->n; i++)
-			if (strcmp(batch->ids[i], db_get_text(held, h, 0)) == 0) {
-				if (drop(run, batch, i, "hold", err) != 0)
-					return -1;
-				break;
-			}
-	return 0;
+	return batch->n == 0 ? 0 : drop_doubtful(run, batch, array.s, err);
 }
 
 static bool
