@@ -36,6 +36,15 @@ read_range(const struct job *job, const char **params, struct err *err)
 	return 0;
 }
 
+/* A database error as it is, with the remedy where a privilege is missing. */
+static int
+refused(struct err *err)
+{
+	if (strcmp(err->sqlstate, "42501") == 0)
+		(void)err_hint(err, "the login needs expunge_dpo, expunge_operator or expunge_approver");
+	return -1;
+}
+
 static int
 run_list(struct job *job, struct err *err)
 {
@@ -43,7 +52,7 @@ run_list(struct job *job, struct err *err)
 	const char *params[3];
 
 	if (read_range(job, params, err) != 0 || db_query(job->db, &QUERY_CERTIFICATE_LIST, params, &res, err) != 0)
-		return -1;
+		return refused(err);
 	if (db_rows(res) == 0 && !job_flag(job, "json")) {
 		printf("no certificates\n");
 		return 0;
@@ -88,7 +97,7 @@ show_stored(struct job *job, const char *serial, const char *id, struct err *err
 	}
 	if (job_connect(job, NULL, &job->db, err) != 0 ||
 	    db_query(job->db, &QUERY_CERTIFICATE_FIND, DB_PARAMS(serial, id), &res, err) != 0)
-		return -1;
+		return refused(err);
 	if (db_rows(res) == 0) {
 		(void)err_set(err, ERR_FAILED, "there is no certificate %s", serial != NULL ? serial : id);
 		return err_hint(err, "expunge certificate list shows serials and ids; a file of such a name is ./%s",
@@ -275,7 +284,7 @@ run_export(struct job *job, struct err *err)
 	if (e.has_key)
 		note_key_release(&e.key);
 	if (failed)
-		return -1;
+		return refused(err);
 	if (e.n_without_sidecar > 0)
 		log_warning("%" PRId64 " without a signature for ssh-keygen: none in %s", e.n_without_sidecar, e.directory);
 	printf("%" PRId64 " certificates exported to %s\n", e.n, output);

@@ -1,5 +1,5 @@
 -- The present login and the removing one: rights that the run needs, and rights that no run should have.
--- params: 1 the removing login, or null for the present one
+-- params: 1 the removing login or null for the present one
 -- rows: many
 SELECT r.rolname AS login,
        r.rolcanlogin AS can_login,
