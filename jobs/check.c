@@ -43,23 +43,6 @@ check_readers(struct checks *checks, const struct job *job)
 			job->config_path), mem_printf("chmod 640 %s, or move the password to a password file", job->config_path));
 }
 
-/* A map entry for a store that certify cannot read would be found only after the removal. */
-static void
-check_stores(struct checks *checks, const struct config *config)
-{
-	const struct conf_node *stores = config_list(config, SET_STORES);
-
-	for (size_t i = 0; stores != NULL && i < conf_count(stores); i++) {
-		const struct conf_node *store = conf_at(stores, i);
-		const struct conf_node *name = conf_type(store) == CONF_GROUP ? conf_member(store, "name") : NULL;
-		const struct conf_node *days = conf_type(store) == CONF_GROUP ? conf_member(store, "retention_days") : NULL;
-
-		if (name == NULL || conf_text(name) == NULL || days == NULL || conf_type(days) != CONF_INT || conf_int(days) < 0)
-			check_add(checks, CHECK_ERROR, "configuration", mem_printf("line %d: a store needs a name and retention_days",
-				conf_line(store)), mem_copy("{ name = \"physical backups\"; retention_days = 14; }"));
-	}
-}
-
 static void
 check_configuration(struct checks *checks, struct job *job)
 {
@@ -69,7 +52,6 @@ check_configuration(struct checks *checks, struct job *job)
 	if (config_load(&job->config, job->config_path, &problems, &err) == 0) {
 		check_add(checks, CHECK_OK, "configuration", mem_copy(job->config_path), NULL);
 		check_readers(checks, job);
-		check_stores(checks, job->config);
 		return;
 	}
 	for (char *line = problems.s, *end; line != NULL && (end = strchr(line, '\n')) != NULL; line = end + 1)
