@@ -54,7 +54,7 @@ END
 $$;
 COMMENT ON FUNCTION expunge.check_basis(text, text) IS 'refuses a refusal or partial decision without a basis in law';
 
-CREATE OR REPLACE FUNCTION expunge.check_approval(r expunge.request, decision text, plan_hash text) RETURNS void
+CREATE OR REPLACE FUNCTION expunge.check_approval(r expunge.request, plan_hash text) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	p expunge.plan;
@@ -80,13 +80,14 @@ BEGIN
 		RAISE EXCEPTION 'the plan of request % is another one by now', r.id
 			USING ERRCODE = 'EX504', HINT = 'look at the plan again with expunge request show, and approve its hash';
 	END IF;
-	IF coalesce(p.blockers, '') <> '' AND decision <> 'partial' THEN
+	-- neither decision can leave rows out that something else holds on to: the data comes right first
+	IF coalesce(p.blockers, '') <> '' THEN
 		RAISE EXCEPTION 'the plan of request % has blockers', r.id
-			USING ERRCODE = 'EX505', HINT = 'expunge request show names them; decide partial to leave them out, or refuse';
+			USING ERRCODE = 'EX505', HINT = 'expunge request show names them; clear them and plan again, or refuse';
 	END IF;
 END
 $$;
-COMMENT ON FUNCTION expunge.check_approval(expunge.request, text, text) IS 'every condition of an approval but who gives it';
+COMMENT ON FUNCTION expunge.check_approval(expunge.request, text) IS 'every condition of an approval but who gives it';
 
 -- The undo window counts civil days and ends with the beginning of the due day at the latest, so
 -- that the run of the due day's night still takes the request.
@@ -120,7 +121,7 @@ BEGIN
 	IF decided = 'refused' THEN
 		RETURN expunge.refuse_request(r, cited);
 	END IF;
-	PERFORM expunge.check_approval(r, decided, plan_hash);
+	PERFORM expunge.check_approval(r, plan_hash);
 	UPDATE expunge.request q
 	SET state = 'scheduled', decision = decided, basis = cited, decided_at = now(), decided_by = session_user,
 		approved_plan = plan_hash, reason = NULL, reason_at = NULL,

@@ -220,8 +220,11 @@ is "$(sql ctl "SELECT approved_plan, not_before, reason IS NULL FROM expunge.req
 	"and does not lengthen the undo window"
 PARTIAL=$(file 61)
 as ops "SELECT expunge.identify_request('$PARTIAL')" >"$T/null"
-plan "$PARTIAL" 1 'app.invoice: kept by law'
-is "$(as ann "SELECT expunge.decide_request('$PARTIAL', 'partial', '17-3-b', '$(hash 1)')")" "scheduled" "partial leaves the blockers out"
+plan "$PARTIAL" 1 'blocker: app.staff 1 rows refer to app.patient'
+decide_partial() { as ann "SELECT expunge.decide_request('$PARTIAL', 'partial', '17-3-b', '$(hash 1)')"; }
+refused ann EX505 "SELECT expunge.decide_request('$PARTIAL', 'partial', '17-3-b', '$(hash 1)')"
+plan "$PARTIAL" 1 ''
+is "$(decide_partial)" "scheduled" "partial is an approval, too, of a plan without blockers"
 
 # ---------------------------------------------------------------- extension
 refused ops EX210 "SELECT expunge.extend_request('$PARTIAL', '')"
