@@ -91,7 +91,7 @@ check-gnumed:
 demo:
 	tests/setup/packages.sh demo
 	$(MAKE) all
-	tests/demo.sh
+	EXPUNGE='$(B)/expunge' tests/demo.sh
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(SYSCONFDIR)/maps $(DESTDIR)$(MANDIR)/man1 \

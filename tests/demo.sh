@@ -1,0 +1,414 @@
+#!/usr/bin/env bash
+# The demonstration (make demo): one patient of a sample practice is erased, from the request to the
+# verified certificate, on a private PostgreSQL server that is gone at the end.
+#
+# Leaves build/demo/certificates/*.note, build/demo/issuer.pem and build/demo/nightly.log. Each line
+# with a "$" is a command that really runs; each line with "yes" is a claim that was checked, and the exit
+# code is 1 if one did not hold. EXPUNGE names another binary; the results are always beside it.
+#
+# The patient: record 150 is a duplicate of 149, and 149 of 148, so that asking for one must erase
+# all three. Every duplicate of the sample is named in a message of the practice's own, which no key
+# connects with the patient (tests/sample/data.sql): the plan tells, and the practice edits it.
+set -euo pipefail
+shopt -s inherit_errexit
+export LC_ALL=C.UTF-8 TZ=UTC
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+BINARY=$(realpath "${EXPUNGE:-$ROOT/build/expunge}")
+D=${BINARY%/*}/demo
+PATIENTS='{148,149,150}'
+step=0 failed=0 started=$SECONDS
+
+# ---------------------------------------------------------------------------- telling
+
+if [ -t 1 ]; then bold=$'\e[1m' plain=$'\e[0m'; else bold='' plain=''; fi
+
+heading() {
+	step=$((step + 1))
+	printf '\n%s%d. %s%s\n' "$bold" "$step" "$1" "$plain"
+}
+
+say() {
+	printf '   %s\n' "$@"
+}
+
+# A command as one would type it.
+as_typed() {
+	local word
+	printf '   $'
+	for word; do
+		case $word in
+		*[\"\$\`\\!]*) word=${word@Q} ;;
+		'' | *[!-A-Za-z0-9_./:,=@+]*) word="\"$word\"" ;;
+		esac
+		printf ' %s' "${word//"$ROOT/"/}"
+	done
+	printf '\n'
+}
+
+# What a command said. Hashes are long, and twelve digits are enough for the eye.
+answer() {
+	if [ -n "$1" ]; then
+		printf '%s\n' "${1//"$ROOT/"/}" |
+			sed -E -e 's/(sha256:[0-9a-f]{12})[0-9a-f]{52}/\1.../g' -e 's/^./     &/'
+	fi
+}
+
+# try CODE COMMAND...: shows the command, runs it, shows what it said (also left in $OUT), and
+# insists on the exit code. quietly CODE COMMAND... does not show what it said.
+try() {
+	quietly "$@"
+	answer "$OUT"
+}
+
+quietly() {
+	local want=$1 rc=0
+	shift
+	as_typed "$@"
+	"$@" >"$W/out" 2>&1 </dev/null || rc=$?
+	OUT=$(tr -d '\000' <"$W/out")
+	if [ "$rc" -ne "$want" ]; then
+		answer "$OUT"
+		die "this ended with exit code $rc instead of $want"
+	fi
+}
+
+# claim TEXT COMMAND...: what the demonstration promises
+claim() {
+	local text=$1
+	shift
+	if "$@" >"$W/claim" 2>&1 </dev/null; then
+		printf '   %syes%s %s\n' "$bold" "$plain" "$text"
+	else
+		failed=$((failed + 1))
+		printf '   %sNO%s  %s\n' "$bold" "$plain" "$text"
+		head -n 20 "$W/claim" | cut -c1-300 | sed 's/^/       /'
+	fi
+}
+
+die() {
+	printf 'demo: %s\n' "$*" >&2
+	exit 1
+}
+
+not() {
+	! "$@"
+}
+
+thousands() {
+	sed -E ':a; s/^([0-9]+)([0-9]{3})/\1,\2/; ta' <<<"$1"
+}
+
+# ---------------------------------------------------------------------------- programs, as they are shown
+
+expunge() {
+	"$BINARY" -c "$D/etc/expunge.conf" "$@"
+}
+
+psql() {
+	command psql -XAtq -v ON_ERROR_STOP=1 "$@"
+}
+
+# ---------------------------------------------------------------------------- the server
+
+leave() {
+	local rc=$?
+	trap - EXIT INT TERM HUP
+	set +e
+	"$ROOT/tests/setup/cluster.sh" stop "$D/cluster"
+	rm -rf -- "$D/work" "$D/etc/pgpass"
+	exit "$rc"
+}
+
+start() {
+	local file
+	# a demonstration that was killed may have left its server
+	"$ROOT/tests/setup/cluster.sh" stop "$D/cluster" || true
+	rm -rf -- "${D:?}"/{certificates,issuer.pem,nightly.log,etc,state,ledger,work} ||
+		die "cannot remove the results of an earlier demonstration in $D; remove them as the user who made them"
+	mkdir -m 0700 "$D/etc" "$W"
+	trap leave EXIT
+	trap 'exit 130' INT
+	trap 'exit 143' TERM HUP
+	"$ROOT/tests/setup/cluster.sh" start "$D/cluster"
+	eval "$("$ROOT/tests/setup/cluster.sh" env "$D/cluster")"
+
+	command psql -Xq -c 'CREATE DATABASE clinic TEMPLATE template0'
+	export PGDATABASE=clinic
+	for file in schema data; do
+		psql -f "$ROOT/tests/sample/$file.sql" >"$W/load"
+	done
+	# The owner of a database may vacuum pg_largeobject, which holds the scans.
+	psql -c 'ALTER DATABASE clinic OWNER TO app_owner'
+	# One more link: the patient's guarantor pays for two others, too, who stay.
+	psql -c 'INSERT INTO app.patient_guarantor
+		SELECT 148, g.guarantor_id FROM app.patient_guarantor g WHERE g.patient_id = 145'
+}
+
+# Each role has a password of its own. It travels by standard input, as arguments are visible to others.
+make_login() {
+	local name=$1 group secret
+	shift
+	secret=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
+	printf '*:*:*:%s:%s\n' "$name" "$secret" >>"$D/etc/pgpass"
+	psql -v name="$name" <<-SQL
+		SELECT format('CREATE ROLE %I', :'name')
+		WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = :'name') \gexec
+		ALTER ROLE :"name" LOGIN PASSWORD '$secret';
+	SQL
+	for group; do
+		psql -c "GRANT $group TO $name"
+	done
+}
+
+make_logins() {
+	(umask 077 && sed 's/^\*:\*:\*:\*:/*:*:*:postgres:/' "$PGPASSFILE" >"$D/etc/pgpass")
+	make_login imogen expunge_intake expunge_approver
+	make_login oscar expunge_operator
+	make_login ruth expunge_approver
+	make_login night expunge_job
+	make_login watch expunge_monitor
+	make_login app_owner
+	psql -c "INSERT INTO expunge.tenant_login (login, tenant) VALUES ('imogen', '1')"
+	export PGPASSFILE=$D/etc/pgpass
+}
+
+in_quotes() { # a string of libconfig
+	printf '%s' "$1" | sed 's/[\\"]/\\&/g'
+}
+
+write_configuration() {
+	local d
+	d=$(in_quotes "$D")
+	(umask 077 && cat >"$D/etc/expunge.conf") <<-CONF
+		database : { conninfo = "host='$(in_quotes "$PGHOST")' port=$PGPORT dbname=clinic"; };
+		map = "$(in_quotes "$ROOT")/etc/maps/sample.conf";
+		state_directory = "$d/state";
+		ledger_directory = "$d/ledger";
+		certificate_directory = "$d/certificates";
+		issuer : { name = "demo.expunge.example"; key = "$d/etc/issuer-private.pem"; };
+		processor = "Example Practice Software Ltd, ICO registration ZA000000";
+		policy : { undo_days = 0; };    # ordinarily 7: an approval can be taken back until then
+		caps : { subjects_per_run = 50; tenants_per_run = 10; rows_per_run = 500000; tenant_share_percent = 5; };
+	CONF
+}
+
+# ---------------------------------------------------------------------------- looking for traces
+
+# Names, mail addresses, NHS and telephone numbers of the three records, each also as the bytes of a scan.
+write_markers() {
+	local marker
+	psql -c "SELECT unnest(ARRAY[family_name, email, nhs_number, phone, replace(phone, ' ', '')])
+		FROM app.patient WHERE id = ANY ('$PATIENTS')" >"$W/words"
+	while IFS= read -r marker; do
+		printf '%s\n' "$marker"
+		printf '%s' "$marker" | od -An -v -tx1 | tr -d ' \n'
+		printf '\n'
+	done <"$W/words" >"$W/markers"
+}
+
+count_traces() { # DUMP: how many lines of it hold a marker
+	grep -caiF -f "$W/markers" "$1" || [ $? -eq 1 ]
+}
+
+# ---------------------------------------------------------------------------- the story
+
+tell_practices() {
+	heading 'Three practices, on a private PostgreSQL server'
+	try 0 psql -F ' | ' -c "SELECT t.name, count(*) || ' patients' FROM app.practice t JOIN app.patient p ON p.practice_id = t.id GROUP BY t.id ORDER BY t.id"
+	write_counts
+	say "They have $(cat "$W/counts")."
+}
+
+write_counts() {
+	psql -F ' ' -R ', ' -c "SELECT n, what FROM (VALUES
+		((SELECT count(*) FROM app.appointment), 'appointments'), ((SELECT count(*) FROM app.note), 'notes'),
+		((SELECT count(*) FROM app.letter) + (SELECT count(*) FROM app.letter_file), 'letters'),
+		((SELECT count(*) FROM app.invoice), 'invoices'), ((SELECT count(*) FROM app.message), 'messages'),
+		((SELECT count(*) FROM audit.log_patient) + (SELECT count(*) FROM audit.log_appointment)
+		 + (SELECT count(*) FROM audit.log_note), 'old versions in an audit trail')) AS c (n, what)" >"$W/counts"
+}
+
+tell_installation() {
+	heading 'Expunge is installed beside the application'
+	say '"expunge" is short for'" ${BINARY#"$ROOT/"} -c ${D#"$ROOT/"}/etc/expunge.conf"
+	write_configuration
+	try 0 expunge -U postgres init
+	make_logins
+	say 'Who does what; each logs in with a password of its own (SCRAM):' \
+		'  imogen     runs the first practice; files requests through the SQL API' \
+		'  oscar      operator: makes sure that it was the patient who asked' \
+		'  ruth       approves, or does not' \
+		'  night      the nightly job: the only one that removes, and only what was approved' \
+		'  app_owner  the application; owns its tables'
+	claim 'a wrong password is refused' not env PGPASSWORD=wrong psql -X -U ruth -c 'SELECT 1'
+	try 0 expunge -U night check
+}
+
+tell_patient() {
+	local n
+	heading 'A patient, registered three times'
+	try 0 psql -F ' | ' -c "SELECT id, display_name, 'merged into ' || merged_into FROM app.patient WHERE id IN (148, 149, 150) ORDER BY id"
+	write_markers
+	pg_dump --blobs >"$W/dump.before"
+	n=$(count_traces "$W/dump.before")
+	claim "a full dump of the database names this person in $n lines, scans included" [ "$n" -gt 30 ]
+}
+
+tell_request() {
+	heading 'The patient asks for erasure, and imogen files it, for the record that she has open'
+	try 0 psql -U imogen -c "SELECT expunge_api.request_erasure('1', '150', '17-1-b', 'portal')"
+	ID=$OUT
+	say 'oscar makes sure of the identity; the legal month runs'
+	try 0 expunge -U oscar request identify "$ID"
+}
+
+tell_plan() {
+	heading 'What would go: a plan with a hash'
+	try 0 expunge -U night request plan "$ID"
+	claim 'the plan takes all three records' grep -q '^rows: app.patient delete 3 ' "$W/out"
+	say 'It warns of text that names the patient where no key says so. The practice looks, and edits:'
+	try 0 psql -U app_owner -c "SELECT id, body FROM app.message WHERE ref_type = 'practice' AND body ~ '-00(148|149|150)'"
+	try 0 psql -U app_owner -c "UPDATE app.message SET body = 'Has anybody seen the X-rays?' WHERE id = ${OUT%%|*}"
+	quietly 0 expunge -U night request plan "$ID"
+	PLAN=$(sed -n 's/^plan: //p' "$W/out")
+	claim 'a new plan has nothing of the kind left' not grep -q 'names the subject' "$W/out"
+	quietly 0 expunge -U night erase --dry-run --request "$ID"
+	claim 'a dry run shows the same plan' grep -qx "plan: $PLAN" "$W/out"
+	say 'A rehearsal removes everything, counts again, and rolls back:'
+	try 0 expunge -U night erase --rehearse --request "$ID"
+}
+
+tell_approval() {
+	heading 'Two people: who files does not approve'
+	say "imogen may approve others' requests, but not this one"
+	try 5 expunge -U imogen request decide "$ID" --accept --plan "$PLAN"
+	say 'ruth approves, and names the plan that she has seen'
+	try 0 expunge -U ruth request decide "$ID" --accept --plan "$PLAN"
+}
+
+tell_night() {
+	heading 'The night'
+	"$ROOT/tests/sample/rows.sh" clinic >"$W/rows.before"
+	psql -v patients="$PATIENTS" -v what=gone -f "$ROOT/tests/sample/rows_of.sql" | LC_ALL=C sort >"$W/rows.gone"
+	psql -v patients="$PATIENTS" -v what=new -f "$ROOT/tests/sample/rows_of.sql" | LC_ALL=C sort >"$W/rows.new"
+	try 0 expunge -U night -v nightly
+	cp "$W/out" "$D/nightly.log"
+	cp "$D/certificates/issuer.pem" "$D/issuer.pem"
+	quietly 0 expunge -U night nightly
+	set -- "$D"/certificates/*.note
+	NOTE=$1
+	claim 'a second night finds nothing to do, and signs nothing' [ $# -eq 1 ]
+}
+
+tell_certificate() {
+	heading 'The certificate'
+	quietly 0 cat "$NOTE"
+	sed 's/^./     &/' "$NOTE"
+	claim 'it is final, and says that the invoices had to stay' grep -qx 'outcome: completed-with-exclusions' "$NOTE"
+	claim 'the emptied pages, those of large objects too, were vacuumed' grep -qx 'level: vacuumed' "$NOTE"
+	claim 'it names nobody' not grep -qaiF -f "$W/markers" "$NOTE"
+	try 0 expunge certificate verify --key "$D/issuer.pem" "$NOTE"
+}
+
+# The method of doc/certificate.md.
+verify_with_openssl() {
+	local note=$1 blank
+	blank=$(sed -n '/^$/=' "$note" | tail -n 1)
+	head -n "$((blank - 1))" "$note" >"$W/body"
+	tail -n +"$((blank + 1))" "$note" | head -n 1 | sed 's/.* //' | openssl base64 -d -A | tail -c 64 >"$W/sig"
+	openssl pkeyutl -verify -rawin -pubin -inkey "$D/issuer.pem" -in "$W/body" -sigfile "$W/sig"
+}
+
+tell_openssl() {
+	heading 'The same with openssl alone'
+	cat <<-'SHELL'
+		   $ blank=$(sed -n '/^$/=' "$note" | tail -n 1)
+		   $ head -n "$((blank - 1))" "$note" >body
+		   $ tail -n +"$((blank + 1))" "$note" | head -n 1 | sed 's/.* //' | openssl base64 -d -A | tail -c 64 >sig
+		   $ openssl pkeyutl -verify -rawin -pubin -inkey build/demo/issuer.pem -in body -sigfile sig
+	SHELL
+	claim 'openssl accepts the signature' verify_with_openssl "$NOTE"
+	sed 's/^live: app.patient before 3 removed 3/live: app.patient before 4 removed 4/' "$NOTE" >"$W/altered"
+	claim 'and refuses a certificate of which one line was changed' refused_by_openssl
+}
+
+refused_by_openssl() {
+	not cmp -s "$W/altered" "$NOTE" && not verify_with_openssl "$W/altered"
+}
+
+length_and() { # each part of subject-ref is preceded by its length, four bytes, big-endian
+	local hex
+	printf -v hex '%08x' "${#1}"
+	printf "\\x${hex:0:2}\\x${hex:2:2}\\x${hex:4:2}\\x${hex:6:2}%s" "$1"
+}
+
+tell_opening() {
+	local instance tenant subject salt
+	heading 'Whose certificate is it? Only the practice can show that'
+	try 0 psql -U imogen -c "SELECT * FROM expunge_api.collect_opening('$ID')"
+	IFS='|' read -r instance tenant subject salt <<<"$OUT"
+	{
+		length_and expunge/ref/v1
+		printf '\x00\x00\x00\x20'
+		# shellcheck disable=SC2059 # the salt's bytes
+		printf "$(printf '%s' "$salt" | sed 's/../\\x&/g')"
+		length_and "$instance"
+		length_and "$tenant"
+		length_and "$ID"
+		length_and "$subject"
+	} >"$W/ref"
+	claim 'the SHA-256 of these, joined, is the subject-ref of the certificate' \
+		grep -qx "subject-ref: sha256:$(openssl dgst -sha256 -r "$W/ref" | cut -d' ' -f1)" "$NOTE"
+	psql -c "SELECT (SELECT count(*) FROM expunge.opening) + (SELECT count(*) FROM expunge.key_set)
+		+ (SELECT count(*) FROM expunge.request WHERE subject IS NOT NULL)" >"$W/known"
+	claim 'and Expunge itself no longer knows whom it erased' grep -qx 0 "$W/known"
+}
+
+tell_proof() {
+	local n
+	heading 'What is left'
+	quietly 0 pg_dump --blobs -f "$W/dump.after"
+	count_traces "$W/dump.after" >"$W/traces"
+	claim "no trace of the patient in a full dump of $(thousands "$(stat -c %s "$W/dump.after")") bytes: $(wc -l <"$W/words") words, as text and as bytes" \
+		grep -qx 0 "$W/traces"
+	"$ROOT/tests/sample/rows.sh" clinic >"$W/rows.after"
+	n=$(wc -l <"$W/rows.new")
+	LC_ALL=C comm -23 "$W/rows.before" "$W/rows.after" >"$W/rows.lost"
+	claim "gone are the patient's own $(($(wc -l <"$W/rows.gone") - n)) rows and scans; $n invoices stay, without the name" \
+		diff "$W/rows.gone" "$W/rows.lost"
+	# what was there before, less the patient's rows, and with the invoices as they must be now
+	LC_ALL=C comm -23 "$W/rows.before" "$W/rows.gone" >"$W/rows.others"
+	LC_ALL=C sort "$W/rows.others" "$W/rows.new" >"$W/rows.wanted"
+	claim "every other row is unchanged: $(thousands "$(wc -l <"$W/rows.others")") rows and scans compared" \
+		diff "$W/rows.wanted" "$W/rows.after"
+	try 0 expunge -U watch status
+}
+
+tell_end() {
+	printf '\n'
+	if [ "$failed" -gt 0 ]; then
+		die "$failed claims did not hold"
+	fi
+	printf '%sAll of it held, in %d seconds.%s Left for you in %s: certificates/, issuer.pem, nightly.log\n' \
+		"$bold" "$((SECONDS - started))" "$plain" "${D#"$ROOT/"}"
+}
+
+W=$D/work
+mkdir -p "$D"
+[ -w "$D" ] || die "$D belongs to somebody else"
+exec 9>"$D/.lock"
+flock -n 9 || die "another demonstration is running in $D"
+start
+tell_practices
+tell_installation
+tell_patient
+tell_request
+tell_plan
+tell_approval
+tell_night
+tell_certificate
+tell_openssl
+tell_opening
+tell_proof
+tell_end
