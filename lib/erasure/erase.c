@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "erasure/batch.h"
 #include "erasure/control.h"
 #include "erasure/draft.h"
 #include "erasure/remove.h"
@@ -19,211 +20,6 @@
 
 #define RETRIES 5
 #define RETRY_PAUSE_US 200000
-
-/* Requests of one transaction. `ids` shrinks as requests turn out not to be fit. */
-struct batch {
-	struct db_result *claimed; /* rows of request_claim */
-	const char **ids;
-	int *rows; /* row of `claimed` for each id */
-	size_t n, n_chosen; /* left, and before any was dropped */
-	int round;
-	char id[37]; /* in the ledger */
-	bool in_ledger;
-};
-
-enum claim_column { C_ID, C_TENANT, C_SUBJECT, C_APPROVED, C_HASH, C_DOCUMENT, C_N_ROWS, C_ROUND };
-
-static void
-batch_release(struct batch *batch)
-{
-	db_result_free(batch->claimed);
-	free(batch->ids);
-	free(batch->rows);
-	*batch = (struct batch){ 0 };
-}
-
-static void
-id_array(const struct batch *batch, struct str *array)
-{
-	str_clear(array);
-	plan_id_array(array, batch->ids, batch->n);
-}
-
-/* Keeps as many of the claimed as fit a batch: rows bounded, a subject once, a round of its own for
- * what is removed after a first removal. At least one. */
-static void
-choose(struct batch *batch, int64_t max_rows)
-{
-	int n = db_rows(batch->claimed);
-	int64_t rows = 0;
-
-	batch->ids = mem_zero((size_t)n, sizeof(*batch->ids));
-	batch->rows = mem_zero((size_t)n, sizeof(*batch->rows));
-	batch->n = 0;
-	for (int i = 0; i < n; i++) {
-		bool fits = true;
-
-		for (size_t j = 0; j < batch->n && fits; j++)
-			fits = strcmp(db_get_text(batch->claimed, i, C_TENANT), db_get_text(batch->claimed, batch->rows[j], C_TENANT)) != 0 ||
-			       strcmp(db_get_text(batch->claimed, i, C_SUBJECT), db_get_text(batch->claimed, batch->rows[j], C_SUBJECT)) != 0;
-		fits = fits && (batch->n == 0 || (rows + db_get_int(batch->claimed, i, C_N_ROWS) <= max_rows &&
-			batch->round == 0 && db_get_int(batch->claimed, i, C_ROUND) == 0));
-		if (!fits)
-			continue;
-		if (batch->n == 0)
-			batch->round = (int)db_get_int(batch->claimed, i, C_ROUND);
-		rows += db_get_int(batch->claimed, i, C_N_ROWS);
-		batch->ids[batch->n] = db_get_text(batch->claimed, i, C_ID);
-		batch->rows[batch->n++] = i;
-	}
-	batch->n_chosen = batch->n;
-}
-
-static int
-claim(struct run *run, struct batch *batch, size_t limit, struct err *err)
-{
-	CLEANUP(str_release) struct str array = STR_INIT;
-	char text[24];
-
-	(void)snprintf(text, sizeof(text), "%zu", limit);
-	if (db_query(run->db, &QUERY_REQUEST_CLAIM, DB_PARAMS(text, run->skip, NULL), &batch->claimed, err) != 0)
-		return -1;
-	choose(batch, config_int(run->config, SET_BATCH_ROWS));
-	if (batch->n == 0)
-		return 0;
-	id_array(batch, &array);
-	if (db_query(run->db, &QUERY_REQUEST_LOCK_TENANTS, DB_PARAMS(array.s), NULL, err) != 0)
-		return -1;
-	return db_query(run->db, &QUERY_REQUEST_RUNNING, DB_PARAMS(array.s), NULL, err);
-}
-
-/* Takes one request out of the batch: what was collected is forgotten, its state says why. */
-static int
-drop(struct run *run, struct batch *batch, size_t i, const char *reason, struct err *err)
-{
-	CLEANUP(str_release) struct str one = STR_INIT;
-	char round[16];
-
-	(void)snprintf(round, sizeof(round), "%d", batch->round);
-	plan_id_array(&one, &batch->ids[i], 1);
-	if (db_query(run->db, &QUERY_KEY_SET_DROP, DB_PARAMS(one.s, round), NULL, err) != 0 ||
-	    db_query(run->db, &QUERY_REQUEST_SET_STATE, DB_PARAMS(one.s, "blocked", reason), NULL, err) != 0)
-		return -1;
-	run->n_blocked++;
-	run_note(run, NOTE_WARNING, "request %s: blocked (%s)", batch->ids[i], reason);
-	batch->n--;
-	(void)memmove(&batch->ids[i], &batch->ids[i + 1], (batch->n - i) * sizeof(batch->ids[0]));
-	(void)memmove(&batch->rows[i], &batch->rows[i + 1], (batch->n - i) * sizeof(batch->rows[0]));
-	return 0;
-}
-
-static int
-drop_listed(struct run *run, struct batch *batch, const struct db_result *listed, const char *reason, struct err *err)
-{
-	for (int h = 0; h < db_rows(listed); h++)
-		for (size_t i = 0; i < batch->n; i++)
-			if (strcmp(batch->ids[i], db_get_text(listed, h, 0)) == 0) {
-				if (drop(run, batch, i, reason, err) != 0)
-					return -1;
-				break;
-			}
-	return 0;
-}
-
-/* A hold whose subject is nobody's key was meant for somebody: until a person has corrected or
- * released it, nobody of that tenant is erased. */
-static int
-drop_doubtful(struct run *run, struct batch *batch, const char *requests, struct err *err)
-{
-	CLEANUP(str_release) struct str sql = STR_INIT;
-	CLEANUP(db_result_freep) struct db_result *doubtful = NULL;
-	const struct map *map = run->map;
-
-	str_add(&sql, "SELECT DISTINCT r.id FROM expunge.request r JOIN expunge.hold h ON h.tenant = r.tenant"
-		" AND h.released_at IS NULL AND h.subject IS NOT NULL WHERE r.id = ANY($1) AND NOT EXISTS (SELECT FROM ");
-	sql_from(&sql, run->program, map->subject, "t");
-	str_addf(&sql, " WHERE t.%s::text = h.subject)",
-		program_cat(run->program, map->subject)->columns[map->subject_key_column].quoted);
-	if (db_text(run->db, DB_MANY, sql.s, 1, DB_PARAMS(requests), &doubtful, err) != 0)
-		return -1;
-	return drop_listed(run, batch, doubtful, "hold: one of this tenant's holds names no subject; correct or release it", err);
-}
-
-/* Holds, read inside the transaction and over all aliases. */
-static int
-drop_held(struct run *run, struct batch *batch, struct err *err)
-{
-	CLEANUP(str_release) struct str array = STR_INIT;
-	CLEANUP(db_result_freep) struct db_result *held = NULL;
-	const struct program_table *pt = &run->program->tables[run->map->subject];
-	char table[16], position[24];
-	size_t at = 0;
-
-	while (at < pt->vias[0].n && pt->vias[0].columns[at] != run->map->subject_key_column)
-		at++;
-	(void)snprintf(table, sizeof(table), "%d", pt->id);
-	(void)snprintf(position, sizeof(position), "%zu", at + 1);
-	id_array(batch, &array);
-	if (db_query(run->db, &QUERY_REQUEST_HELD, DB_PARAMS(array.s, table, position), &held, err) != 0 ||
-	    drop_listed(run, batch, held, "hold", err) != 0)
-		return -1;
-	return batch->n == 0 ? 0 : drop_doubtful(run, batch, array.s, err);
-}
-
-static bool
-names_line(const char *document, const char *key, const char *value)
-{
-	CLEANUP(free_text) char *line = mem_printf("\n%s: %s\n", key, value);
-
-	return strstr(document, line) != NULL;
-}
-
-/* Why this plan is not what was approved; NULL when it is. */
-static const char *
-judge(struct run *run, const struct batch *batch, size_t i, const struct plan *plan)
-{
-	CLEANUP(str_release) struct str now = STR_INIT;
-	CLEANUP(str_release) struct str then = STR_INIT;
-	const char *document = db_get_text(batch->claimed, batch->rows[i], C_DOCUMENT);
-	const char *approved = db_get_text(batch->claimed, batch->rows[i], C_APPROVED);
-	char hash[72];
-
-	if (crypt_sha256_text(document, strlen(document), hash, NULL) != 0 || strcmp(hash, approved) != 0)
-		return "the plan is not the one that was approved";
-	if (!names_line(document, "map", run->map->hash) || !names_line(document, "schema", run->program->schema_hash)) {
-		run->refused = true;
-		return "map or schema changed since the approval: look at the new plan and approve it";
-	}
-	plan_rows_text(plan, run->program, &now);
-	plan_rows_of_document(document, &then);
-	if (plan->n_rows == 0)
-		return "the subject is not there any more";
-	if (strcmp(str_cstr(&now), str_cstr(&then)) != 0)
-		return "new rows: the rows are not those that were approved";
-	return plan->obstacles.len > 0 ? "rows that belong to another subject too" : NULL;
-}
-
-/* Plans again under lock and keeps only the requests whose rows are those that were approved. */
-static int
-plan_again(struct run *run, struct batch *batch, struct plans *plans, struct err *err)
-{
-	CLEANUP(str_release) struct str array = STR_INIT;
-
-	id_array(batch, &array);
-	if (collect_subjects(run->program, run->db, COLLECT_LOCKED, array.s, batch->round, err) != 0)
-		return -1;
-	if (plan_read(run->program, run->db, batch->ids, batch->n, batch->round, false, plans, err) != 0)
-		return -1;
-	for (size_t i = 0, p = 0; i < batch->n; p++) {
-		const char *reason = judge(run, batch, i, &plans->items[p]);
-
-		if (reason == NULL)
-			i++;
-		else if (drop(run, batch, i, reason, err) != 0)
-			return -1;
-	}
-	return batch->n == 0 ? 0 : drop_held(run, batch, err);
-}
 
 /* The subjects' own rows, hashed into the ledger before anything is deleted. */
 static int
@@ -270,63 +66,6 @@ carry_out(struct run *run, const char *requests, int round, struct control *cont
 	return control_compare(control, run->program, run->db, err);
 }
 
-static void
-add_element(struct str *array, const char *text)
-{
-	str_addf(array, "%s%s", array->len == 0 ? "{" : ",", text);
-}
-
-static void
-add_number(struct str *array, int64_t n)
-{
-	str_addf(array, "%s%" PRId64, array->len == 0 ? "{" : ",", n);
-}
-
-static void
-add_quoted(struct str *array, const char *text)
-{
-	str_add(array, array->len == 0 ? "{\"" : ",\"");
-	for (const char *c = text; *c != '\0'; c++)
-		str_addf(array, "%s%c", *c == '"' || *c == '\\' ? "\\" : "", *c);
-	str_add(array, "\"");
-}
-
-/* The counts of every table that had rows, in one statement. */
-static int
-store_tallies(struct run *run, const struct tallies *tallies, bool again, struct err *err)
-{
-	enum { REQUEST, TABLE, CLASS, PLANNED, ARRIVED, REMOVED, MASKED, RETAINED, CREATED, COLUMNS };
-	struct str columns[COLUMNS] = { 0 };
-	const char *params[COLUMNS + 1];
-	int failed = 0;
-
-	for (size_t r = 0; r < tallies->n_requests; r++)
-		for (size_t t = 0; t < tallies->n_tables; t++) {
-			const struct tally *tally = &tallies->cells[r * tallies->n_tables + t];
-
-			if (tally->planned + tally->created == 0)
-				continue;
-			add_element(&columns[REQUEST], tallies->requests[r]);
-			add_number(&columns[TABLE], run->program->tables[t].id);
-			add_quoted(&columns[CLASS], run->map->tables[t].class);
-			add_number(&columns[PLANNED], tally->planned);
-			add_number(&columns[ARRIVED], tally->arrived);
-			add_number(&columns[REMOVED], tally->removed);
-			add_number(&columns[MASKED], tally->masked);
-			add_number(&columns[RETAINED], tally->retained);
-			add_number(&columns[CREATED], tally->created);
-		}
-	for (int c = 0; c < COLUMNS; c++) {
-		str_add(&columns[c], columns[c].len == 0 ? "{}" : "}");
-		params[c] = columns[c].s;
-	}
-	params[COLUMNS] = again ? "true" : "false";
-	failed = db_query(run->db, &QUERY_TALLY_ADD, params, NULL, err);
-	for (int c = 0; c < COLUMNS; c++)
-		str_release(&columns[c]);
-	return failed;
-}
-
 static int64_t
 rows_done(const struct tallies *tallies)
 {
@@ -345,13 +84,13 @@ run_batch(struct run *run, struct batch *batch, size_t limit, struct tallies *ta
 	CLEANUP(control_release) struct control control = { 0 };
 	CLEANUP(str_release) struct str array = STR_INIT;
 
-	if (guard_freeze(run->db, run->config, err) != 0 || claim(run, batch, limit, err) != 0)
+	if (guard_freeze(run->db, run->config, err) != 0 || batch_claim(run, batch, limit, err) != 0)
 		return -1;
-	if (batch->n == 0 || plan_again(run, batch, &plans, err) != 0)
+	if (batch->n == 0 || batch_plan_again(run, batch, &plans, err) != 0)
 		return batch->n == 0 ? 0 : -1;
 	if (batch->n == 0)
 		return 0;
-	id_array(batch, &array);
+	batch_id_array(batch, &array);
 	tallies_make(tallies, batch->ids, batch->n, run->map->n_tables);
 	tallies_plan(tallies, &plans);
 	if (control_take(&control, run->program, run->db, array.s,
@@ -360,7 +99,7 @@ run_batch(struct run *run, struct batch *batch, size_t limit, struct tallies *ta
 		return -1;
 	if (carry_out(run, array.s, batch->round, &control, tallies, err) != 0)
 		return -1;
-	if (store_tallies(run, tallies, batch->round > 0, err) != 0)
+	if (tallies_store(tallies, run->program, run->db, batch->round > 0, err) != 0)
 		return -1;
 	return db_query(run->db, &QUERY_REQUEST_REMOVED, DB_PARAMS(array.s, control.n_subjects > 0 ? "true" : "false"), NULL,
 		err);
@@ -373,7 +112,7 @@ find_out(struct run *run, const struct batch *batch, bool *ret_done, struct err 
 	CLEANUP(str_release) struct str array = STR_INIT;
 	CLEANUP(db_result_freep) struct db_result *res = NULL;
 
-	id_array(batch, &array);
+	batch_id_array(batch, &array);
 	if (db_reopen(run->db, err) != 0 ||
 	    db_query(run->db, &QUERY_REQUEST_STATES, DB_PARAMS(array.s), &res, err) != 0)
 		return -1;

@@ -27,5 +27,9 @@ void tallies_release(struct tallies *tallies);
 struct tally *tally_of(struct tallies *tallies, const char *request, int table);
 /* Fills planned and arrived. */
 void tallies_plan(struct tallies *tallies, const struct plans *plans);
+/* Adds the counts of every table that had rows to expunge.tally, in one statement; again: of a removal
+ * after a first one, whose rows had all arrived later. */
+int tallies_store(const struct tallies *tallies, const struct program *program, struct db *db, bool again,
+	struct err *err);
 
 #endif
