@@ -239,8 +239,9 @@ tell_installation() {
 		'  imogen     runs the first practice; files requests through the SQL API' \
 		'  oscar      operator: makes sure that it was the patient who asked' \
 		'  ruth       approves, or does not' \
-		'  night      the nightly job: the only one that removes, and only what was approved' \
-		'  app_owner  the application; owns its tables'
+		'  night      the nightly job: removes what was approved, and nothing else' \
+		'  watch      monitoring: sees counts, not people' \
+		'  app_owner  the application; owns its tables, so the job deletes from them under this name'
 	claim 'a wrong password is refused' not env PGPASSWORD=wrong psql -X -U ruth -c 'SELECT 1'
 	try 0 expunge -U night check
 }
@@ -306,6 +307,8 @@ tell_certificate() {
 	quietly 0 cat "$NOTE"
 	sed 's/^./     &/' "$NOTE"
 	claim 'it is final, and says that the invoices had to stay' grep -qx 'outcome: completed-with-exclusions' "$NOTE"
+	claim 'a guarantor who pays for other patients too stays, the one of this patient alone went along' \
+		grep -q '^live: app.guarantor before 2 removed 1 masked 0 retained 1 ' "$NOTE"
 	claim 'the emptied pages, those of large objects too, were vacuumed' grep -qx 'level: vacuumed' "$NOTE"
 	claim 'it names nobody' not grep -qaiF -f "$W/markers" "$NOTE"
 	try 0 expunge certificate verify --key "$D/issuer.pem" "$NOTE"
