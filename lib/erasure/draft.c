@@ -237,12 +237,35 @@ compose(struct run *run, const char *request, const char *array, int round, stru
 static int
 store_plan(struct run *run, const char *request, const struct draft *draft, struct err *err)
 {
+	CLEANUP(db_result_freep) struct db_result *res = NULL;
 	char rows[24], arrived[24];
 
 	(void)snprintf(rows, sizeof(rows), "%lld", (long long)draft->n_rows);
 	(void)snprintf(arrived, sizeof(arrived), "%lld", (long long)draft->n_arrived);
-	return db_query(run->db, &QUERY_PLAN_STORE, DB_PARAMS(request, draft->hash, draft->document.s, rows, arrived,
-		draft->obstacles.len == 0 ? NULL : draft->obstacles.s), NULL, err);
+	if (db_query(run->db, &QUERY_PLAN_STORE, DB_PARAMS(request, draft->hash, draft->document.s, rows, arrived,
+		draft->obstacles.len == 0 ? NULL : draft->obstacles.s), &res, err) != 0)
+		return -1;
+	return db_rows(res) == 1 ? 0 : err_set(err, ERR_RETRY, "request %s was decided while it was planned", request);
+}
+
+/* What waits for no approval keeps the plan that it has. */
+static int
+check_state(struct run *run, const char *request, const char *array, bool store, struct err *err)
+{
+	CLEANUP(db_result_freep) struct db_result *res = NULL;
+	const char *state;
+
+	if (db_query(run->db, &QUERY_REQUEST_STATES, DB_PARAMS(array), &res, err) != 0)
+		return -1;
+	if (db_rows(res) == 0)
+		return err_set(err, ERR_FAILED, "there is no request %s", request);
+	state = db_get_text(res, 0, 1);
+	if (strcmp(state, "certified") != 0 && (!store || strcmp(state, "received") == 0 ||
+	    strcmp(state, "identified") == 0 || strcmp(state, "blocked") == 0 ||
+	    (strcmp(state, "failed") == 0 && db_get_bool(res, 0, 2))))
+		return 0;
+	(void)err_set(err, ERR_FAILED, "request %s is %s and waits for no plan", request, state);
+	return err_hint(err, "expunge request show prints the plan it has; erase --dry-run --request plans without keeping it");
 }
 
 int
@@ -254,7 +277,7 @@ draft_plan(struct run *run, const char *request, bool store, struct draft *ret, 
 	plan_id_array(&array, &request, 1);
 	if (db_begin(run->db, err) != 0)
 		return -1;
-	if (next_round(run, array.s, &round, err) != 0 ||
+	if (check_state(run, request, array.s, store, err) != 0 || next_round(run, array.s, &round, err) != 0 ||
 	    db_command(run->db, "SAVEPOINT draft", 0, NULL, NULL, err) != 0 ||
 	    compose(run, request, array.s, round, ret, err) != 0)
 		goto failed;
@@ -295,6 +318,11 @@ draft_all(struct run *run, struct err *err)
 		if (draft_plan(run, request, true, &draft, err) != 0) {
 			if (err->code == ERR_LOST || err->code == ERR_UNKNOWN || err->code == ERR_REFUSED)
 				return -1;
+			if (err->code == ERR_RETRY) {
+				run_note(run, NOTE_INFO, "planning request %s: %s", request, err->msg);
+				err_clear(err);
+				continue;
+			}
 			/* one bad request never stops the others */
 			run->n_failed++;
 			run_note(run, NOTE_ERROR, "planning request %s: %s", request, err->msg);

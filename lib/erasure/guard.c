@@ -116,6 +116,23 @@ guard_freeze(struct db *db, const struct config *config, struct err *err)
 }
 
 int
+guard_directories(const struct config *config, struct err *err)
+{
+	static const enum setting_id needed[] = { SET_LEDGER_DIRECTORY, SET_CERTIFICATE_DIRECTORY };
+
+	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++) {
+		const char *path = config_text(config, needed[i]);
+		CLEANUP(free_text) char *inside = file_join(path, ".");
+
+		if (access(inside, W_OK | X_OK) == 0)
+			continue;
+		(void)err_sys(err, "%s %s cannot be written to", config_settings()[needed[i]].name, path);
+		return err_hint(err, "expunge check says what is wrong with it; nothing was done");
+	}
+	return 0;
+}
+
+int
 guard_sentinel(const struct config *config, bool frozen, const char *reason, struct err *err)
 {
 	CLEANUP(free_text) char *path = state_file(config, "freeze");

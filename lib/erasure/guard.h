@@ -37,6 +37,10 @@ struct caps_wanted {
 int guard_caps(struct db *db, const struct config *config, const struct caps_wanted *wanted, const char *run_id,
 	struct err *err);
 
+/* Refuses unless certificates and ledger can be written where the configuration says: found out
+ * before the first delete. */
+int guard_directories(const struct config *config, struct err *err);
+
 /* Makes or removes the sentinel file. */
 int guard_sentinel(const struct config *config, bool frozen, const char *reason, struct err *err);
 

@@ -48,7 +48,8 @@ run_open(struct run *run, const struct config *config,
 	if (catalog_read(&run->catalog, run->db, err) != 0 || map_bind(run->map, run->catalog, problems, err) != 0 ||
 	    check_map(run, problems, err) != 0)
 		return -1;
-	if (program_make(&run->program, run->map, run->db, err) != 0 || ledger_open(&run->ledger, config, err) != 0 ||
+	if (guard_directories(config, err) != 0 || program_make(&run->program, run->map, run->db, err) != 0 ||
+	    ledger_open(&run->ledger, config, err) != 0 ||
 	    issuer_open(&run->issuer, config_text(config, SET_ISSUER_KEY), config_text(config, SET_ISSUER_NAME), err) != 0)
 		return -1;
 	return connect(ctx, run->map->login, &run->recount, err);

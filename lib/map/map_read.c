@@ -455,8 +455,8 @@ map_read_text(struct map **ret, const char *text, const char *path, struct str *
 		return -1;
 	refuse_includes(&r, text);
 	if (r.n_problems == 0) {
-		if (conf_read_text(&document, text, err) < 0)
-			return err_prefix(err, "%s", path);
+		if (conf_read_text(&document, path, text, err) < 0)
+			return -1;
 		read_root(&r, conf_root(document));
 	}
 	if (r.n_problems > 0)

@@ -139,9 +139,9 @@ conf_read(struct conf_document **ret, const char *path, struct err *err)
 }
 
 int
-conf_read_text(struct conf_document **ret, const char *text, struct err *err)
+conf_read_text(struct conf_document **ret, const char *path, const char *text, struct err *err)
 {
-	return read_document(ret, "text", text, strlen(text), err);
+	return read_document(ret, path, text, strlen(text), err);
 }
 
 void

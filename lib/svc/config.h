@@ -95,7 +95,8 @@ struct conf_node;
 /* ERR_USAGE with file:line: reason. Besides what libconfig refuses: @include (one file is what a hash
  * of it speaks of), text that is not UTF-8, and integers that libconfig would silently cut to 32 bits. */
 int conf_read(struct conf_document **ret, const char *path, struct err *err);
-int conf_read_text(struct conf_document **ret, const char *text, struct err *err); /* for tests and fuzzing */
+/* The same of a text that was read already; path: what errors call it. */
+int conf_read_text(struct conf_document **ret, const char *path, const char *text, struct err *err);
 void conf_free(struct conf_document *document);
 void conf_freep(struct conf_document **document);
 const struct conf_node *conf_root(const struct conf_document *document);

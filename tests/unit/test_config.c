@@ -204,7 +204,7 @@ START_TEST(documents_are_read_strictly)
 	CLEANUP(conf_freep) struct conf_document *document = NULL;
 	const char *problem = document_cases[_i].problem;
 
-	ck_assert_int_eq(conf_read_text(&document, document_cases[_i].text, &err), problem == NULL ? 0 : -1);
+	ck_assert_int_eq(conf_read_text(&document, "text", document_cases[_i].text, &err), problem == NULL ? 0 : -1);
 	if (problem != NULL) {
 		ck_assert_int_eq(err.code, ERR_USAGE);
 		ck_assert_msg(strstr(err.msg, problem) != NULL, "%s", err.msg);
@@ -219,7 +219,7 @@ START_TEST(hostile_documents_end)
 
 	(void)memset(text, '(', 2000000);
 	(void)memcpy(text, "a = ", 4);
-	ck_assert_int_eq(conf_read_text(&document, text, &err), -1);
+	ck_assert_int_eq(conf_read_text(&document, "text", text, &err), -1);
 	ck_assert_ptr_null(document);
 }
 END_TEST
@@ -229,7 +229,7 @@ START_TEST(nodes_answer_for_every_type)
 	CLEANUP(conf_freep) struct conf_document *document = NULL;
 	const struct conf_node *root, *list;
 
-	ck_assert_int_eq(conf_read_text(&document, "t = \"x\";\ni = -3;\nw = 5000000000L;\nb = true;\nf = 1.5;\n"
+	ck_assert_int_eq(conf_read_text(&document, "text", "t = \"x\";\ni = -3;\nw = 5000000000L;\nb = true;\nf = 1.5;\n"
 						   "l = ( 1,\n  \"two\" );\na = [ 1, 2 ];\ng : { x = 1; };", &err), 0);
 	root = conf_root(document);
 	ck_assert_uint_eq(conf_count(root), 8);
