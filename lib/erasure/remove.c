@@ -203,6 +203,16 @@ remove_planned(struct removal *removal, struct err *err)
 	return run_steps(removal, &steps, removal->round, err);
 }
 
+/* What was deferred to the commit happens now, where its rows are still collected and counted, and where a
+ * rehearsal finds what it refuses. */
+static int
+fire_deferred(struct removal *removal, struct err *err)
+{
+	if (db_command(removal->db, "SET CONSTRAINTS ALL IMMEDIATE", 0, NULL, NULL, err) != 0)
+		return err_prefix(err, "checking what was deferred to the commit");
+	return 0;
+}
+
 /* Rows that the removal created after their table's turn, until there are none. Log tables come last
  * in the order, so that they see every copy. */
 static int
@@ -299,7 +309,8 @@ remove_rows(const struct program *program, struct db *db, const char *requests, 
 	int failed;
 
 	failed = footprint_take(&footprint, program->catalog, db, err) != 0 ||
-	         remove_planned(&removal, err) != 0 || remove_created(&removal, err) != 0 ||
+	         remove_planned(&removal, err) != 0 || fire_deferred(&removal, err) != 0 ||
+	         remove_created(&removal, err) != 0 ||
 	         compare_counts(&removal, err) != 0 ||
 	         footprint_compare(&footprint, program, db, removal.total, removal.created, err) != 0 ||
 	         forget_keyless(&removal, err) != 0;
