@@ -301,11 +301,11 @@ cluster_restart() {
 
 # ---------------------------------------------------------------------------- the configuration
 
-# configure DIR DB: makes DIR with a configuration for database DB; its path is then in $CONF
+# configure DIR DB [MAP]: makes DIR with a configuration for database DB; its path is then in $CONF
 configure() {
 	mkdir -p "$1"
 	chmod 0700 "$1"
-	write_config "$1" "$2" >"$1/expunge.conf"
+	write_config "$1" "$2" "${3:-$ROOT/etc/maps/sample.conf}" >"$1/expunge.conf"
 	chmod 0600 "$1/expunge.conf"
 	# shellcheck disable=SC2034
 	CONF=$1/expunge.conf
@@ -313,12 +313,12 @@ configure() {
 
 # The text of the configuration: the one place that knows its settings.
 write_config() {
-	local dir=$1 db=$2
+	local dir=$1 db=$2 map=$3
 	cat <<-CONF
 		database : {
 		  conninfo = "host=$PGHOST port=$PGPORT dbname=$db";
 		};
-		map = "$ROOT/etc/maps/sample.conf";
+		map = "$map";
 		state_directory = "$dir/state";
 		ledger_directory = "$dir/ledger";
 		certificate_directory = "$dir/certificates";
@@ -338,9 +338,9 @@ write_config() {
 	CONF
 }
 
-# install DB: configuration in $T/DB, control schema, and one login for each kind of person
+# install DB [MAP]: configuration in $T/DB, control schema, and one login for each kind of person
 install() {
-	configure "$T/$1" "$1"
+	configure "$T/$1" "$1" "${2:-}"
 	expunge_as postgres init 2>"$T/init.log" || { cat "$T/init.log" >&2; return 1; }
 	mkrole clinic_app expunge_intake
 	mkrole ruth expunge_approver
@@ -348,7 +348,7 @@ install() {
 	mkrole dora expunge_dpo
 	mkrole night expunge_job
 	mkrole watch expunge_monitor
-	sql "$1" "INSERT INTO expunge.tenant_login (login, tenant)
+	sql "$1" "SET default_transaction_read_only = off" "INSERT INTO expunge.tenant_login (login, tenant)
 		SELECT l, t FROM unnest(ARRAY['clinic_app', 'oscar']) l, unnest(ARRAY['1', '2', '3', 'the-practice']) t"
 }
 
@@ -361,7 +361,7 @@ expunge_as() {
 
 # file_request DB TENANT SUBJECT: by the application; prints the id
 file_request() {
-	sql -U clinic_app "$1" "SELECT expunge_api.request_erasure('$2', '$3', '17-1-b', 'portal', 'a practice admin', now(), NULL)"
+	sql -U clinic_app "$1" "SET default_transaction_read_only = off" "SELECT expunge_api.request_erasure('$2', '$3', '17-1-b', 'portal', 'a practice admin', now(), NULL)"
 }
 
 # approve DB ID: identity, plan, and the approval of that plan by another person

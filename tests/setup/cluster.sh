@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A private, throw-away PostgreSQL cluster for the tests and the demonstration.
 #
-#   cluster.sh start DIR [--fast] [--tcp] [--group GROUP]
+#   cluster.sh start DIR [--fast] [--tcp] [--group GROUP] [--copy DATA]
 #   cluster.sh env DIR                 prints the settings; eval "$(cluster.sh env DIR)"
 #   cluster.sh restart DIR [immediate] immediate = as after a power cut (crash recovery)
 #   cluster.sh stop DIR                stops it and removes every byte; may be repeated
@@ -13,6 +13,8 @@
 #   --fast    fsync off: right for tests, wrong for showing how the program behaves
 #   --tcp     listen on the loopback address too, on a free port
 #   --group   let members of GROUP, besides the starting user, reach the socket
+#   --copy    start from a copy of this data directory instead of an empty one; who may log in how is
+#             the copy's business
 set -euo pipefail
 
 me=${0##*/}
@@ -125,6 +127,26 @@ make_base() {
 	fi
 }
 
+init_data() {
+	(umask 077 && printf '%s\n' "$password" >"$base/data.pw")
+	if [ "$(id -u)" -eq 0 ]; then
+		chown "$owner" "$base/data.pw"
+	fi
+	as_owner "$bindir/initdb" -D "$base/data" -U postgres --pwfile="$base/data.pw" \
+		--auth=scram-sha-256 --encoding=UTF8 --locale=C.UTF-8 --no-sync >"$base/initdb.out" 2>&1 ||
+		die "initdb failed: $(tail -n 3 "$base/initdb.out")"
+	rm -f "$base/data.pw" "$base/initdb.out"
+}
+
+copy_data() {
+	[ -s "$copy/PG_VERSION" ] || die "no data directory: $copy"
+	[ ! -e "$copy/postmaster.pid" ] || die "a server uses $copy"
+	cp -a "$copy/." "$base/data/"
+	if [ "$(id -u)" -eq 0 ]; then
+		chown -R "$owner" "$base/data"
+	fi
+}
+
 write_settings() {
 	cat >>"$base/data/postgresql.conf" <<-CONF
 		listen_addresses = '$listen'
@@ -162,13 +184,14 @@ write_env() {
 }
 
 start() {
-	local fast=no tcp=no group='' listen='' port=5432 password try
+	local fast=no tcp=no group='' copy='' listen='' port=5432 password try
 
 	while [ $# -gt 0 ]; do
 		case $1 in
 		--fast) fast=yes ;;
 		--tcp) tcp=yes ;;
 		--group) group=${2:?--group needs a name} && shift ;;
+		--copy) copy=${2:?--copy needs a data directory} && shift ;;
 		*) usage ;;
 		esac
 		shift
@@ -187,14 +210,11 @@ start() {
 
 	password=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
 	(umask 077 && printf '*:*:*:*:%s\n' "$password" >"$dir/pgpass")
-	(umask 077 && printf '%s\n' "$password" >"$base/data.pw")
-	if [ "$(id -u)" -eq 0 ]; then
-		chown "$owner" "$base/data.pw"
+	if [ -n "$copy" ]; then
+		copy_data
+	else
+		init_data
 	fi
-	as_owner "$bindir/initdb" -D "$base/data" -U postgres --pwfile="$base/data.pw" \
-		--auth=scram-sha-256 --encoding=UTF8 --locale=C.UTF-8 --no-sync >"$base/initdb.out" 2>&1 ||
-		die "initdb failed: $(tail -n 3 "$base/initdb.out")"
-	rm -f "$base/data.pw" "$base/initdb.out"
 	if [ "$tcp" = yes ]; then
 		listen=127.0.0.1
 	fi
