@@ -79,14 +79,14 @@ debug:
 check:
 	tests/setup/packages.sh test
 	$(MAKE) all units
-	tests/run $(UNIT_BIN) $(sort $(wildcard tests/integration/*.sh))
+	EXPUNGE=$(abspath $(B))/expunge tests/run $(UNIT_BIN) $(sort $(wildcard tests/integration/*.sh))
 
 check-full: check check-gnumed
 
 check-gnumed:
 	tests/setup/packages.sh test
 	$(MAKE) all
-	tests/run tests/gnumed/check.sh
+	EXPUNGE=$(abspath $(B))/expunge tests/run tests/gnumed/check.sh
 
 demo:
 	tests/setup/packages.sh demo

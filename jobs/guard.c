@@ -8,19 +8,29 @@
 #include "jobs/person.h"
 #include "query.h"
 #include "svc/listing.h"
+#include "sys/log.h"
 
+/* Both brakes are tried, and one that holds is enough: the database's stops every host, the file stops
+ * this one even where the database cannot be reached. */
 static int
 run_freeze_on(struct job *job, struct err *err)
 {
 	const char *reason = job_option(job, "reason");
+	struct err file = { 0 };
+	bool by_file, by_database;
 
 	if (reason == NULL)
 		return err_set(err, ERR_USAGE, "freeze on needs --reason");
-	/* the file first: it stops runs even if the database cannot be reached */
-	if (guard_sentinel(job->config, true, reason, err) != 0)
-		return -1;
-	if (person_asks(job, &QUERY_FREEZE_ON, DB_PARAMS(reason), NULL, NULL, err) != 0)
-		return err_prefix(err, "the sentinel file is set, but not the database's freeze");
+	by_file = guard_sentinel(job->config, true, reason, &file) == 0;
+	by_database = person_asks(job, &QUERY_FREEZE_ON, DB_PARAMS(reason), NULL, NULL, err) == 0;
+	if (!by_file && !by_database)
+		return err_prefix(err, "NOT frozen: %s; and", file.msg);
+	if (!by_file)
+		log_warning("frozen in the database only: %s", file.msg);
+	if (!by_database) {
+		log_warning("frozen on this host only, by the file: %s", err->msg);
+		err_clear(err);
+	}
 	printf("frozen\n");
 	return 0;
 }
@@ -28,9 +38,15 @@ run_freeze_on(struct job *job, struct err *err)
 static int
 run_freeze_off(struct job *job, struct err *err)
 {
-	if (person_asks(job, &QUERY_FREEZE_OFF, NULL, NULL, NULL, err) != 0 ||
-	    guard_sentinel(job->config, false, NULL, err) != 0)
+	struct err file = { 0 };
+
+	if (person_asks(job, &QUERY_FREEZE_OFF, NULL, NULL, NULL, err) != 0)
 		return -1;
+	if (guard_sentinel(job->config, false, NULL, &file) != 0) {
+		*err = file;
+		(void)err_prefix(err, "the database is not frozen any more, but this host is");
+		return err_hint(err, "somebody who may write the state directory removes the file");
+	}
 	printf("not frozen\n");
 	return 0;
 }
@@ -39,14 +55,14 @@ static int
 run_freeze_show(struct job *job, struct err *err)
 {
 	CLEANUP(db_result_freep) struct db_result *res = NULL;
+	bool json = job_flag(job, "json");
 
 	if (db_query(job->db, &QUERY_FREEZE_SHOW, NULL, &res, err) != 0)
 		return -1;
-	if (db_rows(res) == 0 && !job_flag(job, "json")) {
-		printf("not frozen in the database\n");
-		return 0;
-	}
-	return listing_print(stdout, res, job_flag(job, "json"), err);
+	if (db_rows(res) > 0 || json)
+		return listing_print(stdout, res, json, err);
+	printf(guard_has_sentinel(job->config) ? "frozen on this host, by the file freeze in the state directory\n" : "not frozen\n");
+	return 0;
 }
 
 static int

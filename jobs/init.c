@@ -148,8 +148,8 @@ make_files(const struct job *job, struct err *err)
 {
 	const char *key = config_text(job->config, SET_ISSUER_KEY);
 
-	if (file_make_directory(config_text(job->config, SET_STATE_DIRECTORY), err) != 0 ||
-	    file_make_directory(config_text(job->config, SET_CERTIFICATE_DIRECTORY), err) != 0 ||
+	if (file_make_directory(config_text(job->config, SET_STATE_DIRECTORY), 0755, err) != 0 ||
+	    file_make_directory(config_text(job->config, SET_CERTIFICATE_DIRECTORY), 0755, err) != 0 ||
 	    ledger_create(job->config, err) != 0)
 		return -1;
 	if (!file_exists(key)) {

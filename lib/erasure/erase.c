@@ -162,7 +162,7 @@ static int
 mark_failed(struct run *run, const char *request, const struct err *why, struct err *err)
 {
 	CLEANUP(str_release) struct str one = STR_INIT;
-	CLEANUP(free_text) char *reason = mem_printf("%s%s%s", why->sqlstate, why->sqlstate[0] == '\0' ? "" : " ", why->msg);
+	CLEANUP(free_text) char *reason = mem_printf("%s%s%s", why->sqlstate, why->sqlstate[0] == '\0' ? "" : ": ", why->msg);
 
 	run->n_failed++;
 	run_note(run, NOTE_ERROR, "request %s: %s", request, reason);

@@ -70,12 +70,12 @@ guard_binding(struct db *db, const struct config *config, struct err *err)
 
 	if (identity(db, &found, err) != 0)
 		return -1;
-	if (!file_exists(path)) {
+	if (file_read(path, 4096, &bound, NULL, err) != 0) {
+		if (errno != ENOENT)
+			return err_hint(err, "whoever runs commands must be able to read the state directory");
 		(void)err_set(err, ERR_REFUSED, "%s is missing: this configuration is bound to no database", path);
 		return err_hint(err, "expunge init writes it; if it was lost, run expunge init again on the right database");
 	}
-	if (file_read(path, 4096, &bound, NULL, err) != 0)
-		return -1;
 	if (strcmp(bound, found) == 0)
 		return 0;
 	(void)err_set(err, ERR_REFUSED, "this is not the database that %s was made for", path);
@@ -95,6 +95,14 @@ guard_instance(struct db *db, struct instance *ret, struct err *err)
 	(void)snprintf(ret->system_identifier, sizeof(ret->system_identifier), "%s", db_get_text(res, 0, 1));
 	(void)snprintf(ret->zone, sizeof(ret->zone), "%s", db_get_text(res, 0, 4));
 	return 0;
+}
+
+bool
+guard_has_sentinel(const struct config *config)
+{
+	CLEANUP(free_text) char *path = state_file(config, "freeze");
+
+	return file_exists(path);
 }
 
 int

@@ -41,6 +41,7 @@ int guard_caps(struct db *db, const struct config *config, const struct caps_wan
  * before the first delete. */
 int guard_directories(const struct config *config, struct err *err);
 
+bool guard_has_sentinel(const struct config *config);
 /* Makes or removes the sentinel file. */
 int guard_sentinel(const struct config *config, bool frozen, const char *reason, struct err *err);
 

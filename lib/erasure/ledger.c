@@ -48,7 +48,7 @@ ledger_create(const struct config *config, struct err *err)
 	const char *directory = config_text(config, SET_LEDGER_DIRECTORY);
 	CLEANUP(free_text) char *key = file_join(directory, "key");
 
-	if (file_make_directory(directory, err) != 0)
+	if (file_make_directory(directory, 0700, err) != 0)
 		return -1;
 	return file_exists(key) ? 0 : make_key(key, err);
 }

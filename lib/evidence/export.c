@@ -78,7 +78,7 @@ export_begin(struct export **ret, const char *directory, enum export_format form
 {
 	CLEANUP(export_freep) struct export *e = mem_zero(1, sizeof(*e));
 
-	if (file_make_directory(directory, err) != 0)
+	if (file_make_directory(directory, 0700, err) != 0)
 		return err_prefix(err, "export");
 	e->format = format;
 	e->directory = mem_copy(directory);

@@ -82,7 +82,7 @@ file_exists(const char *path)
 {
 	struct stat st;
 
-	return lstat(path, &st) == 0;
+	return lstat(path, &st) == 0 || (errno != ENOENT && errno != ENOTDIR);
 }
 
 /* the directory that path is in; the caller frees */
@@ -332,13 +332,17 @@ file_append(const char *path, const void *bytes, size_t n, struct err *err)
 }
 
 int
-file_make_directory(const char *path, struct err *err)
+file_make_directory(const char *path, mode_t mode, struct err *err)
 {
 	CLEANUP(close_fd) int fd = -1;
 	struct stat st;
 
-	if (mkdir(path, 0700) == 0)
+	if (mkdir(path, 0700) == 0) {
+		/* whatever the umask says */
+		if (chmod(path, mode) != 0)
+			return err_sys(err, "setting the mode of directory %s", path);
 		return sync_parent(path, err);
+	}
 	if (errno != EEXIST)
 		return err_sys(err, "creating directory %s", path);
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);

@@ -27,8 +27,9 @@ int file_append(const char *path, const void *bytes, size_t n, struct err *err);
 int file_read_tail(const char *path, size_t max, char **ret, size_t *ret_n, off_t *ret_size, struct err *err);
 /* Cuts a file to `size` bytes and syncs it. */
 int file_truncate(const char *path, off_t size, struct err *err);
-/* mkdir 0700 of the last component if absent; an existing directory must not be writable by others. */
-int file_make_directory(const char *path, struct err *err);
+/* mkdir of the last component with this mode if absent; an existing directory must not be writable by others. */
+int file_make_directory(const char *path, mode_t mode, struct err *err);
+/* False only when it is certain that there is none: what cannot be looked at counts as there. */
 bool file_exists(const char *path);
 /* "dir/name"; the caller frees. */
 char *file_join(const char *directory, const char *name);

@@ -135,11 +135,10 @@ CREATE TABLE expunge.tally (
 	n_masked      bigint NOT NULL DEFAULT 0,
 	n_retained    bigint NOT NULL DEFAULT 0,
 	n_created     bigint NOT NULL DEFAULT 0,
-	n_after       bigint,
 	PRIMARY KEY (request_id, table_id),
 	CHECK (n_before + n_arrived = n_removed + n_masked + n_retained)
 );
-COMMENT ON TABLE expunge.tally IS 'per request and table, counted by the removing statements themselves; n_after by the recount';
+COMMENT ON TABLE expunge.tally IS 'per request and table, counted by the removing statements themselves; a certificate adds what the recount found';
 COMMENT ON COLUMN expunge.tally.n_created IS 'rows the removal itself created and removed again (triggers)';
 
 CREATE TABLE expunge.opening (

@@ -206,16 +206,16 @@ START_TEST(directories_are_not_shared)
 	CLEANUP(free_text) char *path = in_directory("state"), *deep = in_directory("a/b"), *file = in_directory("f");
 	struct stat st;
 
-	ck_assert_int_eq(file_make_directory(path, &err), 0);
+	ck_assert_int_eq(file_make_directory(path, 0750, &err), 0);
 	ck_assert_int_eq(stat(path, &st), 0);
-	ck_assert_int_eq(st.st_mode & 07777, 0700);
-	ck_assert_int_eq(file_make_directory(path, &err), 0);
+	ck_assert_int_eq(st.st_mode & 07777, 0750);
+	ck_assert_int_eq(file_make_directory(path, 0750, &err), 0);
 	ck_assert_int_eq(chmod(path, 0777), 0);
-	ck_assert_int_eq(file_make_directory(path, &err), -1);
+	ck_assert_int_eq(file_make_directory(path, 0750, &err), -1);
 	ck_assert_ptr_nonnull(strstr(err.hint, "chmod go-w"));
-	ck_assert_int_eq(file_make_directory(deep, &err), -1);
+	ck_assert_int_eq(file_make_directory(deep, 0750, &err), -1);
 	ck_assert_int_eq(file_write(file, "x", 1, 0600, false, &err), 0);
-	ck_assert_int_eq(file_make_directory(file, &err), -1);
+	ck_assert_int_eq(file_make_directory(file, 0750, &err), -1);
 }
 END_TEST
 
