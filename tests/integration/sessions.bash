@@ -1,5 +1,5 @@
 # Second sessions and runs in the background, for tests of what happens at the same time. Sourced after
-# lib.sh. Nothing here sleeps for a guessed time: everything waits for a fact, for at most 20 s.
+# lib.sh. Nothing here sleeps for a guessed time: everything waits for a fact, for at most 15 s.
 # shellcheck shell=bash
 
 # await NAME CONDITION...: waits until the command succeeds; a test that waited in vain fails.
@@ -8,7 +8,7 @@ await() {
 	shift
 	while ! "$@" >/dev/null 2>&1; do
 		tries=$((tries + 1))
-		if [ "$tries" -gt 400 ]; then
+		if [ "$tries" -gt 300 ]; then
 			verdict false "waited in vain: $name"
 			return 0
 		fi
@@ -39,7 +39,7 @@ say() {
 send() {
 	local fd=session_fd_$1
 	session_turn=$((session_turn + 1))
-	printf '%s\n\\echo turn-%d\n' "$2" "$session_turn" >&"${!fd}"
+	printf '%s;\n\\echo turn-%d\n' "$2" "$session_turn" >&"${!fd}"
 }
 
 answered() { # answered NAME: whether the last statement has ended
