@@ -12,7 +12,7 @@
 #include "evidence/sshsig.h"
 #include "query.h"
 #include "svc/crypt.h"
-#include "sys/file.h"
+#include "sys/files.h"
 
 /* Certificates of one transaction. */
 #define BATCH 500
@@ -160,28 +160,10 @@ attest_recounted(struct run *run, struct err *err)
 	return 0;
 }
 
-/* One file; the same content already there is fine. */
+/* A note and its sidecar. */
 static int
-publish_file(const char *directory, const char *name, const char *bytes, size_t n, struct err *err)
+add_files(struct run *run, struct files *files, const struct db_result *rows, int row, struct err *err)
 {
-	CLEANUP(free_text) char *path = file_join(directory, name);
-	CLEANUP(free_text) char *there = NULL;
-	size_t there_n = 0;
-
-	if (!file_exists(path))
-		return file_write(path, bytes, n, 0644, true, err);
-	if (file_read(path, CERTIFICATE_SIZE_MAX * 2, &there, &there_n, err) != 0)
-		return -1;
-	if (there_n == n && memcmp(there, bytes, n) == 0)
-		return 0;
-	(void)err_set(err, ERR_FAILED, "%s exists and is not the certificate", path);
-	return err_hint(err, "move it away; the next run writes the true one from the database");
-}
-
-static int
-publish(struct run *run, const struct db_result *rows, int row, struct err *err)
-{
-	const char *directory = config_text(run->config, SET_CERTIFICATE_DIRECTORY);
 	const char *note = db_get_text(rows, row, 2);
 	CLEANUP(note_release) struct note parsed = { 0 };
 	CLEANUP(str_release) struct str armored = STR_INIT;
@@ -193,29 +175,52 @@ publish(struct run *run, const struct db_result *rows, int row, struct err *err)
 	if (note_parse(&parsed, note, strlen(note), err) != 0 ||
 	    sshsig_sign(&armored, parsed.text, parsed.n, run->issuer.signer, err) != 0)
 		return -1;
-	if (publish_file(directory, sidecar, armored.s, armored.len, err) != 0 ||
-	    publish_file(directory, name, note, strlen(note), err) != 0)
+	return files_add(files, sidecar, armored.s, armored.len, 0644, err) != 0 ? -1
+	     : files_add(files, name, note, strlen(note), 0644, err);
+}
+
+/* Files of one batch, durable before the database says that they are published. */
+static int
+publish(struct run *run, const struct db_result *rows, struct err *err)
+{
+	CLEANUP(files_endp) struct files *files = NULL;
+	CLEANUP(str_release) struct str serials = STR_INIT;
+
+	if (files_begin(&files, config_text(run->config, SET_CERTIFICATE_DIRECTORY), err) != 0)
 		return -1;
-	return db_query(run->db, &QUERY_CERTIFICATE_PUBLISHED, DB_PARAMS(db_get_text(rows, row, 0)), NULL, err);
+	for (int i = 0; i < db_rows(rows); i++) {
+		if (add_files(run, files, rows, i, err) != 0)
+			return -1;
+		str_addf(&serials, "%s%s", i == 0 ? "{" : ",", db_get_text(rows, i, 0));
+	}
+	str_add(&serials, "}");
+	if (files_publish(files, err) != 0)
+		return -1;
+	return db_query(run->db, &QUERY_CERTIFICATE_PUBLISHED, DB_PARAMS(serials.s), NULL, err);
 }
 
 int
 attest_publish(struct run *run, struct err *err)
 {
-	CLEANUP(db_result_freep) struct db_result *rows = NULL;
+	char limit[16];
+	int n;
 
-	if (db_query(run->db, &QUERY_CERTIFICATE_UNPUBLISHED, NULL, &rows, err) != 0)
-		return -1;
-	for (int i = 0; i < db_rows(rows); i++) {
-		if (publish(run, rows, i, err) == 0)
+	(void)snprintf(limit, sizeof(limit), "%d", BATCH);
+	do {
+		CLEANUP(db_result_freep) struct db_result *rows = NULL;
+
+		if (db_query(run->db, &QUERY_CERTIFICATE_UNPUBLISHED, DB_PARAMS(limit), &rows, err) != 0)
+			return -1;
+		n = db_rows(rows);
+		if (n == 0 || publish(run, rows, err) == 0)
 			continue;
 		if (err->code == ERR_LOST || err->code == ERR_UNKNOWN)
 			return -1;
-		run->n_failed++;
-		run_note(run, NOTE_ERROR, "certificate %s is signed and stored, but its file could not be written: %s",
-			db_get_text(rows, i, 0), err->msg);
+		run->n_failed += n;
+		run_note(run, NOTE_ERROR, "%d certificates (from serial %s) are signed and stored, but not written to files: %s", n,
+			db_get_text(rows, 0, 0), err->msg);
 		err_clear(err);
 		return 0;
-	}
+	} while (n == BATCH);
 	return 0;
 }

@@ -114,9 +114,11 @@ sync_parent(const char *path, struct err *err)
 	return 0;
 }
 
-static int
-write_all(int fd, const char *bytes, size_t n)
+int
+file_write_all(int fd, const void *from, size_t n)
 {
+	const char *bytes = from;
+
 	while (n > 0) {
 		ssize_t done = write(fd, bytes, n);
 
@@ -134,7 +136,7 @@ write_all(int fd, const char *bytes, size_t n)
 static int
 fill(int fd, const void *bytes, size_t n, mode_t mode)
 {
-	int failed = write_all(fd, bytes, n) != 0 || fchmod(fd, mode) != 0 || fsync(fd) != 0;
+	int failed = file_write_all(fd, bytes, n) != 0 || fchmod(fd, mode) != 0 || fsync(fd) != 0;
 	int saved = errno;
 
 	if (close(fd) != 0 && !failed)

@@ -16,6 +16,8 @@
  * mode is the final mode. On failure nothing new is left under either name; only when the directory's
  * own fsync fails after a replacement, the new file stays. */
 int file_write(const char *path, const void *bytes, size_t n, mode_t mode, bool keep, struct err *err);
+/* All n bytes to an open file, whatever write() takes at a time; 0, or -1 with errno. */
+int file_write_all(int fd, const void *bytes, size_t n);
 /* A whole regular file of at most max bytes; the caller frees *ret (NUL-terminated). */
 int file_read(const char *path, size_t max, char **ret, size_t *ret_n, struct err *err);
 /* The same for a secret: refuses a file that group or others can read or that is not ours (or root's). */
