@@ -44,7 +44,7 @@ START_TEST(both_appear_with_content_and_mode)
 	ck_assert_str_eq(content("second"), "two");
 	ck_assert_int_eq(stat(path, &st), 0);
 	ck_assert_int_eq(st.st_mode & 07777, 0644);
-	ck_assert_int_eq(st.st_nlink, 1);
+	ck_assert_uint_eq(st.st_nlink, 1);
 	ck_assert_msg(content(".first.new") == NULL, "no temporary name is left");
 }
 END_TEST
