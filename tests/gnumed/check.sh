@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Expunge on a database that somebody else wrote: GNUmed's demonstration database, as Debian ships it.
 #
-# Three patients and more: Kirk is erased, two leave a tombstone, McCoy is staff and stays. Then maps
-# that lack one thing each: all must be refused before a row is touched. Every part has a fresh copy of
+# Kirk is erased, two patients leave a tombstone, McCoy is staff and stays. Then maps that lack one thing
+# each: all must be refused, or found out by a rehearsal. Every part has a fresh copy of
 # the database and a server of its own. GNUMED_DIR names a place for the bootstrapped data directory,
 # which is kept there for the next time (default: build/gnumed).
 . "$(dirname "$0")/../lib.sh"
@@ -323,9 +323,6 @@ lacking() {
 }
 
 place=$(data_place)
-if [ "$place" = "$T/gnumed" ]; then
-	chmod 0711 "$T"
-fi
 "$here/bootstrap.sh" "$place" || {
 	note "GNUmed's database could not be made"
 	exit 1
