@@ -11,6 +11,15 @@ enum { INSERTED, UPDATED, DELETED, KINDS };
 /* More than a batch has, and few among four thousand million. */
 #define SUBTRANSACTIONS 1000000
 
+static int
+table_of(const struct catalog *catalog, int64_t oid)
+{
+	for (size_t i = 0; i < catalog->n_tables; i++)
+		if (catalog->tables[i].oid == oid)
+			return (int)i;
+	return -1;
+}
+
 int
 footprint_take(struct footprint *ret, const struct catalog *catalog, struct db *db, struct err *err)
 {
@@ -21,7 +30,7 @@ footprint_take(struct footprint *ret, const struct catalog *catalog, struct db *
 	ret->catalog = catalog;
 	ret->counts = mem_zero(catalog->n_tables * KINDS, sizeof(int64_t));
 	for (int i = 0; i < db_rows(res); i++) {
-		int table = catalog_table(catalog, db_get_text(res, i, 0));
+		int table = table_of(catalog, db_get_int(res, i, 0));
 
 		/* a table made since the catalogue was read cannot be judged: the schema hash refuses it */
 		if (table < 0)

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/mem.h"
 
 /* " AND NOT EXISTS (a row outside this batch that still refers to t)" */
 static void
@@ -111,26 +112,85 @@ column_line(const struct map_table *t, int column)
 	return NULL;
 }
 
+/* A SET list under way: what has been done to each column. */
+struct set_list {
+	struct str *sql;
+	const struct program *program;
+	int table;
+	int cut[1664]; /* more columns a table cannot have; the table that the column referred to + 1, -1: masked */
+};
+
+static void
+add_set(struct set_list *set, int column, int done)
+{
+	set->cut[column] = done;
+	str_addf(set->sql, "%s%s = ", set->sql->len > 0 ? ", " : "",
+		program_cat(set->program, set->table)->columns[column].quoted);
+}
+
+/* "CASE WHEN EXISTS (SELECT FROM the key set o of the target's rows that go WHERE" */
+static void
+add_if_goes(struct set_list *set, int target, const int *target_columns, size_t n)
+{
+	str_addf(set->sql, "CASE WHEN EXISTS (SELECT FROM expunge.key_set o WHERE o.request_id = k.request_id"
+		" AND o.table_id = %d AND o.via = %d AND ", set->program->tables[target].id,
+		program_via(set->program, target, target_columns, n));
+}
+
+/* A column that may be set to null, and of which the map does not say what becomes of it. */
+static bool
+may_cut(const struct set_list *set, int column)
+{
+	const struct cat_column *cat = &program_cat(set->program, set->table)->columns[column];
+	const struct map_column *line = column_line(&set->program->map->tables[set->table], column);
+
+	return !cat->not_null && !cat->generated && (line == NULL || line->mask == NULL);
+}
+
 /* The reference of a staying row to a row that goes is cut, unless the map says what becomes of it. */
 static void
-add_cut(struct str *sql, const struct program *program, int table, const int *columns, int target,
-	const int *target_columns, size_t n, bool *done)
+add_cut(struct set_list *set, const int *columns, int target, const int *target_columns, size_t n,
+	const struct map_path *path)
 {
-	const struct cat_table *cat = program_cat(program, table);
+	const struct cat_table *cat = program_cat(set->program, set->table);
 
+	/* one column without a value makes a reference of several none */
+	for (size_t i = 0; i < n; i++)
+		if (set->cut[columns[i]] == target + 1)
+			return;
 	for (size_t i = 0; i < n; i++) {
-		const struct cat_column *column = &cat->columns[columns[i]];
-		const struct map_column *line = column_line(&program->map->tables[table], columns[i]);
-
-		if (done[columns[i]] || column->not_null || column->generated || (line != NULL && line->mask != NULL))
+		if (set->cut[columns[i]] != 0 || !may_cut(set, columns[i]))
 			continue;
-		done[columns[i]] = true;
-		str_addf(sql, "%s%s = CASE WHEN EXISTS (SELECT FROM expunge.key_set o WHERE o.request_id = k.request_id"
-			" AND o.table_id = %d AND o.via = %d AND ", sql->len > 0 ? ", " : "", column->quoted,
-			program->tables[target].id, program_via(program, target, target_columns, n));
-		sql_refers(sql, program, cat, columns, target, target_columns, n, "t", "o");
-		str_addf(sql, ") THEN NULL ELSE t.%s END", column->quoted);
+		add_set(set, columns[i], target + 1);
+		add_if_goes(set, target, target_columns, n);
+		sql_refers(set->sql, set->program, cat, columns, target, target_columns, n, "t", "o");
+		if (path != NULL)
+			sql_when(set->sql, set->program, set->table, path, "t");
+		str_addf(set->sql, ") THEN NULL ELSE t.%s END", cat->columns[columns[i]].quoted);
 	}
+}
+
+/* An array loses the elements that refer to rows that go. */
+static void
+add_array_cut(struct set_list *set, const struct map_path *path)
+{
+	const struct program *program = set->program;
+	const struct cat_column *column = &program_cat(program, set->table)->columns[path->columns[0]];
+	const struct cat_column *target = &program_cat(program, path->target)->columns[path->target_columns[0]];
+	const struct map_column *line = column_line(&program->map->tables[set->table], path->columns[0]);
+	CLEANUP(free_text) char *array = mem_printf("t.%s", column->quoted);
+
+	if (set->cut[path->columns[0]] != 0 || column->generated || (line != NULL && line->mask != NULL))
+		return;
+	add_set(set, path->columns[0], path->target + 1);
+	add_if_goes(set, path->target, path->target_columns, 1);
+	sql_in_array(set->sql, column, target, array, "o.key[1]");
+	sql_when(set->sql, program, set->table, path, "t");
+	str_addf(set->sql, ") THEN ARRAY(SELECT e.v FROM pg_catalog.unnest(%s) WITH ORDINALITY e(v, n) WHERE NOT EXISTS"
+		" (SELECT FROM expunge.key_set o WHERE o.request_id = k.request_id AND o.table_id = %d AND o.via = %d AND ",
+		array, program->tables[path->target].id, program_via(program, path->target, path->target_columns, 1));
+	sql_in_array(set->sql, column, target, "ARRAY[e.v]", "o.key[1]");
+	str_addf(set->sql, ") ORDER BY e.n) ELSE %s END", array);
 }
 
 static void
@@ -138,29 +198,32 @@ add_set_list(struct str *sql, const struct program *program, int table)
 {
 	const struct map_table *t = &program->map->tables[table];
 	const struct cat_table *cat = program_cat(program, table);
-	bool done[1664] = { false }; /* more columns a table cannot have */
+	struct set_list set = { .sql = sql, .program = program, .table = table };
 
 	for (size_t i = 0; i < t->n_columns; i++) {
 		const struct map_column *c = &t->columns[i];
 
 		if (c->mask == NULL || strcmp(c->mask, "keep") == 0 || cat->columns[c->column].generated)
 			continue;
-		str_addf(sql, "%s%s = ", sql->len > 0 ? ", " : "", cat->columns[c->column].quoted);
+		add_set(&set, c->column, -1);
 		add_mask(sql, c->mask, cat->columns[c->column].type);
-		done[c->column] = true;
 	}
 	for (size_t p = 0; p < t->n_paths; p++) {
 		const struct map_path *path = &t->paths[p];
 
-		if (path->kind == MAP_FORWARD && program->tables[path->target].removed)
-			add_cut(sql, program, table, path->columns, path->target, path->target_columns, path->n_columns, done);
+		if (path->kind == MAP_REVERSE || !program->tables[path->target].removed)
+			continue;
+		if (path->kind == MAP_ARRAY)
+			add_array_cut(&set, path);
+		else
+			add_cut(&set, path->columns, path->target, path->target_columns, path->n_columns, path);
 	}
 	for (size_t f = 0; f < program->catalog->n_fks; f++) {
 		const struct cat_fk *fk = &program->catalog->fks[f];
 		int target = mapped(program, fk->target);
 
 		if (fk->table == t->cat && target >= 0 && program->tables[target].removed)
-			add_cut(sql, program, table, fk->columns, target, fk->target_columns, fk->n_columns, done);
+			add_cut(&set, fk->columns, target, fk->target_columns, fk->n_columns, NULL);
 	}
 }
 

@@ -80,18 +80,20 @@ count_by_reference(struct counts *counts, const struct program *program, int tab
 }
 
 static void
-count_by_array(struct counts *counts, const struct program *program, int table, const struct map_path *path)
+count_by_array(struct counts *counts, const struct program *program, int table, const struct map_path *path,
+	const char *condition)
 {
 	const struct cat_column *column = &program_cat(program, table)->columns[path->columns[0]];
+	CLEANUP(free_text) char *array = mem_printf("x.%s", column->quoted);
 	struct str sql = STR_INIT;
 
 	str_add(&sql, "SELECT k.request_id, count(*) FROM expunge.key_set k JOIN ");
 	sql_from(&sql, program, table, "x");
-	str_add(&sql, " ON k.key[1]::");
-	sql_type(&sql, column->element);
-	str_addf(&sql, " = ANY(x.%s) WHERE k.request_id = ANY($1) AND k.table_id = %d AND k.via = %d GROUP BY 1",
-		column->quoted, program->tables[path->target].id,
-		program_via(program, path->target, path->target_columns, path->n_columns));
+	str_add(&sql, " ON ");
+	sql_in_array(&sql, column, &program_cat(program, path->target)->columns[path->target_columns[0]], array, "k.key[1]");
+	str_addf(&sql, " WHERE k.request_id = ANY($1) AND k.table_id = %d AND k.via = %d%s GROUP BY 1",
+		program->tables[path->target].id,
+		program_via(program, path->target, path->target_columns, path->n_columns), condition);
 	add_count(counts, table, program->map->tables[table].cat, &sql);
 }
 
@@ -107,16 +109,13 @@ count_by_paths(struct counts *counts, const struct program *program, int table)
 
 		if (path->kind == MAP_REVERSE || (!program->tables[path->target].removed && !program->tables[table].removed))
 			continue;
-		if (path->kind == MAP_ARRAY) {
-			count_by_array(counts, program, table, path);
-			continue;
-		}
-		if (path->when_column_name != NULL) {
-			str_addf(&condition, " AND x.%s::text = ", program_cat(program, table)->columns[path->when_column].quoted);
-			sql_literal(&condition, path->when_value);
-		}
+		sql_when(&condition, program, table, path, "x");
 		if (program->tables[table].log && path->target != t->log_table)
 			sql_orphan(&condition, program, table, "x");
+		if (path->kind == MAP_ARRAY) {
+			count_by_array(counts, program, table, path, str_cstr(&condition));
+			continue;
+		}
 		count_by_reference(counts, program, table, t->cat, path->columns, path->target, path->target_columns,
 			path->n_columns, str_cstr(&condition));
 	}

@@ -103,22 +103,6 @@ bind_key(struct binder *b, struct map_table *table, const struct cat_table *cat)
 	}
 }
 
-/* The category of pg_type for an element type: the built-in ones that references are made of. */
-static char
-element_category(const char *type)
-{
-	static const char *const numbers[] = { "smallint", "integer", "bigint", "numeric", "oid" };
-	static const char *const texts[] = { "text", "character varying", "bpchar", "name" };
-
-	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
-		if (strcmp(type, numbers[i]) == 0)
-			return 'N';
-	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
-		if (strcmp(type, texts[i]) == 0)
-			return 'S';
-	return 'U';
-}
-
 /* Values of one column can be looked for in the other: the same category, or one of them is text
  * (polymorphic references keep keys of several types as text). */
 static void
@@ -134,7 +118,7 @@ judge_types(struct binder *b, const struct map_table *table, const struct map_pa
 				path->text, from->name, from->type);
 			return;
 		}
-		category = element_category(from->element);
+		category = from->element_category;
 	}
 	if (category != to->category && category != 'S' && to->category != 'S')
 		problem(b, table->line, "%s: owner path \"%s\": column %s is %s, but %s is %s", table->name, path->text,

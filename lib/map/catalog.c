@@ -127,6 +127,9 @@ read_columns(struct builder *b, struct err *err)
 		c->generated = db_get_bool(res, i, 9);
 		c->has_default = db_get_bool(res, i, 10);
 		c->inherited = db_get_bool(res, i, 11);
+		c->element_category = db_get_text(res, i, 12)[0];
+		c->collation = text_at(res, i, 13);
+		c->equals = text_at(res, i, 14);
 	}
 	return 0;
 }
@@ -404,6 +407,8 @@ free_table(struct cat_table *t)
 		free(c->type);
 		free(c->declared);
 		free(c->element);
+		free(c->collation);
+		free(c->equals);
 	}
 	free(t->columns);
 	free(t->schema);

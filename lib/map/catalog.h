@@ -21,6 +21,9 @@ struct cat_column {
 	char *declared; /* with modifiers, "character varying(30)" */
 	char *element;  /* element type of an array, else NULL */
 	char category; /* pg_type.typcategory: 'S' text, 'N' number, 'D' date, ... */
+	char element_category; /* the same of the element type */
+	char *collation; /* quoted, with schema; NULL for the database's own or none */
+	char *equals;    /* "OPERATOR(schema.=)" of a type that an extension brought; NULL: "=" */
 	bool not_null;
 	bool generated; /* GENERATED ALWAYS AS (...) STORED */
 	bool has_default;

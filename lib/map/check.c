@@ -100,18 +100,24 @@ check_foreign_key(struct checker *c, const struct cat_fk *fk)
 				cat->full, fk->name));
 		return;
 	}
-	if (table != NULL && map_action_is_owned(table->action) && !map_action_removes(table->action))
+	if (table != NULL && map_action_is_owned(table->action) && !map_action_removes(table->action)) {
+		bool lets_go = fk->on_delete == 'n' || fk->on_delete == 'd';
+
 		for (size_t i = 0; i < fk->n_columns; i++) {
 			const struct map_column *line = map_column(table, fk->columns[i]);
 
-			if (check_is_path_column(table, fk->columns[i]) || fk->on_delete == 'n' || fk->on_delete == 'd' ||
-				(line != NULL && line->mask != NULL && strcmp(line->mask, "keep") != 0))
-				continue;
+			lets_go = lets_go || (check_lets_go(c, table, fk->columns[i]) &&
+				((line != NULL && line->mask != NULL) || check_is_path_column(table, fk->columns[i])));
+		}
+		for (size_t i = 0; !lets_go && i < fk->n_columns; i++) {
+			if (check_is_path_column(table, fk->columns[i]))
+				continue; /* said of the path */
 			check_error(c, "dangling", table,
 				mem_printf("rows of %s stay, and foreign key %s (column %s) ties them to rows of %s that are deleted",
 					table->name, fk->name, cat->columns[fk->columns[i]].name, c->map->tables[to].name),
 				mem_printf("mask the column, or add an owner path over it"));
 		}
+	}
 }
 
 static void

@@ -86,6 +86,15 @@ check_column(struct checker *c, const struct map_table *table, const struct cat_
 			mem_copy("use mask = \"empty\" or a text such as \"erased-{key}\""));
 }
 
+bool
+check_lets_go(const struct checker *c, const struct map_table *table, int column)
+{
+	const struct map_column *line = map_column(table, column);
+
+	return line != NULL && line->mask != NULL ? !is_kept(line)
+		: !c->catalog->tables[table->cat].columns[column].not_null;
+}
+
 /* Rows that stay must let go of rows that leave. */
 static void
 check_cut(struct checker *c, const struct map_table *table, int at, const char *because)
@@ -112,10 +121,14 @@ check_stays(struct checker *c, const struct map_table *table)
 {
 	for (size_t i = 0; i < table->n_paths; i++) {
 		const struct map_path *path = &table->paths[i];
+		/* an array loses elements, and a reference of several columns is none once one has no value */
+		bool lets_go = path->kind == MAP_ARRAY && !is_kept(map_column(table, path->columns[0]));
 
 		if (path->kind == MAP_REVERSE || !map_action_removes(c->map->tables[path->target].action))
 			continue;
 		for (size_t k = 0; k < path->n_columns; k++)
+			lets_go = lets_go || check_lets_go(c, table, path->columns[k]);
+		for (size_t k = 0; !lets_go && k < path->n_columns; k++)
 			check_cut(c, table, path->columns[k], path->text);
 	}
 }

@@ -19,6 +19,8 @@ void check_warn(struct checker *c, const char *code, const struct map_table *tab
 
 /* A column of one of the table's owner paths, or of their "when". */
 bool check_is_path_column(const struct map_table *table, int column);
+/* A removal may empty this column, or masks it. */
+bool check_lets_go(const struct checker *c, const struct map_table *table, int column);
 /* Every column is classified, and rows that stay let go of rows that leave. */
 void check_columns(struct checker *c, const struct map_table *table);
 /* Code that runs when rows go is acknowledged. */

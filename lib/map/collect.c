@@ -141,9 +141,10 @@ add_path(struct str *sql, const struct program *program, const char *set, int ta
 		sql_from(sql, program, table, "t");
 		str_add(sql, " ON ");
 		if (path->kind == MAP_ARRAY) {
-			str_add(sql, "k.key[1]::");
-			sql_type(sql, cat->columns[path->columns[0]].element);
-			str_addf(sql, " = ANY(t.%s)", cat->columns[path->columns[0]].quoted);
+			CLEANUP(free_text) char *array = mem_printf("t.%s", cat->columns[path->columns[0]].quoted);
+
+			sql_in_array(sql, &cat->columns[path->columns[0]],
+				&program_cat(program, path->target)->columns[path->target_columns[0]], array, "k.key[1]");
 		} else
 			sql_refers(sql, program, cat, path->columns, path->target, path->target_columns,
 				path->n_columns, "t", "k");
@@ -152,10 +153,7 @@ add_path(struct str *sql, const struct program *program, const char *set, int ta
 		program->tables[path->target].id, via);
 	if (program->tables[table].log && path->target != program->map->tables[table].log_table)
 		sql_orphan(sql, program, table, "t");
-	if (path->when_column_name != NULL) {
-		str_addf(sql, " AND t.%s::text = ", cat->columns[path->when_column].quoted);
-		sql_literal(sql, path->when_value);
-	}
+	sql_when(sql, program, table, path, "t");
 }
 
 static void

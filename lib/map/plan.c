@@ -79,7 +79,7 @@ compose_contested(struct str *sql, const struct program *program, int table, con
 {
 	const struct cat_table *cat = program_cat(program, table);
 	const struct cat_table *target = program_cat(program, path->target);
-	int id = program->tables[path->target].id;
+	int via = path->kind == MAP_REVERSE ? 0 : program_via(program, path->target, path->target_columns, path->n_columns);
 
 	str_add(sql, "SELECT k.request_id, count(*) FROM expunge.key_set k JOIN ");
 	sql_from(sql, program, table, "t");
@@ -87,33 +87,24 @@ compose_contested(struct str *sql, const struct program *program, int table, con
 	sql_match(sql, program, table, 0, "t", "k");
 	str_addf(sql, " WHERE k.request_id = ANY($1) AND k.table_id = %d AND k.via = 0 AND k.round = $2::smallint",
 		program->tables[table].id);
-	if (path->when_column_name != NULL) {
-		str_addf(sql, " AND t.%s::text = ", cat->columns[path->when_column].quoted);
-		sql_literal(sql, path->when_value);
-	}
+	sql_when(sql, program, table, path, "t");
+	str_add(sql, " AND EXISTS (SELECT FROM ");
+	sql_from(sql, program, path->target, "x");
+	str_add(sql, " WHERE ");
 	if (path->kind == MAP_ARRAY) {
-		str_addf(sql, " AND EXISTS (SELECT FROM pg_catalog.unnest(t.%s) e JOIN ", cat->columns[path->columns[0]].quoted);
-		sql_from(sql, program, path->target, "x");
-		str_addf(sql, " ON x.%s = e WHERE NOT EXISTS (SELECT FROM expunge.key_set o WHERE o.request_id = k.request_id"
-			" AND o.table_id = %d AND o.via = %d AND o.key = ARRAY[e::text]))",
-			target->columns[path->target_columns[0]].quoted, id,
-			program_via(program, path->target, path->target_columns, 1));
-	} else {
-		bool reverse = path->kind == MAP_REVERSE;
-		int via = reverse ? 0 : program_via(program, path->target, path->target_columns, path->n_columns);
+		CLEANUP(free_text) char *array = mem_printf("t.%s", cat->columns[path->columns[0]].quoted);
+		CLEANUP(free_text) char *element = mem_printf("x.%s", target->columns[path->target_columns[0]].quoted);
 
-		str_add(sql, " AND EXISTS (SELECT FROM ");
-		sql_from(sql, program, path->target, "x");
+		sql_in_array(sql, &cat->columns[path->columns[0]], &target->columns[path->target_columns[0]], array, element);
+	} else
 		for (size_t i = 0; i < path->n_columns; i++) {
-			str_add(sql, i == 0 ? " WHERE " : " AND ");
+			str_add(sql, i == 0 ? "" : " AND ");
 			sql_equal(sql, &target->columns[path->target_columns[i]], "x", &cat->columns[path->columns[i]], "t");
 		}
-		str_addf(sql, " AND NOT EXISTS (SELECT FROM expunge.key_set o WHERE o.request_id = k.request_id"
-			" AND o.table_id = %d AND o.via = %d AND o.key = ", id, via);
-		sql_key(sql, program, path->target, via, "x");
-		str_add(sql, "))");
-	}
-	str_add(sql, " GROUP BY 1 ORDER BY 1");
+	str_addf(sql, " AND NOT EXISTS (SELECT FROM expunge.key_set o WHERE o.request_id = k.request_id"
+		" AND o.table_id = %d AND o.via = %d AND o.key = ", program->tables[path->target].id, via);
+	sql_key(sql, program, path->target, via, "x");
+	str_add(sql, ")) GROUP BY 1 ORDER BY 1");
 }
 
 /* Rows of any table that refer by foreign key to a row that would go, and do not go with it. */

@@ -213,13 +213,73 @@ sql_from(struct str *sql, const struct program *program, int table, const char *
 	str_addf(sql, "%s%s %s", cat->kind == 'p' ? "" : "ONLY ", cat->quoted, alias);
 }
 
+/* What two types are both cast to before they are compared; NULL: nothing, the server has an operator
+ * for them. A type of an extension keeps its own idea of equality: "A" = "a" in citext. */
+static const char *
+common_type(const char *type, char category, const char *equals, const struct cat_column *other)
+{
+	if (strcmp(type, other->type) == 0)
+		return NULL;
+	if (equals != NULL || other->equals != NULL)
+		return equals != NULL ? type : other->type;
+	return category == other->category && strchr("NSD", category) != NULL ? NULL : "text";
+}
+
+static const char *
+equals_of(const struct cat_column *a, const struct cat_column *b)
+{
+	const char *equals = a->equals != NULL ? a->equals : b->equals;
+
+	return equals == NULL ? "=" : equals;
+}
+
+static void
+add_column(struct str *sql, const struct cat_column *column, const char *alias, const char *type)
+{
+	str_addf(sql, "%s.%s", alias, column->quoted);
+	if (type != NULL) {
+		str_add(sql, "::");
+		sql_type(sql, type);
+	}
+}
+
 void
 sql_equal(struct str *sql, const struct cat_column *a, const char *alias_a, const struct cat_column *b,
 	const char *alias_b)
 {
-	const char *cast = strcmp(a->type, b->type) == 0 ? "" : "::text";
+	const char *type = common_type(a->type, a->category, a->equals, b);
 
-	str_addf(sql, "%s.%s%s = %s.%s%s", alias_a, a->quoted, cast, alias_b, b->quoted, cast);
+	add_column(sql, a, alias_a, type);
+	str_addf(sql, " %s ", equals_of(a, b));
+	add_column(sql, b, alias_b, type);
+	if (a->collation != NULL && b->collation != NULL && strcmp(a->collation, b->collation) != 0)
+		str_addf(sql, " COLLATE %s", b->collation);
+}
+
+void
+sql_in_array(struct str *sql, const struct cat_column *column, const struct cat_column *target, const char *array,
+	const char *element)
+{
+	const char *type = common_type(column->element, column->element_category, NULL, target);
+
+	str_addf(sql, "%s::", element);
+	sql_type(sql, type == NULL ? target->type : type);
+	str_addf(sql, " %s ANY(%s", target->equals == NULL ? "=" : target->equals, array);
+	if (type != NULL) {
+		str_add(sql, "::");
+		sql_type(sql, type);
+		str_add(sql, "[]");
+	}
+	str_add(sql, ")");
+}
+
+void
+sql_when(struct str *sql, const struct program *program, int table, const struct map_path *path, const char *alias)
+{
+	if (path->when_column_name == NULL)
+		return;
+	str_addf(sql, " AND %s.%s::text = ", alias, program_cat(program, table)->columns[path->when_column].quoted);
+	sql_literal(sql, path->when_value);
 }
 
 void
@@ -259,7 +319,9 @@ sql_key(struct str *sql, const struct program *program, int table, int via, cons
 	}
 	str_add(sql, "ARRAY[");
 	for (size_t i = 0; i < v->n; i++)
-		str_addf(sql, "%s%s.%s::text", i > 0 ? ", " : "", alias, cat->columns[v->columns[i]].quoted);
+		/* several collations in one array are ambiguous, and another than the set's serves no index */
+		str_addf(sql, "%s%s.%s::text COLLATE pg_catalog.\"default\"", i > 0 ? ", " : "", alias,
+			cat->columns[v->columns[i]].quoted);
 	str_add(sql, "]");
 }
 
@@ -286,12 +348,16 @@ sql_refers(struct str *sql, const struct program *program, const struct cat_tabl
 
 	for (size_t i = 0; i < n; i++) {
 		const struct cat_column *column = &cat->columns[columns[i]];
+		const struct cat_column *other = &program_cat(program, target)->columns[target_columns[i]];
+		const char *type = common_type(column->type, column->category, column->equals, other);
 		size_t position = 0;
 
 		while (v->columns[position] != target_columns[i])
 			position++;
-		str_addf(sql, "%s%s.%s = %s.key[%zu]::", i > 0 ? " AND " : "", alias, column->quoted, set_alias,
-			position + 1);
-		sql_type(sql, column->type);
+		str_add(sql, i > 0 ? " AND " : "");
+		add_column(sql, column, alias, type);
+		/* of the target's type: the narrower one of a reference could not hold every key */
+		str_addf(sql, " %s %s.key[%zu]::", equals_of(column, other), set_alias, position + 1);
+		sql_type(sql, type == NULL ? other->type : type);
 	}
 }

@@ -71,9 +71,15 @@ void sql_match(struct str *sql, const struct program *program, int table, int vi
  * columns[i] holds target column target_columns[i]. */
 void sql_refers(struct str *sql, const struct program *program, const struct cat_table *cat, const int *columns,
 	int target, const int *target_columns, size_t n, const char *alias, const char *set_alias);
-/* a.col = b.col, compared as text where the types differ (a polymorphic reference). */
+/* a.col = b.col, compared as text where the types have no operator (a polymorphic reference). */
 void sql_equal(struct str *sql, const struct cat_column *a, const char *alias_a, const struct cat_column *b,
 	const char *alias_b);
+/* element::type = ANY(array): `element` is the text of a key in the target's column, `array` the
+ * expression for an array column. */
+void sql_in_array(struct str *sql, const struct cat_column *column, const struct cat_column *target, const char *array,
+	const char *element);
+/* " AND t.kind::text = 'patient'", or nothing for a path without "when". */
+void sql_when(struct str *sql, const struct program *program, int table, const struct map_path *path, const char *alias);
 /* A type as it may follow "::" without cutting values: no length modifier. */
 void sql_type(struct str *sql, const char *type);
 /* 'text' with quotes doubled (standard_conforming_strings is on). */

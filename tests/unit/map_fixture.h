@@ -54,6 +54,7 @@ fix_table(struct catalog *c, const char *full, const char *columns)
 		col->declared = mem_copy(col->type);
 		col->element = mem_copy(element);
 		col->category = letter == 'O' ? 'N' : letter;
+		col->element_category = element == NULL ? '\0' : 'N';
 		for (p = colon + 2; *p != '\0' && *p != ' '; p++) {
 			if (*p == '*')
 				*MEM_PUSH(t->key, t->n_key) = (int)t->n_columns - 1;
