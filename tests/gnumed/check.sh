@@ -317,6 +317,7 @@ lacking() {
 		s/"tr_d_n_assert_unique_named_identity"/"tr_protect_active_name_of_person", &/' 'dem.names'
 	found order 's/(\{ table = "bill.bill";[^}]*) before = [^]]*\];/\1/' 'bill'
 	found creates 's/"clin.clin_narrative", ("audit.log_substance_intake")/\1/' 'clin.clin_narrative'
+	# shellcheck disable=SC2034
 	CONF=$T/mccoy/expunge.conf
 	compare_rows
 	is "$(cat "$T/gone" "$T/new")" "" "none of these maps changed a row"
