@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Expunge on a database that somebody else wrote: GNUmed's demonstration database, as Debian ships it.
 #
-# Kirk is erased, two patients leave a tombstone, McCoy is staff and stays. Then maps that lack one thing
-# each: all must be refused, or found out by a rehearsal. Every part has a fresh copy of
+# Kirk is erased, two patients leave a tombstone, ten go in one night, McCoy is staff and stays. Then maps that
+# lack one thing each: all must be refused, or found out by a rehearsal. Every part has a fresh copy of
 # the database and a server of its own. GNUMED_DIR names a place for the bootstrapped data directory,
 # which is kept there for the next time (default: build/gnumed).
 . "$(dirname "$0")/../lib.sh"
@@ -250,6 +250,31 @@ live: dem.names before 2 removed 0 masked 2 retained 0 arrived-later 0 after 0' 
 	out_like '^blocker: dem\.staff rows 1 ' "a tombstone of McCoy is blocked by dem.staff"
 }
 
+# ---------------------------------------------------------------------------- many at once
+
+# Everybody who is not staff, in batches of several patients.
+many() {
+	local id subject
+
+	cluster many "$gnumed_map"
+	rows "$T/before"
+	for subject in 1 2 3 4 5 6 7 9 12 13; do
+		id=$(file_request "$db" the-practice "$subject")
+		approve "$db" "$id"
+	done
+	run expunge_as night nightly
+	rc_is 5 "more than half of a practice in one night is refused"
+	run expunge_as dora cap raise --reason "tests/gnumed/check.sh"
+	rc_is 0 "unless somebody raises the cap"
+	run expunge_as night nightly
+	rc_is 0 "then the night goes through"
+	is "$(sql "$db" 'SELECT state, count(*) FROM expunge.request GROUP BY 1')" 'certified|10' "ten patients are certified"
+	compare_rows
+	is "$(cat "$T/new")" "" "no row was added or changed"
+	is "$(wc -l <"$T/gone")" 167 "167 rows have gone"
+	is "$(sql "$db" 'SELECT string_agg(pk::text, chr(32) ORDER BY pk) FROM dem.identity')" '8 10 11 14' "the staff are left"
+}
+
 # ---------------------------------------------------------------------------- McCoy
 
 mccoy() {
@@ -331,6 +356,7 @@ place=$(data_place)
 note "the database took $((SECONDS - begin)) s"
 kirk
 tombstones
+many
 mccoy
 lacking
 note "all took $((SECONDS - begin)) s"
