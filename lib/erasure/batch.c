@@ -132,16 +132,13 @@ drop_held(struct run *run, struct batch *batch, struct err *err)
 {
 	CLEANUP(str_release) struct str array = STR_INIT;
 	CLEANUP(db_result_freep) struct db_result *held = NULL;
-	const struct program_table *pt = &run->program->tables[run->map->subject];
-	char table[16], position[24];
-	size_t at = 0;
+	int subject = run->map->subject;
+	char table[16], via[16];
 
-	while (at < pt->vias[0].n && pt->vias[0].columns[at] != run->map->subject_key_column)
-		at++;
-	(void)snprintf(table, sizeof(table), "%d", pt->id);
-	(void)snprintf(position, sizeof(position), "%zu", at + 1);
+	(void)snprintf(table, sizeof(table), "%d", run->program->tables[subject].id);
+	(void)snprintf(via, sizeof(via), "%d", program_via(run->program, subject, &run->map->subject_key_column, 1));
 	batch_id_array(batch, &array);
-	if (db_query(run->db, &QUERY_REQUEST_HELD, DB_PARAMS(array.s, table, position), &held, err) != 0 ||
+	if (db_query(run->db, &QUERY_REQUEST_HELD, DB_PARAMS(array.s, table, via), &held, err) != 0 ||
 	    drop_listed(run, batch, held, "hold", err) != 0)
 		return -1;
 	return batch->n == 0 ? 0 : drop_doubtful(run, batch, array.s, err);

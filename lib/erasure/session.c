@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "base/str.h"
+#include "map/name.h"
 #include "query.h"
 
 static int
@@ -42,22 +43,21 @@ set_constraints(struct db *db, const struct map *map, struct err *err)
 	if (map->constraints.n == 0)
 		return 0;
 	for (size_t i = 0; i < map->constraints.n; i++) {
-		/* "schema.name" or "name" */
-		const char *dot = strchr(map->constraints.names[i], '.');
-		CLEANUP(free_text) char *schema = NULL;
+		const char *p = map->constraints.names[i];
+		CLEANUP(free_text) char *schema = name_read(&p);
 		CLEANUP(free_text) char *name = NULL;
+		CLEANUP(free_text) char *quoted_schema = NULL;
+		CLEANUP(free_text) char *quoted_name = NULL;
 
-		if (dot != NULL) {
-			CLEANUP(str_release) struct str first = STR_INIT;
-
-			str_add_n(&first, map->constraints.names[i], (size_t)(dot - map->constraints.names[i]));
-			schema = db_quote_name(db, first.s);
-		}
-		name = db_quote_name(db, dot == NULL ? map->constraints.names[i] : dot + 1);
-		if (name == NULL || (dot != NULL && schema == NULL))
+		p += *p == '.' ? 1 : 0;
+		name = name_read(&p);
+		if (schema == NULL || name == NULL)
 			return err_set(err, ERR_USAGE, "session.constraints: malformed name");
-		str_addf(&sql, "%s%s%s%s", i == 0 ? "SET CONSTRAINTS " : ", ", dot == NULL ? "" : schema,
-			dot == NULL ? "" : ".", name);
+		quoted_schema = db_quote_name(db, schema);
+		quoted_name = db_quote_name(db, name);
+		if (quoted_schema == NULL || quoted_name == NULL)
+			return err_set(err, ERR_USAGE, "session.constraints: malformed name");
+		str_addf(&sql, "%s%s.%s", i == 0 ? "SET CONSTRAINTS " : ", ", quoted_schema, quoted_name);
 	}
 	str_add(&sql, " IMMEDIATE");
 	return db_command(db, sql.s, 0, NULL, NULL, err);

@@ -252,16 +252,5 @@ sql_unlink(struct str *sql, const struct program *program, int table, int column
 		" WHERE m.oid IN (SELECT k.key[1]::oid FROM expunge.key_set k WHERE k.request_id = ANY($1)"
 		" AND k.table_id = %d AND k.via = %d AND k.round >= $2::smallint)",
 		program->tables[table].id, PROGRAM_VIA_LO + column);
-	for (size_t i = 0; i < program->map->n_tables; i++) {
-		const struct map_table *t = &program->map->tables[i];
-
-		for (size_t c = 0; c < t->n_columns; c++) {
-			if (!t->columns[c].lo)
-				continue;
-			str_add(sql, " AND NOT EXISTS (SELECT FROM ");
-			sql_from(sql, program, (int)i, "x");
-			str_addf(sql, " WHERE x.%s = m.oid)",
-				program_cat(program, (int)i)->columns[t->columns[c].column].quoted);
-		}
-	}
+	sql_lo_unheld(sql, program);
 }

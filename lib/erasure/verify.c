@@ -169,15 +169,7 @@ count_large_objects(struct counts *counts, const struct program *program, int ta
 		str_addf(&sql, "SELECT k.request_id, count(*) FROM expunge.key_set k JOIN pg_catalog.pg_largeobject_metadata m"
 			" ON m.oid = k.key[1]::oid WHERE k.request_id = ANY($1) AND k.table_id = %d AND k.via = %zu",
 			program->tables[table].id, PROGRAM_VIA_LO + c);
-		for (size_t i = 0; i < program->map->n_tables; i++)
-			for (size_t o = 0; o < program->map->tables[i].n_columns; o++) {
-				if (!program->map->tables[i].columns[o].lo)
-					continue;
-				str_add(&sql, " AND NOT EXISTS (SELECT FROM ");
-				sql_from(&sql, program, (int)i, "y");
-				str_addf(&sql, " WHERE y.%s = m.oid)",
-					program_cat(program, (int)i)->columns[program->map->tables[i].columns[o].column].quoted);
-			}
+		sql_lo_unheld(&sql, program);
 		str_add(&sql, " GROUP BY 1");
 		add_count(counts, table, t->cat, &sql);
 	}

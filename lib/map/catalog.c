@@ -222,6 +222,19 @@ read_indexes(struct builder *b, struct err *err)
 	return 0;
 }
 
+/* A partition goes with its root: the same columns there. */
+static int
+of_root(const struct catalog *catalog, int table, int *columns, size_t n)
+{
+	const struct cat_table *cat = &catalog->tables[table];
+
+	if (cat->root < 0)
+		return table;
+	for (size_t i = 0; i < n; i++)
+		columns[i] = catalog_column(&catalog->tables[cat->root], cat->columns[columns[i]].name);
+	return cat->root;
+}
+
 static int
 read_fks(struct builder *b, struct err *err)
 {
@@ -239,13 +252,13 @@ read_fks(struct builder *b, struct err *err)
 		fk = MEM_PUSH(catalog->fks, catalog->n_fks);
 		fk->oid = oid_at(res, i, 0);
 		fk->name = text_at(res, i, 1);
-		fk->table = table;
 		fk->n_columns = columns_of(&catalog->tables[table], db_get_text(res, i, 3), &fk->columns);
-		fk->target = target;
 		(void)columns_of(&catalog->tables[target], db_get_text(res, i, 5), &fk->target_columns);
+		fk->table = of_root(catalog, table, fk->columns, fk->n_columns);
+		fk->target = of_root(catalog, target, fk->target_columns, fk->n_columns);
 		fk->on_delete = db_get_text(res, i, 6)[0];
 		fk->deferrable = db_get_bool(res, i, 7);
-		fk->indexed = catalog_is_indexed(catalog, table, fk->columns, fk->n_columns, false);
+		fk->indexed = catalog_is_indexed(catalog, fk->table, fk->columns, fk->n_columns, false);
 	}
 	return 0;
 }

@@ -97,7 +97,7 @@ struct cat_index {
 struct catalog {
 	struct cat_table *tables;
 	size_t n_tables;
-	struct cat_fk *fks; /* of tables themselves and of partitioned roots; those of partitions that are inherited are left out */
+	struct cat_fk *fks; /* one that a single partition has, or that refers to one, stands as its root's; inherited ones are left out */
 	size_t n_fks;
 	struct cat_trigger *triggers; /* internal ones (foreign keys) left out */
 	size_t n_triggers;

@@ -96,6 +96,8 @@ mark_references(struct program *program)
 		for (size_t c = 0; c < map->tables[i].creates.n; c++)
 			program->tables[t->creates_tables[c]].created = true;
 	}
+	/* by which holds name the subject */
+	add_via(program, map->subject, &map->subject_key_column, 1);
 	for (size_t f = 0; f < catalog->n_fks; f++) {
 		int target = owned_of_cat(program, catalog->fks[f].target);
 
@@ -187,6 +189,27 @@ program_lo_goes(const struct program *program, int table, int column_line)
 
 	return column->lo && (program->tables[table].removed ||
 	                      (column->mask != NULL && strcmp(column->mask, "keep") != 0));
+}
+
+void
+sql_lo_unheld(struct str *sql, const struct program *program)
+{
+	for (size_t i = 0; i < program->map->n_tables; i++) {
+		const struct map_table *t = &program->map->tables[i];
+
+		for (size_t c = 0; c < t->n_columns; c++) {
+			const struct cat_column *column;
+
+			if (!t->columns[c].lo)
+				continue;
+			column = &program_cat(program, (int)i)->columns[t->columns[c].column];
+			str_add(sql, " AND NOT EXISTS (SELECT FROM ");
+			sql_from(sql, program, (int)i, "x");
+			/* some applications keep the number as text */
+			str_addf(sql, " WHERE x.%s%s = m.oid%s)", column->quoted, column->category == 'S' ? "::text" : "",
+				column->category == 'S' ? "::text" : "");
+		}
+	}
 }
 
 void

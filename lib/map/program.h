@@ -56,6 +56,9 @@ const struct cat_table *program_cat(const struct program *program, int table);
  * is masked. */
 bool program_lo_goes(const struct program *program, int table, int column_line);
 
+/* " AND NOT EXISTS (a row of any table that holds the large object m.oid)" */
+void sql_lo_unheld(struct str *sql, const struct program *program);
+
 /* " AND NOT EXISTS (the row that the log row t is a copy of)": owner paths of a log table speak for
  * copies whose original has gone; while it lives, the original's own owner counts. */
 void sql_orphan(struct str *sql, const struct program *program, int table, const char *alias);

@@ -58,7 +58,7 @@ changes() {
 
 # request SUBJECT: files it; the id is in $ID
 request() {
-	ID=$(psql -XAtq -v ON_ERROR_STOP=1 -v subject="$1" -v tenant="$TENANT" -U clinic_app -d "$DB" <<-'SQL'
+	ID=$(PGOPTIONS='-c default_transaction_read_only=off' psql -XAtq -v ON_ERROR_STOP=1 -v subject="$1" -v tenant="$TENANT" -U clinic_app -d "$DB" <<-'SQL'
 		SELECT expunge_api.request_erasure(:'tenant', :'subject', '17-1-b', 'portal', 'a practice admin', now(), NULL)
 	SQL
 	)
@@ -82,7 +82,7 @@ erased() {
 	for subject in "${subjects[@]}"; do
 		plan "$subject"
 		decide
-		[ "$RC" = 0 ] || show_run
+		[ "$RC" = 0 ] || { show_run; sql "$DB" "SELECT blockers FROM expunge.plan WHERE request_id = '$ID'" | diag; }
 		ids+=("$ID")
 	done
 	run expunge_as night nightly
