@@ -96,14 +96,15 @@ demo:
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(SYSCONFDIR)/maps $(DESTDIR)$(MANDIR)/man1 \
 	  $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/doc/expunge \
-	  $(DESTDIR)/lib/systemd/system $(DESTDIR)/etc/cron.d
+	  $(DESTDIR)/lib/systemd/system $(DESTDIR)/etc/cron.d $(DESTDIR)/usr/lib/sysusers.d
 	install -m 755 $(B)/expunge $(DESTDIR)$(PREFIX)/bin/expunge
-	install -m 640 etc/expunge.conf $(DESTDIR)$(SYSCONFDIR)/expunge.conf
+	test -e $(DESTDIR)$(SYSCONFDIR)/expunge.conf || install -m 640 etc/expunge.conf $(DESTDIR)$(SYSCONFDIR)/expunge.conf
 	install -m 644 etc/maps/*.conf $(DESTDIR)$(SYSCONFDIR)/maps/
 	install -m 644 doc/expunge.1 $(DESTDIR)$(MANDIR)/man1/expunge.1
 	install -m 644 etc/completion/expunge $(DESTDIR)$(PREFIX)/share/bash-completion/completions/expunge
 	install -m 644 README.md CHANGELOG LICENSE doc/*.md doc/*.sh doc/*.note doc/*.pem doc/*.sig doc/*.signers $(DESTDIR)$(PREFIX)/share/doc/expunge/
 	install -m 644 etc/systemd/expunge.service etc/systemd/expunge.timer $(DESTDIR)/lib/systemd/system/
+	install -m 644 etc/sysusers.d/expunge.conf $(DESTDIR)/usr/lib/sysusers.d/expunge.conf
 	install -m 644 etc/cron.d/expunge $(DESTDIR)/etc/cron.d/expunge
 
 clean:
