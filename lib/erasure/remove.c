@@ -36,6 +36,7 @@ struct removal {
 	struct tallies *tallies;
 	int64_t *total; /* per map table: rows deleted, or updated where rows stay */
 	int64_t *created; /* per map table: of them rows that the removal itself made */
+	bool *set;        /* per map table: there was something to set in rows that stay */
 };
 
 static void
@@ -109,6 +110,7 @@ count_row(struct removal *removal, const struct step *step, const struct db_resu
 	if (request == NULL) {
 		if (step->kind != STEP_UNLINK)
 			removal->total[table] += n;
+		removal->set[table] = removal->set[table] || step->kind == STEP_UPDATE;
 		return 0;
 	}
 	tally = tally_of(removal->tallies, request, table);
@@ -168,6 +170,40 @@ run_steps(struct removal *removal, const struct steps *steps, int round, struct 
 	return db_pipeline_end(removal->db, err);
 }
 
+/* Collects once more in a table, after those of its owners whose turn is still to come: a row that was
+ * created there may own one here. */
+static int
+collect_again(struct removal *removal, bool *waiting, int table, struct err *err)
+{
+	const struct map_table *t = &removal->program->map->tables[table];
+	int64_t rows;
+
+	if (!waiting[table])
+		return 0;
+	waiting[table] = false;
+	for (size_t p = 0; p < t->n_paths; p++)
+		if (collect_again(removal, waiting, t->paths[p].target, err) != 0)
+			return -1;
+	return collect_table(removal->program, removal->db, COLLECT_LOCKED, table, removal->requests, removal->round + 1,
+		&rows, err);
+}
+
+/* The tables of order->tables from i on in which rows may have been created; the first n of them are collected. */
+static int
+collect_turn(struct removal *removal, size_t i, size_t n, struct err *err)
+{
+	const struct map_order *order = &removal->program->remove;
+	bool *waiting = mem_zero(removal->program->map->n_tables, sizeof(*waiting));
+	int failed = 0;
+
+	for (size_t j = i; j < order->n; j++)
+		waiting[order->tables[j]] = removal->program->tables[order->tables[j]].created;
+	for (size_t j = i; j < i + n && failed == 0; j++)
+		failed = collect_again(removal, waiting, order->tables[j], err);
+	free(waiting);
+	return failed;
+}
+
 /* The planned rows, group after group; a table in which rows were created meanwhile is collected
  * once more just before its own turn. */
 static int
@@ -188,14 +224,8 @@ remove_planned(struct removal *removal, struct err *err)
 			if (run_steps(removal, &steps, removal->round, err) != 0)
 				return -1;
 			steps_release(&steps);
-			for (size_t j = i; j < i + n; j++) {
-				int64_t rows;
-
-				if (removal->program->tables[order->tables[j]].created &&
-				    collect_table(removal->program, removal->db, COLLECT_LOCKED, order->tables[j],
-					    removal->requests, removal->round + 1, &rows, err) != 0)
-					return -1;
-			}
+			if (collect_turn(removal, i, n, err) != 0)
+				return -1;
 		}
 		compose_group(&steps, removal->program, &order->tables[i], n, false);
 		i += n;
@@ -257,7 +287,7 @@ compare_counts(struct removal *removal, struct err *err)
 			return err_set(err, ERR_FAILED, "the key set of request %s names an unknown table",
 				db_get_text(res, i, 0));
 		/* rows that stay as they are, by law: nothing was to be set in them */
-		if (program->map->tables[table].action == MAP_RETAIN && tally->retained == 0)
+		if (program->map->tables[table].action == MAP_RETAIN && !removal->set[table])
 			tally->retained = planned;
 		if (program->map->tables[table].action == MAP_SHARED && tally->removed < planned)
 			tally->retained = planned - tally->removed;
@@ -304,6 +334,7 @@ remove_rows(const struct program *program, struct db *db, const char *requests, 
 		.tallies = tallies,
 		.total = mem_zero(n, sizeof(int64_t)),
 		.created = mem_zero(n, sizeof(int64_t)),
+		.set = mem_zero(n, sizeof(bool)),
 	};
 	struct footprint footprint = { 0 };
 	int failed;
@@ -317,5 +348,6 @@ remove_rows(const struct program *program, struct db *db, const char *requests, 
 	footprint_release(&footprint);
 	free(removal.total);
 	free(removal.created);
+	free(removal.set);
 	return failed ? -1 : 0;
 }
