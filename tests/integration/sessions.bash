@@ -27,29 +27,31 @@ session() {
 	psql -XAtq -U "${3:-postgres}" -d "$2" <"$T/fifo.$1" >"$T/session.$1" 2>&1 &
 	eval "session_pid_$1=$!"
 	eval "exec {session_fd_$1}>\"$T/fifo.$1\""
-	session_turn=0
+	eval "session_turn_$1=0"
 }
 
 say() {
 	send "$1" "$2"
-	await "session $1 answers" grep -q "^turn-$session_turn\$" "$T/session.$1"
+	await "session $1 answers" answered "$1"
 }
 
 # send NAME SQL: without waiting, for a statement that waits for a lock itself
 send() {
-	local fd=session_fd_$1
-	session_turn=$((session_turn + 1))
-	printf '%s;\n\\echo turn-%d\n' "$2" "$session_turn" >&"${!fd}"
+	local fd=session_fd_$1 turn=session_turn_$1
+	eval "$turn=$((${!turn} + 1))"
+	printf '%s;\n\\echo turn-%d\n' "$2" "${!turn}" >&"${!fd}"
 }
 
 answered() { # answered NAME: whether the last statement has ended
-	grep -q "^turn-$session_turn\$" "$T/session.$1"
+	local turn=session_turn_$1
+	grep -q "^turn-${!turn}\$" "$T/session.$1"
 }
 
 session_end() {
 	local fd=session_fd_$1 pid=session_pid_$1
-	eval "exec {$fd}>&-"
+	printf '%s\n' '\q' >&"${!fd}" # its input's end would not do: other children have that descriptor, too
 	wait "${!pid}" || true
+	eval "exec {$fd}>&-"
 	rm -f "$T/fifo.$1"
 }
 
