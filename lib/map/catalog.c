@@ -130,6 +130,7 @@ read_columns(struct builder *b, struct err *err)
 		c->element_category = db_get_text(res, i, 12)[0];
 		c->collation = text_at(res, i, 13);
 		c->equals = text_at(res, i, 14);
+		c->element_equals = text_at(res, i, 15);
 	}
 	return 0;
 }
@@ -422,6 +423,7 @@ free_table(struct cat_table *t)
 		free(c->element);
 		free(c->collation);
 		free(c->equals);
+		free(c->element_equals);
 	}
 	free(t->columns);
 	free(t->schema);

@@ -24,6 +24,7 @@ struct cat_column {
 	char element_category; /* the same of the element type */
 	char *collation; /* quoted, with schema; NULL for the database's own or none */
 	char *equals;    /* "OPERATOR(schema.=)" of a type that an extension brought; NULL: "=" */
+	char *element_equals;
 	bool not_null;
 	bool generated; /* GENERATED ALWAYS AS (...) STORED */
 	bool has_default;

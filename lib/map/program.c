@@ -283,11 +283,14 @@ void
 sql_in_array(struct str *sql, const struct cat_column *column, const struct cat_column *target, const char *array,
 	const char *element)
 {
-	const char *type = common_type(column->element, column->element_category, NULL, target);
+	const char *type = common_type(column->element, column->element_category, column->element_equals, target);
+	const char *equals = column->element_equals != NULL ? column->element_equals : target->equals;
 
 	str_addf(sql, "%s::", element);
 	sql_type(sql, type == NULL ? target->type : type);
-	str_addf(sql, " %s ANY(%s", target->equals == NULL ? "=" : target->equals, array);
+	if (column->collation != NULL)
+		str_addf(sql, " COLLATE %s", column->collation);
+	str_addf(sql, " %s ANY(%s", equals == NULL ? "=" : equals, array);
 	if (type != NULL) {
 		str_add(sql, "::");
 		sql_type(sql, type);

@@ -30,7 +30,7 @@ shape() {
 	DB=$1
 	sql postgres "CREATE DATABASE \"$DB\" TEMPLATE template0 STRATEGY wal_log" "GRANT CREATE ON DATABASE \"$DB\" TO app_owner"
 	sql "$DB" 'CREATE EXTENSION citext'
-	as_owner "CREATE SCHEMA app; $2"
+	as_owner "CREATE SCHEMA app; CREATE DOMAIN app.code AS varchar(20) CHECK (VALUE LIKE 'X-%'); $2"
 	use_map "$3" "${4:-$HEAD}"
 	if [ -z "$(sql postgres "SELECT 1 FROM pg_roles WHERE rolname = 'night'")" ]; then
 		install "$DB" "$T/$DB.map"
