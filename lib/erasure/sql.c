@@ -35,9 +35,8 @@ mapped(const struct program *program, int cat)
 	return -1;
 }
 
-/* A shared row goes when nothing outside the batch refers to it any more. */
-static void
-add_last_owner(struct str *sql, const struct program *program, int table)
+void
+sql_last_owner(struct str *sql, const struct program *program, int table)
 {
 	const struct map_table *t = &program->map->tables[table];
 
@@ -64,7 +63,7 @@ add_delete(struct str *sql, const struct program *program, int table)
 	str_addf(sql, " AND k.request_id = ANY($1) AND k.table_id = %d AND k.via = 0 AND k.round >= $2::smallint",
 		program->tables[table].id);
 	if (program->map->tables[table].action == MAP_SHARED)
-		add_last_owner(sql, program, table);
+		sql_last_owner(sql, program, table);
 	str_add(sql, " RETURNING k.request_id, k.key");
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "erasure/sql.h"
 #include "map/plan.h"
 #include "query.h"
 #include "sys/clock.h"
@@ -60,6 +61,22 @@ count_by_key(struct counts *counts, const struct program *program, int table)
 	}
 	str_addf(&sql, ") WHERE k.request_id = ANY($1) AND k.table_id = %d AND k.via = 0 GROUP BY 1",
 		program->tables[table].id);
+	add_count(counts, table, program->map->tables[table].cat, &sql);
+}
+
+/* Shared rows that nothing refers to any more. */
+static void
+count_unshared(struct counts *counts, const struct program *program, int table)
+{
+	struct str sql = STR_INIT;
+
+	str_add(&sql, "SELECT k.request_id, count(*) FROM expunge.key_set k JOIN ");
+	sql_from(&sql, program, table, "t");
+	str_add(&sql, " ON ");
+	sql_match(&sql, program, table, 0, "t", "k");
+	str_addf(&sql, " WHERE k.request_id = ANY($1) AND k.table_id = %d AND k.via = 0", program->tables[table].id);
+	sql_last_owner(&sql, program, table);
+	str_add(&sql, " GROUP BY 1");
 	add_count(counts, table, program->map->tables[table].cat, &sql);
 }
 
@@ -197,6 +214,8 @@ compose(struct counts *counts, const struct program *program)
 			continue;
 		if (pt->removed && !pt->keyless && map->tables[i].action != MAP_SHARED)
 			count_by_key(counts, program, (int)i);
+		if (map->tables[i].action == MAP_SHARED && !pt->keyless)
+			count_unshared(counts, program, (int)i);
 		count_by_paths(counts, program, (int)i);
 		if (pt->updated && !pt->keyless)
 			count_unmasked(counts, program, (int)i);

@@ -185,13 +185,15 @@ search_contested(const struct program *program, struct db *db, const char *reque
 	for (size_t i = 0; i < map->n_tables; i++) {
 		const struct map_table *t = &map->tables[i];
 
-		if (!program->tables[i].owned || program->tables[i].log || t->action == MAP_SHARED)
+		if (!program->tables[i].owned || program->tables[i].log)
 			continue;
 		for (size_t p = 0; p < t->n_paths; p++) {
 			CLEANUP(str_release) struct str sql = STR_INIT;
 
-			/* the only forward path of a table names the owner by itself */
-			if (t->n_paths == 1 && t->paths[p].kind == MAP_FORWARD)
+			/* the only forward path of a table names the owner by itself; others may refer to a
+			 * shared row, but one that refers to others cannot let go of the subject alone */
+			if ((t->n_paths == 1 && t->paths[p].kind == MAP_FORWARD) ||
+			    (t->action == MAP_SHARED && t->paths[p].kind == MAP_REVERSE))
 				continue;
 			compose_contested(&sql, program, (int)i, &t->paths[p]);
 			if (search(db, sql.s, requests, round, plans, "contested", t->name, "belong to another subject too",

@@ -134,6 +134,27 @@ is "$(sql "$DB" "SELECT note FROM expunge.certificate ORDER BY serial DESC LIMIT
 live: app.guarantor before 1 removed 1 masked 0 retained 0 arrived-later 0 after 0
 live: app.guarantor before 1 removed 1 masked 0 retained 0 arrived-later 0 after 0' "... the canary kept it for the others, who took it"
 MARK=Quillfeather
+as_owner "CREATE FUNCTION app.f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+	CREATE TRIGGER t BEFORE DELETE ON app.guarantor FOR EACH ROW EXECUTE FUNCTION app.f();
+	INSERT INTO app.guarantor VALUES (5, 'seven'); INSERT INTO app.link VALUES (7, 5)"
+use_map "$patient"'
+	{ table = "app.household"; owner = "id <- app.patient(house)"; action = "shared"; },
+	{ table = "app.guarantor"; owner = "id <- app.link(guarantor_id)"; action = "shared"; acknowledge = [ "t" ]; },
+	{ table = "app.link"; owner = "patient_id -> app.patient"; action = "delete"; },
+	{ table = "app.staff"; action = "tenant"; }'
+plan 7
+run expunge_as night erase --rehearse --request "$ID"
+rc_is 3 "a trigger that keeps a row whose last owner goes"
+out_like 'the recount finds 1 rows left in app.guarantor' "... is found by the rehearsal"
+
+# --- a shared row that refers to its owners, instead of the other way round
+shape shared_array "$people
+	CREATE TABLE app.payer (id int PRIMARY KEY, who int[], said text);
+	INSERT INTO app.payer VALUES (1, '{2}', '$MARK'), (2, '{3,4}', 'o');" "$patient"'
+	{ table = "app.payer"; owner = "any(who) -> app.patient"; action = "shared"; }'
+erased 2 "-app.patient: (2,$MARK)
+-app.payer: (1,{2},$MARK)" "a shared row that names its last owner"
+refused 3 "^contested: app.payer rows 1 " "... and one that names two"
 
 # --- arrays, and references that name the table in a column
 shape array "$people
