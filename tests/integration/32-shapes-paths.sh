@@ -244,5 +244,14 @@ sql -U dora "$DB" "SELECT expunge.place_hold('1', '5', 'litigation', 'a claim', 
 run expunge_as night nightly
 is "$RC $(request_state "$DB" "$ID")" "0 blocked" "a hold on the other alias blocks"
 unchanged
-TENANT=the-practice
+as_owner "INSERT INTO app.patient VALUES (20, 1, NULL, '$MARK'), (21, 1, 20, '$MARK')"
+plan 20
+decide
+first=$ID
+plan 21
+decide
+run expunge_as night nightly
+is "$RC $(for id in "$first" "$ID"; do request_state "$DB" "$id"; done | sort | paste -sd' ')" "0 blocked certified" \
+	"of two requests for one person in one night one is carried out"
+is "$(sql "$DB" 'SELECT count(*) FROM app.patient WHERE id >= 20')" 0 "... for both aliases"
 done_testing

@@ -120,6 +120,19 @@ app.line 2 0 0 2 0 0
 app.patient 1 0 1 0 0 0
 app.visit 1 1 0 0 0 0' "... counted"
 
+# --- rows that stay, in a table without a key
+shape keyless "$people
+	CREATE TABLE app.till (patient_id int REFERENCES app.patient, payer text, total int);
+	INSERT INTO app.till SELECT p, CASE p WHEN 2 THEN '$MARK' ELSE 'o' END, 5 FROM generate_series(1, 3) p, generate_series(1, 2);" "$patient"'
+	{ table = "app.till"; owner = "patient_id -> app.patient"; action = "retain"; columns = ( { column = "payer"; mask = "gone"; }, { column = "total"; mask = "keep"; } ); }'
+erased 2 "-app.patient: (2,$MARK)
++app.till: (,gone,5)
++app.till: (,gone,5)
+-app.till: (2,$MARK,5)
+-app.till: (2,$MARK,5)" "rows that stay, without a key"
+certificate 'app.patient 1 1 0 0 0 0
+app.till 2 0 0 2 0 0' "... counted"
+
 # --- large objects
 shape large "$people
 	CREATE DOMAIN app.lo AS oid;
