@@ -214,6 +214,7 @@ erased 2 "-app.letter: (1,2,2,$MARK)
 refused 4 "^contested: app.letter rows 1 " "owner paths that disagree"
 
 # --- merged patients
+# shellcheck disable=SC2034 # shapes.bash reads it
 TENANT=1
 shape merged "CREATE TABLE app.practice (id int PRIMARY KEY);
 	INSERT INTO app.practice VALUES (1), (2);

@@ -202,5 +202,5 @@ commas=$(printf ',%.0s' {1..197})
 erased 2 "-app.patient: (2,$MARK)
 $(rows | sed -n "/^app.tall.*$MARK/s/^/-/p")
 -app.wide: (2,2,$MARK$commas$MARK)
-+app.wide: (2,,$commas""x2)" "200 columns, 20,000 rows, a database that is read-only by default"
++app.wide: (2,,${commas}x2)" "200 columns, 20,000 rows, a database that is read-only by default"
 done_testing
