@@ -30,6 +30,9 @@ pick(const struct program *program, struct db *db, const char *requests, const c
 		sql_match(&sql, program, table, 0, "b", "k");
 		str_addf(&sql, " WHERE k.request_id = ANY($1) AND k.table_id = %d AND k.via = 0 ORDER BY b.%s%s LIMIT 1)",
 			program->tables[table].id, key, up ? " DESC" : "");
+		/* another worker may be erasing those who are next: a change of theirs says nothing about us */
+		str_addf(&sql, " AND t.%s::text NOT IN (SELECT q.subject FROM expunge.request q"
+			" WHERE q.state IN ('scheduled', 'running'))", key);
 		str_addf(&sql, " ORDER BY t.%s%s LIMIT %d)", key, up ? "" : " DESC", n);
 	}
 	str_add(&sql, ") s ON CONFLICT DO NOTHING");

@@ -14,7 +14,8 @@ struct control {
 	int64_t n_subjects;
 };
 
-/* n subjects on either side of those of the batch; none of the batch itself. */
+/* n subjects on either side of those of the batch; none of the batch itself, and
+ * nobody whose own erasure is approved. */
 int control_take(struct control *ret, const struct program *program, struct db *db, const char *requests, int n,
 	struct err *err);
 /* ERR_RETRY when a row differs: perhaps the application changed it; the caller tries again, and if it
