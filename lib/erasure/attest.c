@@ -75,8 +75,8 @@ issue(struct run *run, struct certify *certify, const struct db_result *rows, in
 	secret_wipe(salt, sizeof(salt));
 	secret_wipe(salt_hex, sizeof(salt_hex));
 	if (failed)
-		return err_prefix(err, "certificate of request %s", db_get_text(rows, row, CERTIFY_ID));
-	return 0;
+		(void)snprintf(certify->unfit, sizeof(certify->unfit), "%s", db_get_text(rows, row, CERTIFY_ID));
+	return failed ? err_prefix(err, "certificate of request %s", db_get_text(rows, row, CERTIFY_ID)) : 0;
 }
 
 static int
@@ -100,13 +100,14 @@ issue_all(struct run *run, struct certify *certify, const struct db_result *rows
 	return db_pipeline_end(run->db, err);
 }
 
-/* Rows that came back since the first recount: the next run's recount tells whose. */
+/* Rows that came back since the first recount. */
 static int
-refuse_left_over(const struct recount *recount, struct err *err)
+refuse_left_over(struct certify *certify, const struct recount *recount, struct err *err)
 {
 	if (recount->n_left == 0)
 		return 0;
-	return err_set(err, ERR_RETRY, "rows of %s came back between recount and signing", recount->left[0].name);
+	(void)snprintf(certify->unfit, sizeof(certify->unfit), "%s", recount->left[0].request);
+	return err_set(err, ERR_FAILED, "rows of %s came back between recount and signing", recount->left[0].name);
 }
 
 /* Everything of one batch of certificates between BEGIN and COMMIT; *ret_n: how many. */
@@ -127,11 +128,26 @@ certify_batch(struct run *run, struct certify *certify, int *ret_n, struct err *
 	for (int i = 0; i < *ret_n; i++)
 		str_addf(&array, "%s%s", i == 0 ? "{" : ",", db_get_text(rows, i, CERTIFY_ID));
 	str_add(&array, "}");
-	if (verify_recount(run, run->recount, array.s, &recount, err) != 0 || refuse_left_over(&recount, err) != 0)
+	if (verify_recount(run, run->recount, array.s, &recount, err) != 0 || refuse_left_over(certify, &recount, err) != 0)
 		return -1;
 	if (certify_tallies(certify, array.s, err) != 0 || issue_all(run, certify, rows, &recount, err) != 0)
 		return -1;
 	return db_query(run->db, &QUERY_CERTIFIED_FORGET, DB_PARAMS(array.s), NULL, err);
+}
+
+/* One request that cannot be certified never stops the others. */
+static int
+set_aside(struct run *run, const char *request, struct err *err)
+{
+	CLEANUP(str_release) struct str one = STR_INIT;
+	CLEANUP(free_text) char *reason = mem_printf("not certified: %s", err->msg);
+
+	run->n_failed++;
+	run_note(run, NOTE_ERROR, "request %s: %s", request, err->msg);
+	run_skip(run, request);
+	err_clear(err);
+	plan_id_array(&one, &request, 1);
+	return db_query(run->db, &QUERY_REQUEST_SET_STATE, DB_PARAMS(one.s, "failed", reason), NULL, err);
 }
 
 int
@@ -147,16 +163,31 @@ attest_recounted(struct run *run, struct err *err)
 			return -1;
 		if (certify_batch(run, &certify, &n, err) != 0 || db_commit(run->db, err) != 0) {
 			db_rollback(run->db);
-			/* committed or not: what is published below comes from the database */
-			if (err->code != ERR_RETRY)
+			/* a COMMIT that was not answered is settled by the next run, which finds the states */
+			if (certify.unfit[0] == '\0' || set_aside(run, certify.unfit, err) != 0)
 				return -1;
-			run_note(run, NOTE_WARNING, "%s: nothing was signed, the next run counts again", err->msg);
-			run->n_failed++;
-			err_clear(err);
-			return 0;
+			certify.unfit[0] = '\0';
+			n = BATCH;
+			continue;
 		}
 		run->n_certified += n;
 	} while (n == BATCH && !run_stop_asked(run));
+	return 0;
+}
+
+/* Only what this issuer signed, as this row's certificate, gets our name on a file. */
+static int
+check_stored(const struct run *run, const struct db_result *rows, int row, struct note *ret, struct err *err)
+{
+	CLEANUP(certificate_release) struct certificate c = CERTIFICATE_INIT;
+	const char *note = db_get_text(rows, row, 2);
+
+	if (note_open(ret, note, strlen(note), &run->issuer.key, 1, err) != 0 ||
+	    certificate_parse(ret->text, ret->n, &c, err) != 0)
+		return err_prefix(err, "the stored certificate %s is not one that we signed", db_get_text(rows, row, 0));
+	if (c.serial != db_get_int(rows, row, 0) || strcmp(c.id, db_get_text(rows, row, 1)) != 0 ||
+	    strcmp(c.controller, db_get_text(rows, row, 3)) != 0)
+		return err_set(err, ERR_FAILED, "the stored certificate %s belongs to another row", db_get_text(rows, row, 0));
 	return 0;
 }
 
@@ -172,7 +203,7 @@ add_files(struct run *run, struct files *files, const struct db_result *rows, in
 
 	certificate_file_name(db_get_int(rows, row, 0), db_get_text(rows, row, 1), name);
 	sidecar = mem_printf("%s.sig", name);
-	if (note_parse(&parsed, note, strlen(note), err) != 0 ||
+	if (check_stored(run, rows, row, &parsed, err) != 0 ||
 	    sshsig_sign(&armored, parsed.text, parsed.n, run->issuer.signer, err) != 0)
 		return -1;
 	return files_add(files, sidecar, armored.s, armored.len, 0644, err) != 0 ? -1
@@ -189,11 +220,22 @@ publish(struct run *run, const struct db_result *rows, struct err *err)
 	if (files_begin(&files, config_text(run->config, SET_CERTIFICATE_DIRECTORY), err) != 0)
 		return -1;
 	for (int i = 0; i < db_rows(rows); i++) {
+		struct note unused = { 0 };
+		bool ours = check_stored(run, rows, i, &unused, err) == 0;
+
+		note_release(&unused);
+		if (!ours) {
+			/* told each night, and never in the way of the others */
+			run->n_failed++;
+			run_note(run, NOTE_ERROR, "%s", err->msg);
+			err_clear(err);
+			continue;
+		}
 		if (add_files(run, files, rows, i, err) != 0)
 			return -1;
-		str_addf(&serials, "%s%s", i == 0 ? "{" : ",", db_get_text(rows, i, 0));
+		str_addf(&serials, "%s%s", serials.len == 0 ? "{" : ",", db_get_text(rows, i, 0));
 	}
-	str_add(&serials, "}");
+	str_add(&serials, serials.len == 0 ? "{}" : "}");
 	if (files_publish(files, err) != 0)
 		return -1;
 	return db_query(run->db, &QUERY_CERTIFICATE_PUBLISHED, DB_PARAMS(serials.s), NULL, err);
@@ -202,18 +244,21 @@ publish(struct run *run, const struct db_result *rows, struct err *err)
 int
 attest_publish(struct run *run, struct err *err)
 {
-	char limit[16];
+	char limit[16], after[24] = "0";
 	int n;
 
 	(void)snprintf(limit, sizeof(limit), "%d", BATCH);
 	do {
 		CLEANUP(db_result_freep) struct db_result *rows = NULL;
 
-		if (db_query(run->db, &QUERY_CERTIFICATE_UNPUBLISHED, DB_PARAMS(limit), &rows, err) != 0)
+		if (db_begin(run->db, err) != 0 || db_query(run->db, &QUERY_CERTIFICATE_UNPUBLISHED, DB_PARAMS(limit, after), &rows, err) != 0)
 			return -1;
 		n = db_rows(rows);
-		if (n == 0 || publish(run, rows, err) == 0)
+		if (n > 0)
+			(void)snprintf(after, sizeof(after), "%s", db_get_text(rows, n - 1, 0));
+		if ((n == 0 || publish(run, rows, err) == 0) && db_commit(run->db, err) == 0)
 			continue;
+		db_rollback(run->db);
 		if (err->code == ERR_LOST || err->code == ERR_UNKNOWN)
 			return -1;
 		run->n_failed += n;

@@ -63,7 +63,7 @@ batch_claim(struct run *run, struct batch *batch, size_t limit, struct err *err)
 	char text[24];
 
 	(void)snprintf(text, sizeof(text), "%zu", limit);
-	if (db_query(run->db, &QUERY_REQUEST_CLAIM, DB_PARAMS(text, run->skip, NULL), &batch->claimed, err) != 0)
+	if (db_query(run->db, &QUERY_REQUEST_CLAIM, DB_PARAMS(text, run->skip, run->id), &batch->claimed, err) != 0)
 		return -1;
 	choose(batch, config_int(run->config, SET_BATCH_ROWS));
 	if (batch->n == 0)
@@ -107,8 +107,8 @@ drop_listed(struct run *run, struct batch *batch, const struct db_result *listed
 	return 0;
 }
 
-/* A hold whose subject is nobody's key was meant for somebody: until a person has corrected or
- * released it, nobody of that tenant is erased. */
+/* A hold was meant for somebody. Until a person has corrected or released it, one whose subject is
+ * nobody's key in its tenant keeps that tenant, and one whose tenant there is not keeps everybody. */
 static int
 drop_doubtful(struct run *run, struct batch *batch, const char *requests, struct err *err)
 {
@@ -116,14 +116,20 @@ drop_doubtful(struct run *run, struct batch *batch, const char *requests, struct
 	CLEANUP(db_result_freep) struct db_result *doubtful = NULL;
 	const struct map *map = run->map;
 
-	str_add(&sql, "SELECT DISTINCT r.id FROM expunge.request r JOIN expunge.hold h ON h.tenant = r.tenant"
-		" AND h.released_at IS NULL AND h.subject IS NOT NULL WHERE r.id = ANY($1) AND NOT EXISTS (SELECT FROM ");
+	str_add(&sql, "SELECT DISTINCT r.id FROM expunge.request r JOIN expunge.hold h ON h.released_at IS NULL"
+		" WHERE r.id = ANY($1) AND (h.tenant = r.tenant AND h.subject IS NOT NULL AND NOT EXISTS (SELECT FROM ");
 	sql_from(&sql, run->program, map->subject, "t");
-	str_addf(&sql, " WHERE t.%s::text = h.subject)",
+	str_addf(&sql, " WHERE t.%s::text = h.subject",
 		program_cat(run->program, map->subject)->columns[map->subject_key_column].quoted);
+	if (map->subject_tenant_column >= 0)
+		str_addf(&sql, " AND t.%s::text = h.tenant",
+			program_cat(run->program, map->subject)->columns[map->subject_tenant_column].quoted);
+	str_add(&sql, ") OR NOT ");
+	sql_is_tenant(&sql, run->program, "h.tenant");
+	str_add(&sql, ")");
 	if (db_text(run->db, DB_MANY, sql.s, 1, DB_PARAMS(requests), &doubtful, err) != 0)
 		return -1;
-	return drop_listed(run, batch, doubtful, "hold: one of this tenant's holds names no subject; correct or release it", err);
+	return drop_listed(run, batch, doubtful, "hold: a hold names no known subject or tenant; correct or release it (expunge hold list)", err);
 }
 
 /* Holds, read inside the transaction and over all aliases. */

@@ -156,10 +156,14 @@ certify_compose(struct certify *certify, struct certificate *ret, const struct d
 	int64_t serial, const uint8_t *salt, const struct recount *recount, struct err *err)
 {
 	const struct run *run = certify->run;
+	const char *document = db_get_text(rows, row, CERTIFY_DOCUMENT);
 	uint8_t id[16];
+	char hash[72];
 
-	if (crypt_random(id, sizeof(id), err) != 0)
+	if (crypt_random(id, sizeof(id), err) != 0 || crypt_sha256_text(document, strlen(document), hash, err) != 0)
 		return -1;
+	if (strcmp(hash, db_get_text(rows, row, CERTIFY_PLAN)) != 0)
+		return err_set(err, ERR_FAILED, "the stored plan is not the one that was approved");
 	ret->serial = serial;
 	ret->id = mem_zero(33, 1);
 	bytes_to_hex(id, sizeof(id), ret->id);
@@ -190,7 +194,7 @@ certify_compose(struct certify *certify, struct certificate *ret, const struct d
 	ret->control = db_get_bool(rows, row, CERTIFY_CONTROLLED) ? CERTIFICATE_PASS : CERTIFICATE_NOT_RUN;
 	ret->closure = ret->negative_drill = ret->positive_drill = CERTIFICATE_NOT_RUN;
 	ret->level = db_get_bool(rows, row, CERTIFY_VACUUMED) ? CERTIFICATE_VACUUMED : CERTIFICATE_LOGICAL;
-	add_scope(ret, db_get_text(rows, row, CERTIFY_DOCUMENT));
+	add_scope(ret, document);
 	return add_tool(certify, ret);
 }
 

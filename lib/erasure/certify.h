@@ -19,6 +19,7 @@ struct certify {
 	struct run *run;
 	struct db_result *tallies; /* ordered by request */
 	char program[72], config[72];
+	char unfit[37]; /* the request on which composing a batch failed, or "" */
 };
 
 int certify_open(struct certify *ret, struct run *run, struct err *err);

@@ -201,6 +201,50 @@ next_round(struct run *run, const char *array, int *ret, struct err *err)
 	return 0;
 }
 
+/* The words of the first plan: once the subject's rows are gone, nobody can look for its values again. */
+static int
+keep_scope(struct run *run, const char *request, struct str *lines, struct err *err)
+{
+	CLEANUP(db_result_freep) struct db_result *res = NULL;
+	static const char key[] = "out-of-scope: ";
+
+	if (db_query(run->db, &QUERY_PLAN_SHOW, DB_PARAMS(request), &res, err) != 0)
+		return -1;
+	if (db_rows(res) == 0)
+		return err_set(err, ERR_FAILED, "request %s: its first plan is gone", request);
+	for (const char *line = db_get_text(res, 0, 0); *line != '\0';) {
+		const char *end = strchr(line, '\n');
+		size_t n = end == NULL ? strlen(line) : (size_t)(end - line) + 1;
+
+		if (strncmp(line, key, sizeof(key) - 1) == 0)
+			str_add_n(lines, line, n);
+		line += n;
+	}
+	return 0;
+}
+
+/* After a removal, a row with the subject's key is somebody else's: the key was given again. */
+static int
+find_again(struct run *run, const char *array, struct str *obstacles, struct err *err)
+{
+	CLEANUP(str_release) struct str sql = STR_INIT;
+	CLEANUP(db_result_freep) struct db_result *res = NULL;
+	int table = run->map->subject;
+
+	if (!run->program->tables[table].removed)
+		return 0;
+	str_add(&sql, "SELECT count(*) FROM ");
+	sql_from(&sql, run->program, table, "t");
+	str_add(&sql, " JOIN expunge.key_set k ON ");
+	sql_match(&sql, run->program, table, 0, "t", "k");
+	str_addf(&sql, " WHERE k.request_id = ANY($1) AND k.table_id = %d AND k.via = 0", run->program->tables[table].id);
+	if (db_text(run->db, DB_ONE, sql.s, 1, DB_PARAMS(array), &res, err) != 0)
+		return -1;
+	if (db_get_int(res, 0, 0) > 0)
+		str_add(obstacles, "blocker: the subject's key is in use again, perhaps by somebody else\n");
+	return 0;
+}
+
 static int
 compose(struct run *run, const char *request, const char *array, int round, struct draft *ret, struct err *err)
 {
@@ -218,7 +262,10 @@ compose(struct run *run, const char *request, const char *array, int round, stru
 			return -1;
 	}
 	if (plan_read(run->program, run->db, &request, 1, round, true, &plans, err) != 0 ||
-	    read_values(run, array, &values, err) != 0 || compose_scope(run, array, &values, &scope, err) != 0)
+	    read_values(run, array, &values, err) != 0 ||
+	    (round == 0 ? compose_scope(run, array, &values, &scope, err) : keep_scope(run, request, &scope, err)) != 0)
+		return -1;
+	if (round > 0 && find_again(run, array, &ret->obstacles, err) != 0)
 		return -1;
 	if (plans.items[0].n_rows == 0 && ret->obstacles.len == 0)
 		str_add(&ret->obstacles, round == 0 ? "blocker: there is no such subject in this tenant\n"

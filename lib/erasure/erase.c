@@ -173,7 +173,7 @@ mark_failed(struct run *run, const char *request, const struct err *why, struct 
 
 /* A batch, again after what passes by itself; a request that fails alone is marked and passed over. */
 static int
-erase_batch(struct run *run, size_t limit, int *ret_claimed, struct err *err)
+erase_batch(struct run *run, size_t limit, int *ret_claimed, bool *ret_locked, struct err *err)
 {
 	for (int attempt = 1;; attempt++) {
 		CLEANUP(batch_release) struct batch batch = { 0 };
@@ -200,6 +200,7 @@ erase_batch(struct run *run, size_t limit, int *ret_claimed, struct err *err)
 		why = *err;
 		err_clear(err);
 		*ret_claimed = 1;
+		*ret_locked = why.code == ERR_RETRY;
 		return mark_failed(run, batch.ids[0], &why, err);
 	}
 }
@@ -212,7 +213,7 @@ check_caps(struct run *run, int64_t *ret_total, struct err *err)
 	struct caps_wanted wanted = { 0 };
 	const struct map *map = run->map;
 
-	if (db_query(run->db, &QUERY_REQUEST_DUE, NULL, &due, err) != 0)
+	if (db_query(run->db, &QUERY_REQUEST_DUE, DB_PARAMS(run->id), &due, err) != 0)
 		return -1;
 	for (int i = 0; i < db_rows(due); i++) {
 		CLEANUP(str_release) struct str sql = STR_INIT;
@@ -257,26 +258,31 @@ erase_due(struct run *run, struct err *err)
 		return -1;
 	do {
 		int64_t start = clock_ms(), failed = run->n_failed;
+		bool locked = false;
 
 		if (run_stop_asked(run)) {
 			run_note(run, NOTE_WARNING, "stopped on request after %" PRId64 " of %" PRId64 " requests", done, total);
 			return 0;
 		}
-		if (erase_batch(run, limit, &claimed, err) != 0)
+		if (erase_batch(run, limit, &claimed, &locked, err) != 0)
 			return -1;
 		done += claimed;
 		if (run->progress != NULL)
 			run->progress(done, total);
-		/* the canary died: whatever killed it would strike the rest too */
-		if (canary && run->n_failed > failed && done < total) {
+		/* the canary died: whatever killed it would strike the rest too; a row that the application
+		 * holds locked says nothing about the others */
+		if (canary && run->n_failed > failed && !locked && done < total) {
 			run_note(run, NOTE_ERROR, "the first request failed: the others wait for the next run");
 			return 0;
 		}
-		canary = false;
+		canary = canary && locked;
 		/* batches are bounded by time, too */
 		limit = clock_ms() - start > config_int(run->config, SET_BATCH_SECONDS) * 1000 && limit > 1
-			? (limit + 1) / 2 : (size_t)config_int(run->config, SET_BATCH_SUBJECTS);
-	} while (claimed > 0);
+			? (limit + 1) / 2 : canary ? 1 : (size_t)config_int(run->config, SET_BATCH_SUBJECTS);
+		/* no more than the caps were asked about */
+		if (limit > (size_t)(total > done ? total - done : 0))
+			limit = (size_t)(total > done ? total - done : 0);
+	} while (claimed > 0 && limit > 0);
 	return 0;
 }
 

@@ -254,7 +254,8 @@ remove_created(struct removal *removal, struct err *err)
 		CLEANUP(steps_release) struct steps steps = { 0 };
 		int64_t rows;
 
-		if (collect_created(removal->program, removal->db, removal->requests, removal->round + r, &rows, err) != 0)
+		if (fire_deferred(removal, err) != 0 ||
+		    collect_created(removal->program, removal->db, removal->requests, removal->round + r, &rows, err) != 0)
 			return -1;
 		if (rows == 0)
 			return 0;
@@ -340,7 +341,7 @@ remove_rows(const struct program *program, struct db *db, const char *requests, 
 	int failed;
 
 	failed = footprint_take(&footprint, program->catalog, db, err) != 0 ||
-	         remove_planned(&removal, err) != 0 || fire_deferred(&removal, err) != 0 ||
+	         remove_planned(&removal, err) != 0 ||
 	         remove_created(&removal, err) != 0 ||
 	         compare_counts(&removal, err) != 0 ||
 	         footprint_compare(&footprint, program, db, removal.total, removal.created, err) != 0 ||

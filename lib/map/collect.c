@@ -48,10 +48,12 @@ add_insert(struct str *sql, const struct program *program, enum collect_set set,
 		str_add(sql, ", false, $2::smallint FROM ");
 }
 
+/* Every row is locked, also one that nothing refers to: it must not move to another subject before its
+ * turn comes. */
 static void
-add_tail(struct str *sql, const struct program *program, enum collect_set set, int table)
+add_tail(struct str *sql, enum collect_set set)
 {
-	if (set == COLLECT_LOCKED && program->tables[table].locked)
+	if (set == COLLECT_LOCKED)
 		str_add(sql, " FOR UPDATE OF t");
 	str_add(sql, " ON CONFLICT DO NOTHING");
 }
@@ -70,8 +72,12 @@ compose_root(struct statements *list, const struct program *program, enum collec
 	str_addf(&sql, "INSERT INTO expunge.key_set (request_id, table_id, via, key, arrived, round) SELECT r.id, %d, 0, ",
 		program->tables[map->subject].id);
 	sql_key(&sql, program, map->subject, 0, "t");
-	str_addf(&sql, ", false, $2::smallint FROM expunge.request r JOIN %s ON t.%s = r.subject::", str_cstr(&from),
-		key->quoted);
+	if (map->tables[map->subject].created_column >= 0)
+		str_addf(&sql, ", COALESCE(t.%s::timestamptz > r.received_at, false)",
+			cat->columns[map->tables[map->subject].created_column].quoted);
+	else
+		str_add(&sql, ", false");
+	str_addf(&sql, ", $2::smallint FROM expunge.request r JOIN %s ON t.%s = r.subject::", str_cstr(&from), key->quoted);
 	sql_type(&sql, key->type);
 	if (map->subject_tenant_column >= 0)
 		str_addf(&sql, " AND t.%s::text = r.tenant", cat->columns[map->subject_tenant_column].quoted);
@@ -80,7 +86,7 @@ compose_root(struct statements *list, const struct program *program, enum collec
 		sql_literal(&sql, map->tenant_constant == NULL ? "" : map->tenant_constant);
 	}
 	str_add(&sql, " WHERE r.id = ANY($1)");
-	add_tail(&sql, program, set, map->subject);
+	add_tail(&sql, set);
 	str_release(&from);
 	push(list, &sql);
 }
@@ -110,7 +116,7 @@ compose_aliases(struct statements *list, const struct program *program, enum col
 		str_addf(&sql, " ON %s.%s = %s.%s", up ? "t" : "s", key, up ? "s" : "t", merged);
 		str_addf(&sql, " WHERE k.request_id = ANY($1) AND k.table_id = %d AND k.via = 0",
 			program->tables[map->subject].id);
-		add_tail(&sql, program, set, map->subject);
+		add_tail(&sql, set);
 		push(list, &sql);
 	}
 }
@@ -166,7 +172,7 @@ compose_path(struct statements *list, const struct program *program, enum collec
 	add_insert(&sql, program, set, table, 0, dated);
 	add_path(&sql, program, set_name(set), table, path,
 		dated ? " JOIN expunge.request r ON r.id = k.request_id" : "");
-	add_tail(&sql, program, set, table);
+	add_tail(&sql, set);
 	push(list, &sql);
 }
 

@@ -65,10 +65,46 @@ read_rows(const struct program *program, struct db *db, const char *requests, in
 		pt->n_arrived = db_get_int(res, i, 3);
 		if (!program->tables[table].keyless)
 			(void)snprintf(pt->hash, sizeof(pt->hash), "%s", db_get_text(res, i, 4));
+		if (table == program->map->subject && pt->n > 0 && pt->n_arrived == pt->n)
+			str_add(&plan->obstacles, "blocker: the subject was created after the request was received\n");
 		if (!program->tables[table].log) {
 			plan->n_rows += pt->n;
 			plan->n_arrived += pt->n_arrived;
 		}
+	}
+	return 0;
+}
+
+/* The subjects' birth columns: a number that was given again does not stand for the same person. */
+static int
+read_births(const struct program *program, struct db *db, const char *requests, int round, struct plans *plans,
+	struct err *err)
+{
+	const struct map *map = program->map;
+	CLEANUP(str_release) struct str sql = STR_INIT;
+	CLEANUP(db_result_freep) struct db_result *res = NULL;
+	char number[16];
+
+	if (map->subject_birth.n == 0)
+		return 0;
+	(void)snprintf(number, sizeof(number), "%d", round);
+	str_add(&sql, "SELECT k.request_id, 'sha256:' || encode(sha256(convert_to(k.request_id::text || chr(10)"
+		" || string_agg(ROW(k.key");
+	for (size_t i = 0; i < map->subject_birth.n; i++)
+		str_addf(&sql, ", t.%s", program_cat(program, map->subject)->columns[map->subject_birth_columns[i]].quoted);
+	str_add(&sql, ")::text, chr(10) ORDER BY k.key::text COLLATE \"C\"), 'UTF8')), 'hex') FROM expunge.key_set k JOIN ");
+	sql_from(&sql, program, map->subject, "t");
+	str_add(&sql, " ON ");
+	sql_match(&sql, program, map->subject, 0, "t", "k");
+	str_addf(&sql, " WHERE k.request_id = ANY($1) AND k.table_id = %d AND k.via = 0 AND k.round = $2::smallint GROUP BY 1",
+		program->tables[map->subject].id);
+	if (db_text(db, DB_MANY, sql.s, 2, DB_PARAMS(requests, number), &res, err) != 0)
+		return -1;
+	for (int i = 0; i < db_rows(res); i++) {
+		struct plan *plan = plan_of(plans, db_get_text(res, i, 0));
+
+		if (plan != NULL)
+			(void)snprintf(plan->birth, sizeof(plan->birth), "%s", db_get_text(res, i, 1));
 	}
 	return 0;
 }
@@ -265,6 +301,7 @@ plan_read(const struct program *program, struct db *db, const char *const *ids, 
 	for (size_t i = 0; i < n; i++)
 		(void)snprintf(plans.items[i].request, sizeof(plans.items[i].request), "%s", ids[i]);
 	if (read_rows(program, db, requests.s, round, &plans, err) != 0 ||
+	    read_births(program, db, requests.s, round, &plans, err) != 0 ||
 	    search_contested(program, db, requests.s, round, &plans, err) != 0)
 		return -1;
 	if (blockers && search_blockers(program, db, requests.s, round, &plans, err) != 0)
@@ -277,6 +314,8 @@ plan_read(const struct program *program, struct db *db, const char *const *ids, 
 void
 plan_rows_text(const struct plan *plan, const struct program *program, struct str *text)
 {
+	if (plan->birth[0] != '\0')
+		str_addf(text, "birth: %s\n", plan->birth);
 	for (size_t i = 0; i < plan->n_tables; i++) {
 		const struct plan_table *pt = &plan->tables[i];
 		const struct map_table *t = &program->map->tables[pt->table];
@@ -294,7 +333,7 @@ plan_rows_of_document(const char *document, struct str *text)
 		const char *end = strchr(line, '\n');
 		size_t n = end == NULL ? strlen(line) : (size_t)(end - line) + 1;
 
-		if (strncmp(line, "rows: ", 6) == 0)
+		if (strncmp(line, "rows: ", 6) == 0 || strncmp(line, "birth: ", 7) == 0)
 			str_add_n(text, line, n);
 		line += n;
 	}

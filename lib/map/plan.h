@@ -23,6 +23,7 @@ struct plan {
 	struct plan_table *tables; /* in order of table name */
 	size_t n_tables;
 	int64_t n_rows, n_arrived; /* without log tables */
+	char birth[72];       /* of the subjects' declared birth columns, salted; "" when the map declares none */
 	struct str obstacles; /* lines "blocker: ..." and "contested: ...", empty when there are none */
 };
 

@@ -87,10 +87,8 @@ mark_references(struct program *program)
 			const struct map_path *path = &t->paths[p];
 
 			if (path->kind == MAP_REVERSE) {
-				program->tables[i].locked = true;
 				continue;
 			}
-			program->tables[path->target].locked = true;
 			add_via(program, path->target, path->target_columns, path->n_columns);
 		}
 		for (size_t c = 0; c < map->tables[i].creates.n; c++)
@@ -103,7 +101,6 @@ mark_references(struct program *program)
 
 		if (target < 0)
 			continue;
-		program->tables[target].locked = true;
 		add_via(program, target, catalog->fks[f].target_columns, catalog->fks[f].n_columns);
 	}
 }
@@ -141,7 +138,6 @@ program_make(struct program **ret, const struct map *map, struct db *db, struct 
 		pt->removed = t->action == MAP_DELETE || t->action == MAP_SHARED;
 		pt->updated = pt->owned && !pt->removed;
 		pt->keyless = t->n_key_columns == 0;
-		pt->locked = pt->keyless;
 		if (pt->owned) {
 			struct program_via *key = MEM_PUSH(pt->vias, pt->n_vias);
 
@@ -322,6 +318,23 @@ sql_type(struct str *sql, const char *type)
 		str_add_n(sql, type, (size_t)(open - type));
 		str_add(sql, close + 1);
 	}
+}
+
+void
+sql_is_tenant(struct str *sql, const struct program *program, const char *expression)
+{
+	const struct map *map = program->map;
+	int cat = map->tenant_table == NULL ? -1 : catalog_table(program->catalog, map->tenant_table);
+	int column = cat < 0 ? -1 : catalog_column(&program->catalog->tables[cat], map->tenant_key);
+
+	if (column < 0) {
+		str_addf(sql, "(%s = ", expression);
+		sql_literal(sql, map->tenant_constant == NULL ? "" : map->tenant_constant);
+		str_add(sql, ")");
+		return;
+	}
+	str_addf(sql, "EXISTS (SELECT FROM %s tenant WHERE tenant.%s::text = %s)", program->catalog->tables[cat].quoted,
+		program->catalog->tables[cat].columns[column].quoted, expression);
 }
 
 void

@@ -27,7 +27,6 @@ struct program_table {
 	bool owned;    /* rows of it are collected */
 	bool log;      /* a log_of table: its rows follow those of the logged table, and are not part of the hash */
 	bool created;  /* removing elsewhere may create rows here; true of every log table */
-	bool locked;   /* something refers to it, so its rows are locked before what refers is collected */
 	bool removed;  /* action delete or shared: its rows go */
 	bool updated;  /* action mask, tombstone or retain */
 	bool keyless;
@@ -85,6 +84,8 @@ void sql_in_array(struct str *sql, const struct cat_column *column, const struct
 void sql_when(struct str *sql, const struct program *program, int table, const struct map_path *path, const char *alias);
 /* A type as it may follow "::" without cutting values: no length modifier. */
 void sql_type(struct str *sql, const char *type);
+/* "EXISTS (a tenant of this reference)", or a comparison with the one tenant there is. */
+void sql_is_tenant(struct str *sql, const struct program *program, const char *expression);
 /* 'text' with quotes doubled (standard_conforming_strings is on). */
 void sql_literal(struct str *sql, const char *text);
 /* The number of the via of `table` with these columns (in any order); 0 is the key; -1 none. */

@@ -30,6 +30,21 @@ code_of(const struct db_report *r)
 	return starts(r->sqlstate, "EX5") ? ERR_REFUSED : ERR_FAILED;
 }
 
+/* True when a frame of CONTEXT is a function of neither of our schemas. */
+static bool
+names_foreign_function(const char *context)
+{
+	for (const char *line = context; line != NULL && *line != '\0';) {
+		const char *end = strchr(line, '\n'), *function = strstr(line, " function ");
+
+		if (function != NULL && (end == NULL || function < end) && !starts(function, " function expunge.") &&
+		    !starts(function, " function expunge_api."))
+			return true;
+		line = end == NULL ? NULL : end + 1;
+	}
+	return false;
+}
+
 /* A list of what may be copied, not of what may not: applications raise any code of their own. */
 static bool
 may_copy(const char *sqlstate, const char *context)
@@ -37,8 +52,8 @@ may_copy(const char *sqlstate, const char *context)
 	static const char *const safe[] = { "EX", "08", "0A", "25", "26", "28", "2B", "2D", "34", "3D", "3F", "40", "42",
 		"53", "54", "55", "57", "58", "XX" };
 
-	/* a syntax error inside a function is one of SQL that it glued together, perhaps with values */
-	if (starts(sqlstate, "42601") && context != NULL)
+	/* the words of an application's function are its own, whatever code it raises them under */
+	if (context != NULL && names_foreign_function(context))
 		return false;
 	for (size_t i = 0; i < sizeof(safe) / sizeof(safe[0]); i++)
 		if (starts(sqlstate, safe[i]))

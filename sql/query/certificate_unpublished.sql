@@ -1,4 +1,7 @@
--- Certificates whose files are not written yet, the oldest first.
--- params: 1 how many
+-- Certificates whose files are not written yet, the oldest first, locked: two workers never write one file.
+-- params: 1 how many, 2 after this serial
 -- rows: many
-SELECT c.serial, c.id, c.note FROM expunge.certificate c WHERE c.published_at IS NULL ORDER BY c.serial LIMIT $1::integer
+SELECT c.serial, c.id, c.note, c.tenant FROM expunge.certificate c
+ WHERE c.published_at IS NULL AND c.serial > $2::bigint
+ ORDER BY c.serial LIMIT $1::integer
+   FOR UPDATE SKIP LOCKED

@@ -8,7 +8,7 @@ SELECT r.id, r.tenant, r.subject, r.ground,
        to_char(r.decided_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
        r.decided_by, r.approved_plan,
        to_char(r.removed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
-       r.vacuumed, p.document, r.controlled
+       r.vacuumed, CASE WHEN p.hash = r.approved_plan THEN p.document ELSE p.approved_document END, r.controlled
   FROM expunge.request r
   JOIN expunge.plan p ON p.request_id = r.id
  CROSS JOIN expunge.instance i

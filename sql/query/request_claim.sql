@@ -1,12 +1,13 @@
 -- Approved requests whose time has come, locked for this transaction; those of other workers are passed over.
 -- Those tried before come last: what cannot be done must not be the canary of every night.
--- params: 1 how many, 2 requests to leave alone uuid[], 3 not before this instant or null for now
+-- params: 1 how many, 2 requests to leave alone uuid[], 3 run: only what was approved before it began
 -- rows: many
 SELECT r.id, r.tenant, r.subject, r.approved_plan, p.hash, p.document, p.n_rows,
        coalesce((SELECT max(k.round) + 1 FROM expunge.key_set k WHERE k.request_id = r.id), 0) AS round
   FROM expunge.request r
   JOIN expunge.plan p ON p.request_id = r.id
- WHERE r.state = 'scheduled' AND r.not_before <= coalesce($3::timestamptz, now()) AND r.id <> ALL ($2::uuid[])
+ WHERE r.state = 'scheduled' AND r.not_before <= now()
+   AND r.decided_at <= (SELECT n.started_at FROM expunge.run n WHERE n.id = $3::uuid) AND r.id <> ALL ($2::uuid[])
  ORDER BY r.attempts > 0, r.due_on, r.received_at, r.id
  LIMIT $1::integer
    FOR UPDATE OF r SKIP LOCKED

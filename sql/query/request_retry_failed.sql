@@ -1,5 +1,8 @@
--- Approved requests that failed before anything was removed are tried again.
+-- Approved requests that failed before anything was removed are tried again, but those somebody is working on.
 -- params: none
 -- rows: none
 UPDATE expunge.request r SET state = 'scheduled'
- WHERE r.state = 'failed' AND r.removed_at IS NULL AND r.approved_plan IS NOT NULL
+ WHERE r.id IN (
+       SELECT q.id FROM expunge.request q
+        WHERE q.state = 'failed' AND q.removed_at IS NULL AND q.approved_plan IS NOT NULL
+          FOR UPDATE SKIP LOCKED)

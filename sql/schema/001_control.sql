@@ -103,10 +103,12 @@ CREATE TABLE expunge.plan (
 	n_rows     bigint NOT NULL,
 	n_new_rows bigint NOT NULL,
 	blockers   text,
+	approved_document text,
 	made_at    timestamptz NOT NULL DEFAULT now(),
 	made_by    name NOT NULL DEFAULT session_user
 );
 COMMENT ON TABLE expunge.plan IS 'the newest plan of a request; the approval names its hash';
+COMMENT ON COLUMN expunge.plan.approved_document IS 'the approved plan, where a newer one has taken its place';
 
 CREATE TABLE expunge.key_set (
 	request_id uuid NOT NULL,
