@@ -131,16 +131,43 @@ publish_key(const struct job *job, struct err *err)
 	const char *directory = config_text(job->config, SET_CERTIFICATE_DIRECTORY);
 	CLEANUP(free_text) char *path = file_join(directory, "issuer.pem");
 	CLEANUP(free_text) char *pem = NULL;
+	CLEANUP(free_text) char *there = NULL;
 	struct issuer issuer = ISSUER_INIT;
 	int failed;
 
 	failed = issuer_open(&issuer, config_text(job->config, SET_ISSUER_KEY), config_text(job->config, SET_ISSUER_NAME), err) != 0 ||
-	         issuer_public_pem(&issuer, &pem, err) != 0 ||
-	         file_write(path, pem, strlen(pem), 0644, false, err) != 0;
+	         issuer_public_pem(&issuer, &pem, err) != 0;
 	issuer_release(&issuer);
-	if (!failed)
-		log_info("public key: %s", path);
-	return failed ? -1 : 0;
+	if (failed)
+		return -1;
+	log_info("public key: %s", path);
+	if (!file_exists(path))
+		return file_write(path, pem, strlen(pem), 0644, true, err);
+	if (file_read(path, 4096, &there, NULL, err) != 0)
+		return -1;
+	if (strcmp(there, pem) == 0)
+		return 0;
+	(void)err_set(err, ERR_REFUSED, "%s is the public half of another key", path);
+	return err_hint(err, "keep it for the certificates signed with that key, under another name, and run init again");
+}
+
+/* A key is made where there never was one. One that is missing is lost, or its disk is not mounted. */
+static int
+refuse_second_key(const struct job *job, struct err *err)
+{
+	CLEANUP(free_text) char *public_key = file_join(config_text(job->config, SET_CERTIFICATE_DIRECTORY), "issuer.pem");
+	CLEANUP(db_result_freep) struct db_result *res = NULL;
+	bool issued;
+
+	if (db_query(job->db, &QUERY_CERTIFICATE_LAST, NULL, &res, err) != 0)
+		return -1;
+	issued = db_get_int(res, 0, 0) > 0;
+	if (!issued && !file_exists(public_key))
+		return 0;
+	(void)err_set(err, ERR_REFUSED, "the issuer key %s is missing, and %s", config_text(job->config, SET_ISSUER_KEY),
+		issued ? "certificates were signed with it" : "its public half is published");
+	return err_hint(err, "restore it from its backup; if it is lost for good, give issuer.name and issuer.key new values%s",
+		issued ? "" : " or move issuer.pem away");
 }
 
 static int
@@ -153,7 +180,7 @@ make_files(const struct job *job, struct err *err)
 	    ledger_create(job->config, err) != 0)
 		return -1;
 	if (!file_exists(key)) {
-		if (issuer_create(key, err) != 0)
+		if (refuse_second_key(job, err) != 0 || issuer_create(key, err) != 0)
 			return -1;
 		log_info("issuer key made: %s; back it up now (README, \"Keys\")", key);
 	}

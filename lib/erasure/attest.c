@@ -128,7 +128,7 @@ certify_batch(struct run *run, struct certify *certify, int *ret_n, struct err *
 	for (int i = 0; i < *ret_n; i++)
 		str_addf(&array, "%s%s", i == 0 ? "{" : ",", db_get_text(rows, i, CERTIFY_ID));
 	str_add(&array, "}");
-	if (verify_recount(run, run->recount, array.s, &recount, err) != 0 || refuse_left_over(certify, &recount, err) != 0)
+	if (run_check_schema(run, run->recount, err) != 0 || verify_recount(run, run->recount, array.s, &recount, err) != 0 || refuse_left_over(certify, &recount, err) != 0)
 		return -1;
 	if (certify_tallies(certify, array.s, err) != 0 || issue_all(run, certify, rows, &recount, err) != 0)
 		return -1;

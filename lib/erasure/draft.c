@@ -65,45 +65,47 @@ read_values(const struct run *run, const char *array, struct values *ret, struct
 	return 0;
 }
 
-/* "{%value%,...}" as text[], for ILIKE ANY: wildcards escaped for LIKE, then all for the array. */
+/* The identifying values as a sub-select, so that they travel in no parameter that a server may log. */
 static void
-like_patterns(const struct values *values, struct str *array)
+values_select(const struct run *run, struct str *sql)
 {
-	str_add(array, "{");
-	for (size_t i = 0; i < values->n; i++) {
-		str_addf(array, "%s\"%%", i > 0 ? "," : "");
-		for (const char *c = values->items[i]; *c != '\0'; c++) {
-			if (*c == '%' || *c == '_')
-				str_add(array, "\\\\");
-			else if (*c == '\\')
-				str_add(array, "\\\\\\");
-			else if (*c == '"')
-				str_add(array, "\\");
-			str_add_n(array, c, 1);
+	const struct program *program = run->program;
+
+	for (size_t i = 0; i < run->map->n_tables; i++) {
+		const struct map_table *t = &run->map->tables[i];
+
+		for (size_t c = 0; c < t->n_columns; c++) {
+			if (!t->columns[c].identifying || !program->tables[i].owned || program->tables[i].log)
+				continue;
+			str_addf(sql, "%sSELECT s.%s::text AS value FROM expunge.key_set k JOIN ", sql->len == 0 ? "" : " UNION ",
+				program_cat(program, (int)i)->columns[t->columns[c].column].quoted);
+			sql_from(sql, program, (int)i, "s");
+			str_add(sql, " ON ");
+			sql_match(sql, program, (int)i, 0, "s", "k");
+			str_addf(sql, " WHERE k.request_id = ANY($1) AND k.table_id = %d AND k.via = 0", program->tables[i].id);
 		}
-		str_add(array, "%\"");
 	}
-	str_add(array, "}");
 }
 
 /* Rows of one table outside the plan whose column holds one of the values. */
 static int
-count_mentions(const struct run *run, int cat, int table, int column, const char *request_array, const char *patterns,
+count_mentions(const struct run *run, int cat, int table, int column, const char *request_array, const char *values,
 	int64_t *ret, struct err *err)
 {
 	const struct cat_table *ct = &run->catalog->tables[cat];
 	CLEANUP(str_release) struct str sql = STR_INIT;
 	CLEANUP(db_result_freep) struct db_result *res = NULL;
 
-	str_addf(&sql, "SELECT count(*) FROM %s%s t WHERE t.%s::text ILIKE ANY($2::text[]) AND $1::uuid[] IS NOT NULL",
-		ct->kind == 'p' ? "" : "ONLY ", ct->quoted, ct->columns[column].quoted);
+	str_addf(&sql, "WITH v AS MATERIALIZED (SELECT DISTINCT lower(x.value) AS value FROM (%s) x WHERE length(x.value) >= %d)"
+		" SELECT count(*) FROM %s%s t WHERE EXISTS (SELECT FROM v WHERE strpos(lower(t.%s::text), v.value) > 0)",
+		values, VALUE_MIN, ct->kind == 'p' ? "" : "ONLY ", ct->quoted, ct->columns[column].quoted);
 	if (table >= 0 && run->program->tables[table].owned) {
 		str_addf(&sql, " AND NOT EXISTS (SELECT FROM expunge.key_set k WHERE k.request_id = ANY($1)"
 			" AND k.table_id = %d AND k.via = 0 AND k.key = ", run->program->tables[table].id);
 		sql_key(&sql, run->program, table, 0, "t");
 		str_add(&sql, ")");
 	}
-	if (db_text(run->db, DB_ONE, sql.s, 2, DB_PARAMS(request_array, patterns), &res, err) != 0)
+	if (db_text(run->db, DB_ONE, sql.s, 1, DB_PARAMS(request_array), &res, err) != 0)
 		return -1;
 	*ret = db_get_int(res, 0, 0);
 	return 0;
@@ -123,16 +125,16 @@ add_mention(struct str *lines, const struct map_table *table, const char *column
 static int
 compose_scope(const struct run *run, const char *array, const struct values *values, struct str *lines, struct err *err)
 {
-	CLEANUP(str_release) struct str patterns = STR_INIT;
+	CLEANUP(str_release) struct str select = STR_INIT;
 
-	like_patterns(values, &patterns);
+	values_select(run, &select);
 	for (size_t i = 0; i < run->map->n_tables && values->n > 0; i++) {
 		const struct map_table *t = &run->map->tables[i];
 
 		for (size_t m = 0; m < t->mentions.n; m++) {
 			int64_t n;
 
-			if (count_mentions(run, t->cat, (int)i, t->mention_columns[m], array, patterns.s, &n, err) != 0)
+			if (count_mentions(run, t->cat, (int)i, t->mention_columns[m], array, select.s, &n, err) != 0)
 				return -1;
 			if (n > 0)
 				add_mention(lines, t, t->mentions.names[m], n);
@@ -140,7 +142,6 @@ compose_scope(const struct run *run, const char *array, const struct values *val
 	}
 	for (size_t i = 0; certificate_standard_scope(i) != NULL; i++)
 		str_addf(lines, "out-of-scope: %s\n", certificate_standard_scope(i));
-	secret_wipe(patterns.s, patterns.len);
 	return 0;
 }
 
@@ -149,13 +150,13 @@ draft_residue(struct run *run, const char *request, struct str *lines, struct er
 {
 	CLEANUP(values_release) struct values values = { 0 };
 	CLEANUP(str_release) struct str array = STR_INIT;
-	CLEANUP(str_release) struct str patterns = STR_INIT;
+	CLEANUP(str_release) struct str select = STR_INIT;
 	int *mapped = map_lines(run->map);
 	int failed;
 
 	plan_id_array(&array, &request, 1);
 	failed = read_values(run, array.s, &values, err);
-	like_patterns(&values, &patterns);
+	values_select(run, &select);
 	for (size_t i = 0; i < run->catalog->n_tables && values.n > 0 && failed == 0; i++) {
 		const struct cat_table *cat = &run->catalog->tables[i];
 
@@ -166,12 +167,11 @@ draft_residue(struct run *run, const char *request, struct str *lines, struct er
 
 			if (cat->columns[c].category != 'S')
 				continue;
-			failed = count_mentions(run, (int)i, mapped[i], (int)c, array.s, patterns.s, &n, err);
+			failed = count_mentions(run, (int)i, mapped[i], (int)c, array.s, select.s, &n, err);
 			if (n > 0)
 				str_addf(lines, "%s.%s: %lld rows\n", cat->full, cat->columns[c].name, (long long)n);
 		}
 	}
-	secret_wipe(patterns.s, patterns.len);
 	free(mapped);
 	return failed;
 }

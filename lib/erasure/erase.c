@@ -86,8 +86,11 @@ run_batch(struct run *run, struct batch *batch, size_t limit, struct tallies *ta
 
 	if (guard_freeze(run->db, run->config, err) != 0 || batch_claim(run, batch, limit, err) != 0)
 		return -1;
-	if (batch->n == 0 || batch_plan_again(run, batch, &plans, err) != 0)
-		return batch->n == 0 ? 0 : -1;
+	if (batch->n == 0)
+		return 0;
+	if (run_lock_schema(run, err) != 0 || run_check_schema(run, run->db, err) != 0 ||
+	    batch_plan_again(run, batch, &plans, err) != 0)
+		return -1;
 	if (batch->n == 0)
 		return 0;
 	batch_id_array(batch, &array);
@@ -99,7 +102,9 @@ run_batch(struct run *run, struct batch *batch, size_t limit, struct tallies *ta
 		return -1;
 	if (carry_out(run, array.s, batch->round, &control, tallies, err) != 0)
 		return -1;
-	if (tallies_store(tallies, run->program, run->db, batch->round > 0, err) != 0)
+	/* a table that nothing referred to could still be made meanwhile */
+	if (run_check_schema(run, run->db, err) != 0 ||
+	    tallies_store(tallies, run->program, run->db, batch->round > 0, err) != 0)
 		return -1;
 	return db_query(run->db, &QUERY_REQUEST_REMOVED, DB_PARAMS(array.s, control.n_subjects > 0 ? "true" : "false"), NULL,
 		err);

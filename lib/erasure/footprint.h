@@ -12,6 +12,7 @@
 
 struct footprint {
 	const struct catalog *catalog;
+	char files[72]; /* a hash of which files the tables lie in */
 	int64_t *counts; /* inserted, updated, deleted per catalogue table */
 };
 

@@ -48,9 +48,17 @@ ledger_create(const struct config *config, struct err *err)
 	const char *directory = config_text(config, SET_LEDGER_DIRECTORY);
 	CLEANUP(free_text) char *key = file_join(directory, "key");
 
+	CLEANUP(free_text) char *entries = file_join(directory, "erasures");
+
 	if (file_make_directory(directory, 0700, err) != 0)
 		return -1;
-	return file_exists(key) ? 0 : make_key(key, err);
+	if (file_exists(key))
+		return 0;
+	if (file_exists(entries)) {
+		(void)err_set(err, ERR_REFUSED, "the ledger key %s is missing, and the ledger has entries", key);
+		return err_hint(err, "restore it from its backup: without it nobody can tell what must be erased again after a restore");
+	}
+	return make_key(key, err);
 }
 
 static int
@@ -256,7 +264,10 @@ ledger_verify(struct ledger *ledger, int64_t *ret_entries, struct err *err)
 		char *end = strchr(line, '\n');
 		char next[65];
 
-		if (end == NULL || end - line < 66 || end[-65] != ' ')
+		/* an append that is under way, or that a crash cut short: the next one cuts it off */
+		if (end == NULL)
+			break;
+		if (end - line < 66 || end[-65] != ' ')
 			return err_set(err, ERR_FAILED, "the erasure ledger is malformed at line %lld", (long long)n + 1);
 		*end = '\0';
 		end[-65] = '\0';

@@ -32,6 +32,18 @@ check_map(struct run *run, struct str *problems, struct err *err)
 	return err->code == ERR_REFUSED ? -1 : 0;
 }
 
+/* Nothing is removed on top of a ledger that somebody changed. */
+static int
+check_ledger(struct run *run, struct err *err)
+{
+	int64_t n;
+
+	if (ledger_verify(run->ledger, &n, err) == 0)
+		return 0;
+	err->code = ERR_REFUSED;
+	return err_hint(err, "expunge check tells more; restore the ledger and its key from their copies");
+}
+
 int
 run_open(struct run *run, const struct config *config,
 	int (*connect)(void *ctx, const char *login, struct db **ret, struct err *err), void *ctx, struct str *problems,
@@ -50,6 +62,7 @@ run_open(struct run *run, const struct config *config,
 		return -1;
 	if (guard_directories(config, err) != 0 || program_make(&run->program, run->map, run->db, err) != 0 ||
 	    ledger_open(&run->ledger, config, err) != 0 ||
+	    check_ledger(run, err) != 0 ||
 	    issuer_open(&run->issuer, config_text(config, SET_ISSUER_KEY), config_text(config, SET_ISSUER_NAME), err) != 0)
 		return -1;
 	return connect(ctx, run->map->login, &run->recount, err);
@@ -67,6 +80,35 @@ run_close(struct run *run)
 	db_close(run->recount);
 	free(run->skip);
 	*run = (struct run){ 0 };
+}
+
+int
+run_check_schema(const struct run *run, struct db *db, struct err *err)
+{
+	CLEANUP(catalog_freep) struct catalog *now = NULL;
+	char hash[72];
+
+	if (catalog_read(&now, db, err) != 0 || catalog_hash(now, hash, err) != 0)
+		return -1;
+	if (strcmp(hash, run->program->schema_hash) == 0)
+		return 0;
+	(void)err_set(err, ERR_REFUSED, "the schema changed while the run was under way");
+	return err_hint(err, "nothing of this batch was done; run expunge map check, then the run again");
+}
+
+int
+run_lock_schema(const struct run *run, struct err *err)
+{
+	CLEANUP(str_release) struct str sql = STR_INIT;
+
+	for (size_t i = 0; i < run->map->n_tables; i++) {
+		const struct cat_table *cat = program_cat(run->program, (int)i);
+
+		if (run->program->tables[i].owned)
+			str_addf(&sql, "%s%s%s", sql.len == 0 ? "LOCK TABLE " : ", ", cat->kind == 'p' ? "" : "ONLY ", cat->quoted);
+	}
+	str_add(&sql, " IN ROW EXCLUSIVE MODE");
+	return db_command(run->db, sql.s, 0, NULL, NULL, err);
 }
 
 int

@@ -48,6 +48,11 @@ int run_open(struct run *run, const struct config *config,
 	int (*connect)(void *ctx, const char *login, struct db **ret, struct err *err), void *ctx, struct str *problems,
 	struct err *err);
 void run_close(struct run *run);
+/* Refuses when tables, columns, keys, triggers or rules are not those that the map was checked against. */
+int run_check_schema(const struct run *run, struct db *db, struct err *err);
+/* Inside the removing transaction: no foreign key, trigger, rule or column can be added to a table that
+ * rows are taken from, until it ends. */
+int run_lock_schema(const struct run *run, struct err *err);
 /* The run's row in expunge.run, for status and clock. */
 int run_begin(struct run *run, const char *job, struct err *err);
 int run_end(struct run *run, int exit_code, struct err *err);

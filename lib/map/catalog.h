@@ -38,7 +38,7 @@ struct cat_table {
 	char *full;    /* "schema.name", as written in the map: canonical form of map/name.h */
 	char *quoted;  /* quote_ident(schema).quote_ident(name) */
 	char *owner;   /* role that owns it */
-	char kind;     /* 'r' ordinary, 'p' partitioned root, 'f' foreign table */
+	char kind;     /* 'r' ordinary, 'p' partitioned root, 'f' foreign table, 'm' materialized view */
 	int root;      /* index of the topmost partitioned table for a partition, else -1 */
 	int *parents;  /* indexes of inheritance parents (not partitioning) */
 	size_t n_parents;

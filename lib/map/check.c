@@ -76,6 +76,10 @@ check_tables(struct checker *c)
 			check_error(c, "foreign-table", table,
 				mem_printf("%s is a foreign table: its rows live in another database", cat->full),
 				mem_copy("give it action none with a reason, and erase where the rows live"));
+		if (cat->kind == 'm' && table->action != MAP_NONE)
+			check_error(c, "materialized-view", table,
+				mem_printf("%s is a materialized view: its rows are copies that a refresh makes anew", cat->full),
+				mem_copy("give it action none with a reason, and have it refreshed after each night"));
 	}
 }
 

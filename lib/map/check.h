@@ -13,7 +13,7 @@ struct finding {
 	enum finding_level level;
 	const char *code; /* stable word: "unclassified-table", "unclassified-column", "unindexed-path", "nullable-path",
 	                   * "cycle", "unreachable", "delete-rule", "delete-trigger", "deferred-trigger", "cascade",
-	                   * "no-key", "retain-not-null", "mask-not-null", "lo-owner", "foreign-table", "partition-mapped",
+	                   * "no-key", "retain-not-null", "mask-not-null", "lo-owner", "foreign-table", "materialized-view", "partition-mapped",
 	                   * "privilege", "row-security", "inheritance-child", "stale-acknowledge",
 	                   * "dangling", "no-reason", "subject-key", "constraint", "unindexed-fk" */
 	char *table;

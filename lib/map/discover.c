@@ -143,7 +143,7 @@ decide(struct drafter *d, int table)
 			if (d->drafts[t->parents[i]].distance > 0)
 				draft->inherits_from = t->parents[i];
 	}
-	if (t->kind == 'f')
+	if (t->kind == 'f' || t->kind == 'm')
 		draft->action = MAP_NONE;
 	else if (draft->distance >= 0 || draft->logged >= 0 || draft->reference >= 0 || draft->inherits_from >= 0)
 		draft->action = MAP_DELETE;
@@ -324,7 +324,9 @@ add_code(struct drafter *d, int table)
 static void
 add_reason(struct drafter *d, int table, struct str *unsure)
 {
-	if (d->catalog->tables[table].kind == 'f')
+	if (d->catalog->tables[table].kind == 'm')
+		add_setting(d->out, "reason", "materialized view: refreshed after each night");
+	else if (d->catalog->tables[table].kind == 'f')
 		add_setting(d->out, "reason", "foreign table: its rows are erased where they live");
 	else if (d->drafts[table].action == MAP_REFERENCE) {
 		add_setting(d->out, "reason", "no way to a subject found");

@@ -46,7 +46,7 @@ map_read(struct map **ret, const char *path, struct str *problems, struct err *e
 	CLEANUP(free_text) char *text = NULL;
 	size_t n;
 
-	if (file_read(path, MAX_MAP_SIZE, &text, &n, err) < 0) {
+	if (file_check_writers(path, err) < 0 || file_read(path, MAX_MAP_SIZE, &text, &n, err) < 0) {
 		if (err != NULL)
 			err->code = ERR_USAGE;
 		return err_prefix(err, "reading the data map");

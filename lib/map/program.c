@@ -206,6 +206,17 @@ sql_lo_unheld(struct str *sql, const struct program *program)
 				column->category == 'S' ? "::text" : "");
 		}
 	}
+	/* nor any column of that type in a table that is nobody's: the practice's logo, say */
+	for (size_t i = 0; i < program->catalog->n_tables; i++) {
+		const struct cat_table *cat = &program->catalog->tables[i];
+
+		if (cat->root >= 0 || (cat->kind != 'r' && cat->kind != 'p') || owned_of_cat(program, (int)i) >= 0)
+			continue;
+		for (size_t c = 0; c < cat->n_columns; c++)
+			if (strcmp(cat->columns[c].type, "oid") == 0 || strcmp(cat->columns[c].type, "lo") == 0)
+				str_addf(sql, " AND NOT EXISTS (SELECT FROM %s%s x WHERE x.%s::oid = m.oid)",
+					cat->kind == 'p' ? "" : "ONLY ", cat->quoted, cat->columns[c].quoted);
+	}
 }
 
 void

@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "sys/file.h"
 #include "base/parse.h"
 
 #define REQUIRED NULL
@@ -305,19 +306,11 @@ find_unknown(struct reading *r, const struct conf_node *group, const char *prefi
 static int
 check_writers(const char *path, struct err *err)
 {
-	struct stat st;
-
-	if (lstat(path, &st) != 0) {
-		err_sys(err, "reading configuration %s", path);
-		if (err != NULL)
-			err->code = ERR_USAGE;
-		return -1;
-	}
-	if ((st.st_mode & (S_IWGRP | S_IWOTH)) == 0 || S_ISLNK(st.st_mode))
+	if (file_check_writers(path, err) == 0)
 		return 0;
-	err_set(err, ERR_USAGE, "reading configuration %s: others may write to it (mode %04o)", path,
-		(unsigned)(st.st_mode & 07777));
-	return err_hint(err, "chmod go-w %s", path);
+	if (err != NULL)
+		err->code = ERR_USAGE;
+	return err_prefix(err, "reading configuration");
 }
 
 int

@@ -77,6 +77,19 @@ file_truncate(const char *path, off_t size, struct err *err)
 	return failed ? -1 : 0;
 }
 
+int
+file_check_writers(const char *path, struct err *err)
+{
+	struct stat st;
+
+	if (lstat(path, &st) != 0)
+		return err_sys(err, "looking at %s", path);
+	if ((st.st_mode & (S_IWGRP | S_IWOTH)) == 0 || S_ISLNK(st.st_mode))
+		return 0;
+	err_set(err, ERR_FAILED, "%s: others may write to it (mode %04o)", path, (unsigned)(st.st_mode & 07777));
+	return err_hint(err, "chmod go-w %s", path);
+}
+
 bool
 file_exists(const char *path)
 {

@@ -31,6 +31,8 @@ int file_read_tail(const char *path, size_t max, char **ret, size_t *ret_n, off_
 int file_truncate(const char *path, off_t size, struct err *err);
 /* mkdir of the last component with this mode if absent; an existing directory must not be writable by others. */
 int file_make_directory(const char *path, mode_t mode, struct err *err);
+/* Refuses a file that group or others may write to: whoever writes it decides what is erased. */
+int file_check_writers(const char *path, struct err *err);
 /* False only when it is certain that there is none: what cannot be looked at counts as there. */
 bool file_exists(const char *path);
 /* "dir/name"; the caller frees. */

@@ -35,7 +35,7 @@ LEFT JOIN pg_catalog.pg_collation l ON l.oid = a.attcollation
 LEFT JOIN pg_catalog.pg_namespace ln ON ln.oid = l.collnamespace
 LEFT JOIN foreign_equality q ON q.type = coalesce(b.oid, t.oid)
 LEFT JOIN foreign_equality eq ON eq.type = e.oid
-WHERE c.relkind IN ('r', 'p', 'f')
+WHERE c.relkind IN ('r', 'p', 'f', 'm')
   AND c.relpersistence <> 't'
   AND n.nspname !~ '^pg_'
   AND n.nspname NOT IN ('information_schema', 'expunge', 'expunge_api')

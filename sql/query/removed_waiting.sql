@@ -9,8 +9,8 @@ WITH open(name) AS (
      WHERE p.database = current_database()
 ), waiting AS (
     SELECT r.id, min(o.name) AS name
-      FROM expunge.request r JOIN open o ON o.name = ANY (r.waits_for)
-     WHERE r.state = 'removed'
+      FROM expunge.request r LEFT JOIN open o ON o.name = ANY (r.waits_for)
+     WHERE r.state = 'removed' AND (o.name IS NOT NULL OR NOT 'settled' = ANY (r.waits_for))
      GROUP BY r.id
 )
 SELECT count(*), min(w.name) FROM waiting w
