@@ -136,6 +136,7 @@ id=$(scheduled clinic 1 46) second=$(scheduled clinic 1 47)
 say app 'BEGIN; SELECT 1 FROM app.appointment WHERE patient_id IN (46, 47) FOR UPDATE'
 start night "$EXPUNGE" -c "$CONF" -U night nightly # itself, no shell around it
 waits_for_lock clinic
+# shellcheck disable=SC2154 # start sets it
 kill -TERM "$started_night" || true
 say app COMMIT
 finish night

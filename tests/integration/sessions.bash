@@ -66,6 +66,7 @@ start() {
 finish() {
 	local pid=started_$1
 	RC=0
+	# shellcheck disable=SC2034 # for the assertions of lib.sh
 	wait "${!pid}" || RC=$?
 	cp "$T/$1.out" "$T/out"
 	cp "$T/$1.err" "$T/err"
