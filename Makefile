@@ -3,7 +3,6 @@
 
 PREFIX     ?= /usr
 SYSCONFDIR ?= /etc/expunge
-STATEDIR   ?= /var/lib/expunge
 MANDIR     ?= $(PREFIX)/share/man
 B          ?= build
 
@@ -93,19 +92,25 @@ demo:
 	$(MAKE) all
 	EXPUNGE='$(B)/expunge' tests/demo.sh
 
+# what is there already, an operator has made his own: configuration and maps are never overwritten
+PLACES = -e "s|/usr/bin/expunge|$(PREFIX)/bin/expunge|g" -e "s|/etc/expunge/|$(SYSCONFDIR)/|g"
+
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(SYSCONFDIR)/maps $(DESTDIR)$(MANDIR)/man1 \
 	  $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/doc/expunge \
 	  $(DESTDIR)/lib/systemd/system $(DESTDIR)/etc/cron.d $(DESTDIR)/usr/lib/sysusers.d
 	install -m 755 $(B)/expunge $(DESTDIR)$(PREFIX)/bin/expunge
 	test -e $(DESTDIR)$(SYSCONFDIR)/expunge.conf || install -m 640 etc/expunge.conf $(DESTDIR)$(SYSCONFDIR)/expunge.conf
-	install -m 644 etc/maps/*.conf $(DESTDIR)$(SYSCONFDIR)/maps/
+	for map in etc/maps/*.conf; do test -e $(DESTDIR)$(SYSCONFDIR)/maps/$${map##*/} || \
+	  install -m 644 $$map $(DESTDIR)$(SYSCONFDIR)/maps/; done
 	install -m 644 doc/expunge.1 $(DESTDIR)$(MANDIR)/man1/expunge.1
 	install -m 644 etc/completion/expunge $(DESTDIR)$(PREFIX)/share/bash-completion/completions/expunge
 	install -m 644 README.md CHANGELOG LICENSE doc/*.md doc/*.sh doc/*.note doc/*.pem doc/*.sig doc/*.signers $(DESTDIR)$(PREFIX)/share/doc/expunge/
-	install -m 644 etc/systemd/expunge.service etc/systemd/expunge.timer $(DESTDIR)/lib/systemd/system/
+	sed $(PLACES) etc/systemd/expunge.service > $(DESTDIR)/lib/systemd/system/expunge.service
+	install -m 644 etc/systemd/expunge.timer $(DESTDIR)/lib/systemd/system/
 	install -m 644 etc/sysusers.d/expunge.conf $(DESTDIR)/usr/lib/sysusers.d/expunge.conf
-	install -m 644 etc/cron.d/expunge $(DESTDIR)/etc/cron.d/expunge
+	sed $(PLACES) etc/cron.d/expunge > $(DESTDIR)/etc/cron.d/expunge
+	chmod 644 $(DESTDIR)/lib/systemd/system/expunge.service $(DESTDIR)/etc/cron.d/expunge
 
 clean:
 	rm -rf $(B)

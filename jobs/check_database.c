@@ -194,7 +194,7 @@ check_caps(struct checks *checks, const struct job *job)
 	size_t before = checks->n;
 	struct err err = { 0 };
 
-	if (db_query(job->db, &QUERY_REQUEST_DUE, NULL, &res, &err) != 0) {
+	if (db_query(job->db, &QUERY_REQUEST_DUE, DB_PARAMS(NULL), &res, &err) != 0) {
 		check_err(checks, "caps", &err);
 		return;
 	}

@@ -136,6 +136,10 @@ run_erase(struct job *job, struct err *err)
 
 	if (job_option(job, "request") != NULL && !look)
 		return err_set(err, ERR_USAGE, "--request goes with --dry-run or --rehearse: a run takes what is due");
+	if (job_flag(job, "dry-run") && job_flag(job, "rehearse"))
+		return err_set(err, ERR_USAGE, "--dry-run prints plans, --rehearse carries them out and rolls back: give one of them");
+	if (job_flag(job, "json") && !job_flag(job, "dry-run"))
+		return err_set(err, ERR_USAGE, "--json goes with --dry-run");
 	failed = removal_open(job, &run, !look, err) != 0 || (look ? preview(job, &run, err) : carry_out(&run, err)) != 0;
 	job->exit_code = run_exit_code(&run);
 	run_close(&run);

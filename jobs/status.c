@@ -63,8 +63,11 @@ judge_jobs(struct status *s)
 		complain(s, "the nightly run has never run");
 	else if (db_get(s->jobs, night, JOB_SUCCEEDED) == NULL)
 		complain(s, "the nightly run has never succeeded");
-	else if (db_get_int(s->jobs, night, JOB_HOURS) >= STALE_HOURS)
+	else if (db_get_int(s->jobs, night, JOB_HOURS) >= STALE_HOURS) {
+		/* a cron that died tells nobody else */
+		s->red = true;
 		complain(s, "the nightly run has not succeeded for %lld hours", (long long)db_get_int(s->jobs, night, JOB_HOURS));
+	}
 }
 
 static void

@@ -74,7 +74,7 @@ BEGIN
 	SELECT q.* INTO p FROM expunge.plan q WHERE q.request_id = r.id;
 	IF p.hash IS NULL THEN
 		RAISE EXCEPTION 'request % has no plan yet', r.id
-			USING ERRCODE = 'EX421', HINT = 'run expunge erase --dry-run, then look at the plan with expunge request show';
+			USING ERRCODE = 'EX421', HINT = 'the nightly run makes it, or the job by expunge request plan; then look at it with expunge request show';
 	END IF;
 	IF p.hash <> plan_hash THEN
 		RAISE EXCEPTION 'the plan of request % is another one by now', r.id
