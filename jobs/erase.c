@@ -142,7 +142,7 @@ run_erase(struct job *job, struct err *err)
 		return err_set(err, ERR_USAGE, "--json goes with --dry-run");
 	failed = removal_open(job, &run, !look, err) != 0 || (look ? preview(job, &run, err) : carry_out(&run, err)) != 0;
 	job->exit_code = run_exit_code(&run);
-	run_close(&run);
+	removal_close(&run);
 	return failed ? -1 : 0;
 }
 

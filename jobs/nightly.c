@@ -77,7 +77,7 @@ run_nightly(struct job *job, struct err *err)
 	if (take_lock(job->db, err) != 0)
 		return -1;
 	failed = removal_open(job, &run, true, err) != 0 || night(job, &run, err) != 0;
-	run_close(&run);
+	removal_close(&run);
 	return failed ? -1 : 0;
 }
 

@@ -39,6 +39,13 @@ show_progress(int64_t done, int64_t total)
 	progress_at(done);
 }
 
+/* The second signal: the statement under way ends, its transaction rolls back. */
+static void
+cancel_statement(void *db)
+{
+	db_cancel(db);
+}
+
 int
 removal_open(struct job *job, struct run *run, bool destructive, struct err *err)
 {
@@ -50,10 +57,19 @@ removal_open(struct job *job, struct run *run, bool destructive, struct err *err
 	run->note = say;
 	run->progress = show_progress;
 	run->stop = stop_asked;
-	if (run_open(run, job->config, connect_as, job, &problems, err) == 0)
+	if (run_open(run, job->config, connect_as, job, &problems, err) == 0) {
+		stop_on_second(cancel_statement, run->db);
 		return 0;
+	}
 	(void)fputs(str_cstr(&problems), stderr);
 	return -1;
+}
+
+void
+removal_close(struct run *run)
+{
+	stop_on_second(NULL, NULL);
+	run_close(run);
 }
 
 int

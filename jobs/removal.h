@@ -8,6 +8,7 @@
 /* Refuses while frozen (when `destructive`) and when the clock cannot be trusted; reads and checks the
  * map, whose problems go to stderr. */
 int removal_open(struct job *job, struct run *run, bool destructive, struct err *err);
+void removal_close(struct run *run);
 /* erase due requests, recount, sign, publish: what `erase` and `nightly` share. */
 int removal_carry_out(struct run *run, struct err *err);
 

@@ -119,7 +119,7 @@ run_plan(struct job *job, struct err *err)
 	if (id == NULL)
 		return -1;
 	failed = removal_open(job, &run, false, err) != 0 || draft_plan(&run, id, true, &draft, err) != 0;
-	run_close(&run);
+	removal_close(&run);
 	if (failed)
 		return -1;
 	printf("%splan: %s\n", draft.document.s, draft.hash);
