@@ -30,7 +30,7 @@ code_of(const struct db_report *r)
 	return starts(r->sqlstate, "EX5") ? ERR_REFUSED : ERR_FAILED;
 }
 
-/* True when a frame of CONTEXT is a function of neither of our schemas. */
+/* True when a frame of CONTEXT is a function of neither of our schemas, nor a block of our own scripts. */
 static bool
 names_foreign_function(const char *context)
 {
@@ -38,7 +38,7 @@ names_foreign_function(const char *context)
 		const char *end = strchr(line, '\n'), *function = strstr(line, " function ");
 
 		if (function != NULL && (end == NULL || function < end) && !starts(function, " function expunge.") &&
-		    !starts(function, " function expunge_api."))
+		    !starts(function, " function expunge_api.") && !starts(function, " function inline_code_block "))
 			return true;
 		line = end == NULL ? NULL : end + 1;
 	}

@@ -277,12 +277,17 @@ END_TEST
 START_TEST(another_key_does_not_vouch)
 {
 	CLEANUP(free_text) char *path = in_directory("ledger/key");
+	CLEANUP(free_text) char *entries = in_directory("ledger/erasures");
+	CLEANUP(free_text) char *aside = in_directory("ledger/aside");
 	char ours[70], theirs[70];
 
 	write_batch(1);
 	ck_assert_int_eq(ledger_subject_hash(ledger, "1", "42", ours, &err), 0);
 	ck_assert_int_eq(unlink(path), 0);
+	ck_assert_msg(ledger_create(config, &err) != 0, "no second key is made over entries");
+	ck_assert_int_eq(rename(entries, aside), 0);
 	ck_assert_int_eq(ledger_create(config, &err), 0);
+	ck_assert_int_eq(rename(aside, entries), 0);
 	reopen();
 	refused("written under another key");
 	ck_assert_int_eq(ledger_subject_hash(ledger, "1", "42", theirs, &err), 0);
