@@ -87,6 +87,12 @@ check-gnumed:
 	$(MAKE) all
 	EXPUNGE=$(abspath $(B))/expunge tests/run tests/gnumed/check.sh
 
+# ratios against what a user would otherwise do, on a cluster with durable writes; ONLY=name runs one
+bench:
+	tests/setup/packages.sh test
+	$(MAKE) all
+	EXPUNGE=$(abspath $(B))/expunge tests/bench/run.sh $(ONLY)
+
 demo:
 	tests/setup/packages.sh demo
 	$(MAKE) all
@@ -115,5 +121,5 @@ install: all
 clean:
 	rm -rf $(B)
 
-.PHONY: all units debug check check-full check-gnumed demo install clean
+.PHONY: all units debug check check-full check-gnumed bench demo install clean
 -include $(LIB_OBJ:.o=.d) $(JOB_OBJ:.o=.d) $(UNIT_BIN:=.d)
