@@ -26,15 +26,6 @@ add_not_referred(struct str *sql, const struct program *program, int table, cons
 	str_add(sql, ")");
 }
 
-static int
-mapped(const struct program *program, int cat)
-{
-	for (size_t i = 0; i < program->map->n_tables; i++)
-		if (program->map->tables[i].cat == cat && program->tables[i].owned)
-			return (int)i;
-	return -1;
-}
-
 void
 sql_last_owner(struct str *sql, const struct program *program, int table)
 {
@@ -49,7 +40,7 @@ sql_last_owner(struct str *sql, const struct program *program, int table)
 
 		if (fk->target == t->cat)
 			add_not_referred(sql, program, table, &program->catalog->tables[fk->table],
-				mapped(program, fk->table), fk->columns, fk->target_columns, fk->n_columns);
+				program_owned(program, fk->table), fk->columns, fk->target_columns, fk->n_columns);
 	}
 }
 
@@ -219,7 +210,7 @@ add_set_list(struct str *sql, const struct program *program, int table)
 	}
 	for (size_t f = 0; f < program->catalog->n_fks; f++) {
 		const struct cat_fk *fk = &program->catalog->fks[f];
-		int target = mapped(program, fk->target);
+		int target = program_owned(program, fk->target);
 
 		if (fk->table == t->cat && target >= 0 && program->tables[target].removed)
 			add_cut(&set, fk->columns, target, fk->target_columns, fk->n_columns, NULL);

@@ -192,15 +192,6 @@ count_large_objects(struct counts *counts, const struct program *program, int ta
 	}
 }
 
-static int
-owned_of_cat(const struct program *program, int cat)
-{
-	for (size_t i = 0; i < program->map->n_tables; i++)
-		if (program->map->tables[i].cat == cat && program->tables[i].owned)
-			return (int)i;
-	return -1;
-}
-
 /* Every count there is to make, from the map and, independent of it, from the catalogue's foreign keys. */
 static void
 compose(struct counts *counts, const struct program *program)
@@ -223,10 +214,10 @@ compose(struct counts *counts, const struct program *program)
 	}
 	for (size_t f = 0; f < program->catalog->n_fks; f++) {
 		const struct cat_fk *fk = &program->catalog->fks[f];
-		int target = owned_of_cat(program, fk->target);
+		int target = program_owned(program, fk->target);
 
 		if (target >= 0 && map->tables[target].action == MAP_DELETE)
-			count_by_reference(counts, program, owned_of_cat(program, fk->table), fk->table, fk->columns, target,
+			count_by_reference(counts, program, program_owned(program, fk->table), fk->table, fk->columns, target,
 				fk->target_columns, fk->n_columns, "");
 	}
 }

@@ -1,9 +1,9 @@
 /*
  * collect: fills a key set with every row that a subject owns, owners first.
  *
- * Locked collection is what makes a plan final: a row that others refer to is locked FOR UPDATE
- * before what refers to it is collected by a later statement with a newer snapshot, so no row can
- * join the set through a foreign key afterwards (an insert would need FOR KEY SHARE on its parent).
+ * Locked collection is what makes a plan final: every row is locked FOR UPDATE, so that none can move to
+ * another subject, and before what refers to it is collected by a later statement with a newer snapshot,
+ * so that none can join the set through a foreign key (an insert needs FOR KEY SHARE on its parent).
  * Needs READ COMMITTED. Tables without a foreign key have no such protection: the recount sees them.
  */
 #ifndef EXPUNGE_MAP_COLLECT_H

@@ -183,15 +183,6 @@ is_owner_path(const struct program *program, int table, int target, const struct
 	return false;
 }
 
-static int
-mapped_owned(const struct program *program, int cat)
-{
-	for (size_t i = 0; i < program->map->n_tables; i++)
-		if (program->map->tables[i].cat == cat && program->tables[i].owned)
-			return (int)i;
-	return -1;
-}
-
 /* Runs one of the two searches and adds a line to the plan of each request that it finds. */
 static int
 search(struct db *db, const char *sql, const char *requests, int round, struct plans *plans, const char *word,
@@ -271,8 +262,8 @@ search_blockers(const struct program *program, struct db *db, const char *reques
 		CLEANUP(str_release) struct str sql = STR_INIT;
 		CLEANUP(free_text) char *what = NULL;
 		const struct cat_fk *fk = &program->catalog->fks[f];
-		int target = mapped_owned(program, fk->target);
-		int referencing = mapped_owned(program, fk->table);
+		int target = program_owned(program, fk->target);
+		int referencing = program_owned(program, fk->table);
 
 		if (target < 0 || program->tables[target].log || program->map->tables[target].action == MAP_SHARED)
 			continue;

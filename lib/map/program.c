@@ -64,9 +64,8 @@ add_via(struct program *program, int table, const int *columns, size_t n)
 		(void)memcpy(via->columns, columns, n * sizeof(int));
 }
 
-/* Mapped, owned table of a catalogue index, or -1. */
-static int
-owned_of_cat(const struct program *program, int cat)
+int
+program_owned(const struct program *program, int cat)
 {
 	for (size_t i = 0; i < program->map->n_tables; i++)
 		if (program->map->tables[i].cat == cat && program->tables[i].owned)
@@ -97,7 +96,7 @@ mark_references(struct program *program)
 	/* by which holds name the subject */
 	add_via(program, map->subject, &map->subject_key_column, 1);
 	for (size_t f = 0; f < catalog->n_fks; f++) {
-		int target = owned_of_cat(program, catalog->fks[f].target);
+		int target = program_owned(program, catalog->fks[f].target);
 
 		if (target < 0)
 			continue;
@@ -210,7 +209,7 @@ sql_lo_unheld(struct str *sql, const struct program *program)
 	for (size_t i = 0; i < program->catalog->n_tables; i++) {
 		const struct cat_table *cat = &program->catalog->tables[i];
 
-		if (cat->root >= 0 || (cat->kind != 'r' && cat->kind != 'p') || owned_of_cat(program, (int)i) >= 0)
+		if (cat->root >= 0 || (cat->kind != 'r' && cat->kind != 'p') || program_owned(program, (int)i) >= 0)
 			continue;
 		for (size_t c = 0; c < cat->n_columns; c++)
 			if (strcmp(cat->columns[c].type, "oid") == 0 || strcmp(cat->columns[c].type, "lo") == 0)

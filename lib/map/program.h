@@ -48,6 +48,8 @@ void program_free(struct program *program);
 void program_freep(struct program **program);
 /* Index into map->tables of a number of expunge.mapped_table, or -1. */
 int program_table_by_id(const struct program *program, int id);
+/* Index into map->tables of the owned table with this catalogue index, or -1. */
+int program_owned(const struct program *program, int cat);
 /* The catalogue's entry of a mapped table. */
 const struct cat_table *program_cat(const struct program *program, int table);
 
