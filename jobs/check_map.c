@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "erasure/external.h"
 #include "jobs/check.h"
 #include "map/check.h"
 
@@ -72,6 +73,20 @@ check_schema(struct checks *checks, const struct job *job, struct map *map, stru
 	map->catalog = NULL; /* freed here */
 }
 
+/* What is told of erasures must be there, and nobody else's to replace. */
+static void
+check_externals(struct checks *checks, const struct map *map)
+{
+	struct err err = { 0 };
+
+	if (map->n_externals == 0)
+		return;
+	if (external_check(map, &err) != 0)
+		check_err(checks, "external stores", &err);
+	else
+		check_add(checks, CHECK_OK, "external stores", mem_printf("%zu, their programs can be run", map->n_externals), NULL);
+}
+
 void
 check_data_map(struct checks *checks, const struct job *job, struct map **ret_map)
 {
@@ -85,6 +100,7 @@ check_data_map(struct checks *checks, const struct job *job, struct map **ret_ma
 			check_err(checks, "data map", &err);
 		return;
 	}
+	check_externals(checks, *ret_map);
 	if (job->db == NULL)
 		return;
 	if (job_connect(job, (*ret_map)->login, &db, &err) != 0) {

@@ -23,12 +23,14 @@ take_lock(struct db *db, struct err *err)
 	return err_hint(err, "expunge status shows since when; nothing is to be done");
 }
 
+/* A promise that is broken is loud: in the log, in the exit code, and in the register, where it stays. */
 static int
 tell_overdue(struct job *job, struct run *run, struct err *err)
 {
 	CLEANUP(db_result_freep) struct db_result *late = NULL;
 
-	if (db_query(run->db, &QUERY_REQUEST_OVERDUE, NULL, &late, err) != 0)
+	if (db_query(run->db, &QUERY_REQUEST_OVERDUE_RECORD, NULL, NULL, err) != 0 ||
+	    db_query(run->db, &QUERY_REQUEST_OVERDUE, NULL, &late, err) != 0)
 		return -1;
 	for (int i = 0; i < db_rows(late); i++)
 		log_error("request %s of tenant %s was due on %s: %s", db_get_text(late, i, 0), db_get_text(late, i, 1),

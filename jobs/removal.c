@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "erasure/attest.h"
 #include "erasure/erase.h"
+#include "erasure/external.h"
 #include "erasure/verify.h"
 #include "sys/log.h"
 #include "sys/progress.h"
@@ -57,7 +58,8 @@ removal_open(struct job *job, struct run *run, bool destructive, struct err *err
 	run->note = say;
 	run->progress = show_progress;
 	run->stop = stop_asked;
-	if (run_open(run, job->config, connect_as, job, &problems, err) == 0) {
+	if (run_open(run, job->config, connect_as, job, &problems, err) == 0 &&
+	    (!destructive || external_check(run->map, err) == 0)) {
 		stop_on_second(cancel_statement, run->db);
 		return 0;
 	}
@@ -84,7 +86,7 @@ removal_carry_out(struct run *run, struct err *err)
 		return -1;
 	if (run->n_removed > 0)
 		log_info("removed: %lld requests, %lld rows", (long long)run->n_removed, (long long)run->n_rows);
-	if (verify_removed(run, err) != 0 || attest_recounted(run, err) != 0 || attest_publish(run, err) != 0)
+	if (verify_removed(run, err) != 0 || external_tell(run, err) != 0 || attest_recounted(run, err) != 0 || attest_publish(run, err) != 0)
 		return -1;
 	if (run->n_certified > 0)
 		log_info("certified: %lld requests", (long long)run->n_certified);

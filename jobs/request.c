@@ -1,4 +1,4 @@
-/* request erase, list, show, identify, plan, decide, withdraw, extend: an erasure request's way. */
+/* request erase, list, show, identify, plan, decide, withdraw, extend, recipients, acknowledge: an erasure request's way. */
 #include <stdio.h>
 #include <string.h>
 
@@ -166,6 +166,33 @@ run_extend(struct job *job, struct err *err)
 	return ask_and_print(job, &QUERY_REQUEST_EXTEND, DB_PARAMS(id, job_option(job, "reason")), id, "due on ", err);
 }
 
+static int
+run_recipients(struct job *job, struct err *err)
+{
+	CLEANUP(db_result_freep) struct db_result *res = NULL;
+	const char *id = job->n_args == 0 ? NULL : id_argument(job, err);
+
+	if (job->n_args > 0 && id == NULL)
+		return -1;
+	if (db_query(job->db, &QUERY_RECIPIENT_LIST, DB_PARAMS(id, job_flag(job, "open") ? "true" : "false"), &res, err) != 0)
+		return -1;
+	if (db_rows(res) == 0 && !job_flag(job, "json")) {
+		printf("no external store %s\n", job_flag(job, "open") ? "has an acknowledgement outstanding" : "was told");
+		return 0;
+	}
+	return listing_print(stdout, res, job_flag(job, "json"), err);
+}
+
+static int
+run_acknowledge(struct job *job, struct err *err)
+{
+	const char *id = id_argument(job, err);
+
+	if (id == NULL)
+		return -1;
+	return ask_and_print(job, &QUERY_RECIPIENT_ACKNOWLEDGE, DB_PARAMS(id, job->args[1]), id, "acknowledged at ", err);
+}
+
 static const struct option_row erase_options[] = {
 	{ "tenant", "T", "the practice, as the application names it", NULL },
 	{ "subject", "S", "the patient's key", NULL },
@@ -189,6 +216,11 @@ static const struct option_row decide_options[] = {
 	{ "plan", "HASH", "the plan that is approved", NULL },
 	OPTION_END
 };
+static const struct option_row recipients_options[] = {
+	{ "open", NULL, "only those that have not acknowledged", NULL },
+	OPTION_JSON,
+	OPTION_END
+};
 static const struct option_row extend_options[] = {
 	{ "reason", "TEXT", "why; the person is told within the first month", NULL },
 	OPTION_END
@@ -204,5 +236,9 @@ const struct command request_commands[] = {
 	{ "request decide", "accept, accept in part, or refuse; not the filer", "ID", 1, 1, NEEDS_BINDING, decide_options, run_decide, NULL },
 	{ "request withdraw", "take it back", "ID", 1, 1, NEEDS_BINDING, NULL, run_withdraw, NULL },
 	{ "request extend", "extend the time once, to three months", "ID", 1, 1, NEEDS_BINDING, extend_options, run_extend, NULL },
+	{ "request recipients", "external stores that were told of erasures", "[ID]", 0, 1, NEEDS_BINDING, recipients_options,
+	  run_recipients, NULL },
+	{ "request acknowledge", "an external store has said that it erased", "ID STORE", 2, 2, NEEDS_BINDING, NULL, run_acknowledge,
+	  "For stores whose program answers that the acknowledgement comes later." },
 	{ 0 }
 };

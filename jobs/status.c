@@ -14,7 +14,7 @@
 /* columns of status_counts */
 enum count {
 	OPEN, DUE_SOON, OVERDUE, PAST_TARGET, BLOCKED, FAILED, UNDECIDED, OLDEST_DAYS, HOLDS, HOLDS_PAST_REVIEW,
-	CERTIFICATES, UNPUBLISHED, OPENINGS, FROZEN, N_COUNTS
+	CERTIFICATES, UNPUBLISHED, OPENINGS, UNACKNOWLEDGED, FROZEN, N_COUNTS
 };
 enum reason_column { REASON_STATE, REASON_CODE, REASON_N, REASON_OLDEST };
 enum job_column { JOB_NAME, JOB_STARTED, JOB_SUCCEEDED, JOB_EXIT, JOB_STARTED_S, JOB_SUCCEEDED_S, JOB_HOURS };
@@ -138,6 +138,8 @@ print_text(const struct status *s)
 	PRINT("holds", "%lld, %lld past their review", (long long)count(s, HOLDS), (long long)count(s, HOLDS_PAST_REVIEW));
 	PRINT("certificates", "%lld, %lld not yet written to files; %lld openings wait to be collected",
 		(long long)count(s, CERTIFICATES), (long long)count(s, UNPUBLISHED), (long long)count(s, OPENINGS));
+	PRINT("recipients", "%lld told, but without an acknowledgement%s", (long long)count(s, UNACKNOWLEDGED),
+		count(s, UNACKNOWLEDGED) > 0 ? "   (expunge request recipients --open)" : "");
 	PRINT("frozen", "%s", is_frozen(s) ? "YES   (expunge freeze show says why)" : "no");
 	for (int i = 0; i < db_rows(s->jobs); i++)
 		PRINT(db_get_text(s->jobs, i, JOB_NAME), "last success %s; last start %s, exit code %s",
@@ -208,6 +210,7 @@ static const struct {
 	{ "expunge_certificates_total", "counter", "Certificates issued.", CERTIFICATES, 1 },
 	{ "expunge_certificates_unpublished", "gauge", "Certificates issued but not written to files.", UNPUBLISHED, 1 },
 	{ "expunge_openings", "gauge", "Openings of subject references that nobody has collected.", OPENINGS, 1 },
+	{ "expunge_recipients_unacknowledged", "gauge", "External stores told of an erasure that have not acknowledged it.", UNACKNOWLEDGED, 1 },
 };
 
 static void

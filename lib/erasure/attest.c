@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "erasure/certify.h"
+#include "erasure/external.h"
 #include "erasure/verify.h"
 #include "evidence/sshsig.h"
 #include "query.h"
@@ -117,10 +118,12 @@ certify_batch(struct run *run, struct certify *certify, int *ret_n, struct err *
 	CLEANUP(db_result_freep) struct db_result *rows = NULL;
 	CLEANUP(recount_release) struct recount recount = { 0 };
 	CLEANUP(str_release) struct str array = STR_INIT;
+	CLEANUP(str_release) struct str stores = STR_INIT;
 	char limit[16];
 
 	(void)snprintf(limit, sizeof(limit), "%d", BATCH);
-	if (db_query(run->db, &QUERY_CERTIFY_CLAIM, DB_PARAMS(limit, run->skip), &rows, err) != 0)
+	external_names(run->map, &stores);
+	if (db_query(run->db, &QUERY_CERTIFY_CLAIM, DB_PARAMS(limit, run->skip, stores.s), &rows, err) != 0)
 		return -1;
 	*ret_n = db_rows(rows);
 	if (*ret_n == 0)

@@ -190,6 +190,8 @@ certify_compose(struct certify *certify, struct certificate *ret, const struct d
 	ret->as_of = mem_copy(recount->as_of);
 	ret->as_of_lsn = mem_copy(recount->lsn);
 	add_stores(run, ret);
+	ret->told = db_get_int(rows, row, CERTIFY_TOLD);
+	ret->acknowledged = db_get_int(rows, row, CERTIFY_ACKNOWLEDGED);
 	ret->recount = CERTIFICATE_PASS;
 	ret->control = db_get_bool(rows, row, CERTIFY_CONTROLLED) ? CERTIFICATE_PASS : CERTIFICATE_NOT_RUN;
 	ret->closure = ret->negative_drill = ret->positive_drill = CERTIFICATE_NOT_RUN;

@@ -74,6 +74,31 @@ map_column(const struct map_table *table, int column)
 	return NULL;
 }
 
+char *
+map_external_argument(const char *argument, const char *tenant, const char *subject, const char *request)
+{
+	const struct {
+		const char *word, *value;
+	} known[] = { { "{tenant}", tenant }, { "{subject}", subject }, { "{request}", request } };
+	CLEANUP(str_release) struct str text = STR_INIT;
+
+	while (*argument != '\0') {
+		size_t plain = strcspn(argument, "{}"), k = 0;
+
+		str_add_n(&text, argument, plain);
+		argument += plain;
+		if (*argument == '\0')
+			break;
+		while (k < 3 && strncmp(argument, known[k].word, strlen(known[k].word)) != 0)
+			k++;
+		if (k == 3)
+			return NULL;
+		str_add(&text, known[k].value);
+		argument += strlen(known[k].word);
+	}
+	return str_take(&text);
+}
+
 static void
 free_names(struct map_names *names)
 {
@@ -126,12 +151,18 @@ map_free(struct map *map)
 		free(map->disable[i].trigger);
 		free(map->disable[i].reason);
 	}
+	for (size_t i = 0; i < map->n_externals; i++) {
+		free(map->externals[i].name);
+		free(map->externals[i].owner);
+		free_names(&map->externals[i].command);
+	}
 	free_names(&map->subject_birth);
 	free_names(&map->constraints);
 	free_names(&map->search_path);
 	free_names(&map->acknowledge);
 	free(map->tables);
 	free(map->disable);
+	free(map->externals);
 	free(map->path);
 	free(map->tenant_table);
 	free(map->tenant_key);

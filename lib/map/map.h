@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/err.h"
 #include "base/str.h"
@@ -98,6 +99,15 @@ struct map_disable {
 	int cat; /* bound */
 };
 
+/* A store outside the database that is told of an erasure: a program, run without a shell. */
+struct map_external {
+	char *name;
+	char *owner;              /* who answers for it: a post or a firm, for people to ask */
+	struct map_names command; /* absolute path, then arguments that may hold {tenant}, {subject} and {request} */
+	int64_t timeout_seconds;
+	int line;
+};
+
 struct map {
 	char *path; /* the file, for messages */
 	char hash[72]; /* "sha256:..." of the file's bytes */
@@ -118,6 +128,8 @@ struct map {
 	size_t n_disable;
 	struct map_table *tables;
 	size_t n_tables;
+	struct map_external *externals;
+	size_t n_externals;
 	/* bound */
 	const struct catalog *catalog;
 	int subject; /* index into tables */
@@ -132,6 +144,9 @@ int map_read_text(struct map **ret, const char *text, const char *path, struct s
 /* Parses one owner path into *ret (zeroed by the callee). Pure. */
 int map_path_parse(struct map_path *ret, const char *text, struct err *err);
 void map_path_release(struct map_path *path);
+/* A copy of one argument with its placeholders replaced; the caller frees. NULL when it holds a word in
+ * braces that is none. Pure. */
+char *map_external_argument(const char *argument, const char *tenant, const char *subject, const char *request);
 void map_free(struct map *map);
 void map_freep(struct map **map);
 /* Resolves names. Missing tables, columns, unfit types: all at once into `problems`, ERR_USAGE.

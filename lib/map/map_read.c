@@ -11,6 +11,8 @@
 #include "svc/config.h"
 #include "svc/crypt.h"
 
+#define EXTERNAL_TIMEOUT_SECONDS 60
+
 struct reader {
 	struct map *map;
 	struct str *problems;
@@ -25,6 +27,7 @@ enum field_kind {
 	FIELD_TEXT,        /* char * */
 	FIELD_TABLE,       /* char *, canonical */
 	FIELD_BOOL,        /* bool */
+	FIELD_SECONDS,     /* int64_t */
 	FIELD_NAMES,       /* struct map_names, a text or a list of texts */
 	FIELD_TABLES,      /* the same, canonical table names */
 	FIELD_ACTION,      /* enum map_action */
@@ -44,6 +47,7 @@ struct field {
 #define TABLE_FIELD(member) offsetof(struct map_table, member)
 #define COLUMN_FIELD(member) offsetof(struct map_column, member)
 #define DISABLE_FIELD(member) offsetof(struct map_disable, member)
+#define EXTERNAL_FIELD(member) offsetof(struct map_external, member)
 
 static const struct field tenant_fields[] = {
 	{ "table", FIELD_TABLE, MAP_FIELD(tenant_table) },
@@ -98,6 +102,13 @@ static const struct field disable_fields[] = {
 	{ "rule", FIELD_TEXT, DISABLE_FIELD(rule) },
 	{ "trigger", FIELD_TEXT, DISABLE_FIELD(trigger) },
 	{ "reason", FIELD_TEXT, DISABLE_FIELD(reason) },
+	{ NULL, FIELD_TEXT, 0 },
+};
+static const struct field external_fields[] = {
+	{ "name", FIELD_TEXT, EXTERNAL_FIELD(name) },
+	{ "owner", FIELD_TEXT, EXTERNAL_FIELD(owner) },
+	{ "command", FIELD_NAMES, EXTERNAL_FIELD(command) },
+	{ "timeout_seconds", FIELD_SECONDS, EXTERNAL_FIELD(timeout_seconds) },
 	{ NULL, FIELD_TEXT, 0 },
 };
 
@@ -276,6 +287,11 @@ read_field(struct reader *r, const struct conf_node *node, const struct field *f
 		else
 			problem(r, conf_line(node), "%s must be true or false", field->name);
 		break;
+	case FIELD_SECONDS:
+		*(int64_t *)at = conf_int(node);
+		if (conf_type(node) != CONF_INT || conf_int(node) < 1 || conf_int(node) > 3600)
+			problem(r, conf_line(node), "%s must be a whole number between 1 and 3600", field->name);
+		break;
 	case FIELD_NAMES:
 	case FIELD_TABLES:
 		read_names(r, node, field->name, field->kind == FIELD_TABLES, at);
@@ -375,6 +391,52 @@ read_tables(struct reader *r, const struct conf_node *node)
 	}
 }
 
+/* Nothing of a command is guessed: no shell, no search along PATH, no unknown word in braces. */
+static void
+judge_external(struct reader *r, const struct map_external *e)
+{
+	bool names_subject = false;
+
+	if (e->name == NULL || e->owner == NULL || e->command.n == 0) {
+		problem(r, e->line, "a line of external needs name, owner and command");
+		return;
+	}
+	if (!parse_is_plain_text(e->name, 100))
+		problem(r, e->line, "the name of an external store must be 1 to 100 bytes of plain text");
+	if (e->command.names[0][0] != '/')
+		problem(r, e->line, "the command of %s must be a list that begins with the absolute path of a program", e->name);
+	for (size_t i = 0; i < e->command.n; i++) {
+		CLEANUP(free_text) char *argument = map_external_argument(e->command.names[i], "", "", "");
+
+		if (argument == NULL || (i == 0 && strchr(e->command.names[i], '{') != NULL))
+			problem(r, e->line, "the command of %s: braces hold {tenant}, {subject} or {request}, and none in the program's path",
+				e->name);
+		names_subject = names_subject || strstr(e->command.names[i], "{subject}") != NULL;
+	}
+	if (!names_subject)
+		problem(r, e->line, "the command of %s never says {subject}", e->name);
+	for (const struct map_external *other = r->map->externals; other < e; other++)
+		if (other->name != NULL && strcmp(other->name, e->name) == 0)
+			problem(r, e->line, "external store %s was given in line %d", e->name, other->line);
+}
+
+static void
+read_externals(struct reader *r, const struct conf_node *node)
+{
+	const struct conf_node *list = list_of_groups(r, node, "external");
+	struct map *map = r->map;
+
+	for (size_t i = 0; list != NULL && i < conf_count(list); i++) {
+		struct map_external *external = MEM_PUSH(map->externals, map->n_externals);
+
+		external->line = conf_line(conf_at(list, i));
+		external->timeout_seconds = EXTERNAL_TIMEOUT_SECONDS;
+		read_group(r, conf_at(list, i), "a line of external", external_fields, external);
+		if (conf_type(conf_at(list, i)) == CONF_GROUP)
+			judge_external(r, external);
+	}
+}
+
 static void
 judge_map(struct reader *r, const struct conf_node *root)
 {
@@ -402,17 +464,19 @@ judge_map(struct reader *r, const struct conf_node *root)
 static void
 read_root(struct reader *r, const struct conf_node *root)
 {
-	static const char *const known[] = { "tenant", "subject", "session", "tables" };
+	static const char *const known[] = { "tenant", "subject", "session", "tables", "external" };
+	static const size_t n_known = sizeof(known) / sizeof(known[0]);
 	const struct conf_node *node;
 
 	for (size_t i = 0; i < conf_count(root); i++) {
 		const char *name = conf_name(conf_at(root, i));
 		size_t k = 0;
 
-		while (k < 4 && strcmp(known[k], name) != 0)
+		while (k < n_known && strcmp(known[k], name) != 0)
 			k++;
-		if (k == 4)
-			problem(r, conf_line(conf_at(root, i)), "a map has tenant, subject, session and tables, but no \"%s\"", name);
+		if (k == n_known)
+			problem(r, conf_line(conf_at(root, i)), "a map has tenant, subject, session, tables and external, but no \"%s\"",
+				name);
 	}
 	if ((node = conf_member(root, "tenant")) != NULL)
 		read_group(r, node, "tenant", tenant_fields, r->map);
@@ -422,6 +486,8 @@ read_root(struct reader *r, const struct conf_node *root)
 		read_group(r, node, "session", session_fields, r->map);
 	if ((node = conf_member(root, "tables")) != NULL)
 		read_tables(r, node);
+	if ((node = conf_member(root, "external")) != NULL)
+		read_externals(r, node);
 	judge_map(r, root);
 }
 

@@ -68,6 +68,18 @@ json_table(const struct map_table *table)
 	return object;
 }
 
+static struct json *
+json_external(const struct map_external *external)
+{
+	struct json *object = json_new_object();
+
+	json_set_text(object, "name", external->name);
+	json_set_text(object, "owner", external->owner);
+	json_set(object, "command", json_names(&external->command));
+	json_set_int(object, "timeout_seconds", external->timeout_seconds);
+	return object;
+}
+
 /* "payer_name: null, scan: large object" */
 static void
 add_masks(struct str *text, const struct map_table *table)
@@ -128,11 +140,15 @@ map_show(FILE *out, const struct map *map, bool json, struct err *err)
 	int name = (int)widest(map, false), class = (int)widest(map, true);
 
 	if (json) {
-		struct json *array = json_new_array();
+		struct json *object = json_new_object(), *tables = json_new_array(), *externals = json_new_array();
 
 		for (size_t i = 0; i < map->n_tables; i++)
-			json_push(array, json_table(&map->tables[i]));
-		return json_print(out, array, err);
+			json_push(tables, json_table(&map->tables[i]));
+		for (size_t i = 0; i < map->n_externals; i++)
+			json_push(externals, json_external(&map->externals[i]));
+		json_set(object, "tables", tables);
+		json_set(object, "external", externals);
+		return json_print(out, object, err);
 	}
 	(void)fprintf(out, "%-*s  %-9s  %-*s  %s\n", name, "table", "action", class, "class", "owner [masks]");
 	for (size_t i = 0; i < map->n_tables; i++) {
@@ -142,6 +158,13 @@ map_show(FILE *out, const struct map *map, bool json, struct err *err)
 		add_owner(&owner, map, table);
 		(void)fprintf(out, "%-*s  %-9s  %-*s  %s\n", name, table->name, map_action_text(table->action), class,
 			*table->class == '\0' ? "-" : table->class, owner.s);
+	}
+	for (size_t i = 0; i < map->n_externals; i++) {
+		CLEANUP(str_release) struct str command = STR_INIT;
+
+		for (size_t k = 0; k < map->externals[i].command.n; k++)
+			str_addf(&command, " %s", map->externals[i].command.names[k]);
+		(void)fprintf(out, "external %s of %s:%s\n", map->externals[i].name, map->externals[i].owner, command.s);
 	}
 	return flushed(out, err);
 }

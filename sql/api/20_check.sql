@@ -17,7 +17,7 @@
 --     EX422 too late to withdraw   EX423 too late to extend    EX424 extended before
 --     EX425 no opening to collect  EX426 no certificate yet    EX427 hold released before
 --     EX430 no such transition     EX431 events are append-only
---     EX432 transition not a run's
+--     EX432 transition not a run's EX433 no such recipient
 --   EX5xx refused by a safeguard
 --     EX501 filer = approver       EX503 under hold            EX504 plan hash differs
 --     EX505 plan has blockers      EX507 a role with attributes that bypass safeguards

@@ -208,4 +208,27 @@ $$;
 COMMENT ON FUNCTION expunge.extend_request(uuid, text) IS
 	'extends the time once, to three months from the start, and returns the new due date';
 
+CREATE OR REPLACE FUNCTION expunge.acknowledge_recipient(request uuid, store text) RETURNS timestamptz
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	done timestamptz;
+BEGIN
+	PERFORM expunge.lock_request(request);
+	UPDATE expunge.recipient t SET acknowledged_at = clock_timestamp(), acknowledged_by = session_user
+	WHERE t.request_id = request AND t.name = store AND t.acknowledged_at IS NULL
+	RETURNING t.acknowledged_at INTO done;
+	IF done IS NOT NULL THEN
+		RETURN done;
+	END IF;
+	SELECT t.acknowledged_at INTO done FROM expunge.recipient t WHERE t.request_id = request AND t.name = store;
+	IF done IS NULL THEN
+		RAISE EXCEPTION 'no store of this name was told of request %', request
+			USING ERRCODE = 'EX433', HINT = 'expunge request recipients lists the stores that were told';
+	END IF;
+	RETURN done;
+END
+$$;
+COMMENT ON FUNCTION expunge.acknowledge_recipient(uuid, text) IS
+	'notes that an external store has acknowledged an erasure; again, it answers when it did';
+
 RESET ROLE;

@@ -28,6 +28,7 @@ CREATE VIEW expunge.request_list AS
 				THEN 'undo window until ' || to_char(r.not_before AT TIME ZONE o.zone, 'YYYY-MM-DD HH24:MI')
 			WHEN r.state = 'scheduled' THEN 'waits for the next run'
 			WHEN r.state = 'running' THEN 'is being removed, or a run broke off and the next one goes on'
+			WHEN r.state = 'removed' AND r.reason IS NOT NULL THEN 'removed; ' || r.reason
 			WHEN r.state = 'removed' THEN 'waits for the recount and the certificate'
 			ELSE r.state || ': ' || coalesce(r.reason, 'no reason given')
 		END AS why_not_yet
@@ -55,6 +56,7 @@ CREATE VIEW expunge.status AS
 		(SELECT count(*) FROM expunge.certificate) AS certificates,
 		(SELECT count(*) FROM expunge.certificate c WHERE c.published_at IS NULL) AS certificates_unpublished,
 		(SELECT count(*) FROM expunge.opening) AS openings,
+		(SELECT count(*) FROM expunge.recipient t WHERE t.acknowledged_at IS NULL) AS unacknowledged,
 		EXISTS (SELECT FROM expunge.freeze) AS frozen
 	FROM expunge.request_list r;
 COMMENT ON VIEW expunge.status IS 'one row of counts: what is open, due within 7 days, overdue, blocked, failed, held, unpublished';

@@ -35,6 +35,7 @@ GRANT EXECUTE ON FUNCTION expunge.identify_request(uuid, timestamptz) TO expunge
 GRANT EXECUTE ON FUNCTION expunge.decide_request(uuid, text, text, text) TO expunge_approver;
 GRANT EXECUTE ON FUNCTION expunge.withdraw_request(uuid)
 	TO expunge_intake, expunge_approver, expunge_operator, expunge_dpo;
+GRANT EXECUTE ON FUNCTION expunge.acknowledge_recipient(uuid, text) TO expunge_operator, expunge_dpo;
 GRANT EXECUTE ON FUNCTION expunge.extend_request(uuid, text) TO expunge_operator, expunge_dpo;
 GRANT EXECUTE ON FUNCTION expunge.place_hold(text, text, text, text, date), expunge.release_hold(uuid)
 	TO expunge_operator, expunge_dpo;
@@ -55,7 +56,7 @@ TO expunge_intake, expunge_approver, expunge_operator, expunge_job, expunge_dpo,
 GRANT EXECUTE ON FUNCTION expunge.is_held(text, text) TO expunge_approver, expunge_operator, expunge_job, expunge_dpo;
 
 GRANT SELECT ON expunge.migration, expunge.instance, expunge.mapped_table, expunge.one_off_holiday, expunge.transition,
-	expunge.request, expunge.plan, expunge.tally, expunge.hold, expunge.freeze, expunge.cap_raise, expunge.run,
+	expunge.request, expunge.plan, expunge.tally, expunge.recipient, expunge.hold, expunge.freeze, expunge.cap_raise, expunge.run,
 	expunge.certificate, expunge.certificate_counter, expunge.event, expunge.tenant_login,
 	expunge.request_list, expunge.hold_list
 TO expunge_operator, expunge_approver, expunge_dpo;
@@ -73,6 +74,7 @@ GRANT UPDATE (state, reason, reason_at, attempts, removed_at, removed_xid, waits
 	recounted_lsn, certified_at, subject, subject_hash) ON expunge.request TO expunge_job;
 GRANT SELECT, INSERT, UPDATE, DELETE ON expunge.plan, expunge.key_set, expunge.control_set, expunge.tally TO expunge_job;
 GRANT SELECT, INSERT ON expunge.mapped_table TO expunge_job;
+GRANT SELECT, INSERT, UPDATE ON expunge.recipient TO expunge_job;
 GRANT INSERT, DELETE, SELECT (request_id, tenant, expires_at) ON expunge.opening TO expunge_job; -- never the salt again
 GRANT SELECT, UPDATE (used_by) ON expunge.cap_raise TO expunge_job;
 GRANT SELECT, INSERT (id, job, host), UPDATE (finished_at, exit_code, n_done, n_blocked, n_failed, n_rows) ON expunge.run TO expunge_job;

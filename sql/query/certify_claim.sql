@@ -1,5 +1,5 @@
 -- Removed and recounted requests, locked, with what a certificate says of each.
--- params: 1 how many, 2 requests to leave alone uuid[]
+-- params: 1 how many, 2 requests to leave alone uuid[], 3 names of the external stores text[]: all must have been told
 -- rows: many
 SELECT r.id, r.tenant, r.subject, r.ground,
        to_char(r.received_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
@@ -8,11 +8,16 @@ SELECT r.id, r.tenant, r.subject, r.ground,
        to_char(r.decided_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
        r.decided_by, r.approved_plan,
        to_char(r.removed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
-       r.vacuumed, CASE WHEN p.hash = r.approved_plan THEN p.document ELSE p.approved_document END, r.controlled
+       r.vacuumed, CASE WHEN p.hash = r.approved_plan THEN p.document ELSE p.approved_document END, r.controlled,
+       (SELECT count(*) FROM expunge.recipient t WHERE t.request_id = r.id),
+       (SELECT count(t.acknowledged_at) FROM expunge.recipient t WHERE t.request_id = r.id)
   FROM expunge.request r
   JOIN expunge.plan p ON p.request_id = r.id
  CROSS JOIN expunge.instance i
  WHERE r.state = 'removed' AND r.recounted_at IS NOT NULL AND r.id <> ALL ($2::uuid[])
+   AND NOT EXISTS (SELECT FROM unnest($3::text[]) AS store(name)
+                    WHERE NOT EXISTS (SELECT FROM expunge.recipient t
+                                       WHERE t.request_id = r.id AND t.name = store.name AND t.removed_xid = r.removed_xid))
  ORDER BY r.removed_at, r.id
  LIMIT $1::integer
    FOR UPDATE OF r SKIP LOCKED

@@ -143,6 +143,19 @@ CREATE TABLE expunge.tally (
 COMMENT ON TABLE expunge.tally IS 'per request and table, counted by the removing statements themselves; a certificate adds what the recount found';
 COMMENT ON COLUMN expunge.tally.n_created IS 'rows the removal itself created and removed again (triggers)';
 
+CREATE TABLE expunge.recipient (
+	request_id      uuid NOT NULL REFERENCES expunge.request ON DELETE CASCADE,
+	name            text NOT NULL CHECK (length(name) BETWEEN 1 AND 100),
+	removed_xid     text NOT NULL,
+	told_at         timestamptz NOT NULL DEFAULT clock_timestamp(),
+	acknowledged_at timestamptz,
+	acknowledged_by name,
+	PRIMARY KEY (request_id, name)
+);
+CREATE INDEX recipient_pending ON expunge.recipient (told_at) WHERE acknowledged_at IS NULL;
+COMMENT ON TABLE expunge.recipient IS 'external stores of the data map that were told of an erasure (Article 19), and whether they have acknowledged';
+COMMENT ON COLUMN expunge.recipient.removed_xid IS 'the removal it was told of; after another one it is told again';
+
 CREATE TABLE expunge.opening (
 	request_id uuid PRIMARY KEY,
 	tenant     text NOT NULL,

@@ -149,6 +149,21 @@ COMMENT ON FUNCTION expunge.record_state() IS 'trigger: writes an event of kind 
 CREATE TRIGGER record_state AFTER INSERT OR UPDATE OF state ON expunge.request
 	FOR EACH ROW EXECUTE FUNCTION expunge.record_state();
 
+-- So is what a store outside was told and what it answered.
+CREATE FUNCTION expunge.record_recipient() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	INSERT INTO expunge.event (kind, tenant, request_id, detail)
+	SELECT CASE WHEN NEW.acknowledged_at IS NULL THEN 'recipient-told' ELSE 'recipient-acknowledged' END,
+		r.tenant, NEW.request_id, NEW.name
+	FROM expunge.request r WHERE r.id = NEW.request_id;
+	RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION expunge.record_recipient() IS 'trigger: writes an event when an external store is told, and when it acknowledges';
+CREATE TRIGGER record_recipient AFTER INSERT OR UPDATE ON expunge.recipient
+	FOR EACH ROW EXECUTE FUNCTION expunge.record_recipient();
+
 -- ---------------------------------------------------------------- events stay
 
 CREATE FUNCTION expunge.guard_event() RETURNS trigger

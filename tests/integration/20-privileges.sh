@@ -15,6 +15,7 @@ mkrole t_nobody
 cat >"$T/want" <<'MATRIX'
 object                                   public intake approver operator job dpo monitor
 expunge.accept_clock()                   -     -     -     x     -     x     -
+expunge.acknowledge_recipient()          -     -     -     x     -     x     -
 expunge.article()                        -     -     -     -     -     -     -
 expunge.bank_holidays()                  -     x     x     x     x     x     x
 expunge.cap_raise                        -     -     r     r     Wr    r     -
@@ -64,7 +65,9 @@ expunge.own_request()                    -     -     -     -     -     -     -
 expunge.place_hold()                     -     -     -     x     -     x     -
 expunge.plan                             -     -     r     r     adrw  r     -
 expunge.raise_cap()                      -     -     x     -     -     x     -
+expunge.recipient                        -     -     r     r     arw   r     -
 expunge.record_denied()                  -     x     x     x     x     x     x
+expunge.record_recipient()               -     -     -     -     -     -     -
 expunge.record_state()                   -     -     -     -     -     -     -
 expunge.refuse_request()                 -     -     -     -     -     -     -
 expunge.release_hold()                   -     -     -     x     -     x     -

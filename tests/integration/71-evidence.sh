@@ -188,6 +188,12 @@ out_like '^error +freeze: frozen' "the freeze"
 as ops freeze off
 as night nightly
 rc_is 3 "the night with an overdue request"
+as night nightly
+is "$(sql clinic "SELECT count(*) || ' ' || min(detail) FROM expunge.event WHERE kind = 'request-overdue' AND request_id = '$overdue'")" \
+	"1 due on $(sql clinic "SELECT due_on FROM expunge.request WHERE id = '$overdue'"): blocked: hold" "it is in the register, once a day"
+sql clinic "SET ROLE expunge_owner" "UPDATE expunge.event SET at = at - interval '1 day' WHERE kind = 'request-overdue'"
+as night nightly
+is "$(sql clinic "SELECT count(*) FROM expunge.event WHERE kind = 'request-overdue'")" 2 "and on the next day again"
 as mon status
 out_like '^blocked +hold: 1' "a hold is named as what is in the way"
 as mon status --prometheus

@@ -41,6 +41,8 @@ tear_down(void)
 	catalog_freep(&catalog);
 }
 
+#define EXTERNAL(list) FIX_HEAD "tables = (" PATIENT "); external = " list
+
 static const struct {
 	const char *text;    /* a whole map, or NULL with `lines` */
 	const char *problem; /* what some line of the problems (or the error) says */
@@ -60,7 +62,21 @@ static const struct {
 	{ TABLES(""), "needs a line for app.patient" },
 	{ FIX_HEAD "tables = { };", "must be a list of groups" },
 	{ FIX_HEAD "tables = ( \"x\" );", "must be a group" },
-	{ FIX_HEAD "external = ( ); tables = (" PATIENT ");", "but no \"external\"" },
+	{ FIX_HEAD "externals = ( ); tables = (" PATIENT ");", "but no \"externals\"" },
+	{ EXTERNAL("{ };"), "must be a list of groups" },
+	{ EXTERNAL("( { name = \"x\"; owner = \"o\"; } );"), "needs name, owner and command" },
+	{ EXTERNAL("( { name = \"x\"; command = \"/x {subject}\"; } );"), "needs name, owner and command" },
+	{ EXTERNAL("( { name = \"x\"; owner = \"o\"; command = [ \"x\", \"{subject}\" ]; } );"), "absolute path" },
+	{ EXTERNAL("( { name = \"x\"; owner = \"o\"; command = [ \"/x\", \"{tenant}\" ]; } );"), "never says {subject}" },
+	{ EXTERNAL("( { name = \"x\"; owner = \"o\"; command = [ \"/x\", \"{patient}\", \"{subject}\" ]; } );"), "braces hold" },
+	{ EXTERNAL("( { name = \"x\"; owner = \"o\"; command = [ \"/x\", \"{subject\" ]; } );"), "braces hold" },
+	{ EXTERNAL("( { name = \"x\"; owner = \"o\"; command = [ \"/x\", \"subject}\" ]; } );"), "braces hold" },
+	{ EXTERNAL("( { name = \"x\"; owner = \"o\"; command = [ \"/{tenant}\", \"{subject}\" ]; } );"), "none in the program's path" },
+	{ EXTERNAL("( { name = \"x\"; owner = \"o\"; command = [ \"/x\", \"{subject}\" ]; timeout_seconds = 0; } );"), "between 1 and 3600" },
+	{ EXTERNAL("( { name = \"x\"; owner = \"o\"; command = [ \"/x\", \"{subject}\" ]; timeout_seconds = \"9\"; } );"), "between 1 and 3600" },
+	{ EXTERNAL("( { name = \"x\"; owner = \"o\"; command = [ \"/x\", \"{subject}\" ]; shell = true; } );"), "has no setting \"shell\"" },
+	{ EXTERNAL("( { name = \"x\"; owner = \"o\"; command = [ \"/x\", \"{subject}\" ]; }, "
+		"{ name = \"x\"; owner = \"p\"; command = [ \"/y\", \"{subject}\" ]; } );"), "was given in line" },
 	{ TABLES("{ table = \"patient\"; action = \"delete\"; }"), "is not schema.table" },
 	{ TABLES("{ table = 5; action = \"delete\"; }"), "must be a text" },
 	{ TABLES("{ action = \"delete\"; }"), "needs table" },
@@ -102,6 +118,52 @@ START_TEST(bad_maps_are_refused)
 	ck_assert_ptr_null(map);
 	str_add(&said, err.msg);
 	ck_assert_msg(strstr(said.s, bad_maps[_i].problem) != NULL, "wanted \"%s\", got: %s", bad_maps[_i].problem, said.s);
+}
+END_TEST
+
+START_TEST(external_stores_are_read)
+{
+	CLEANUP(map_freep) struct map *map = NULL;
+	CLEANUP(str_release) struct str said = STR_INIT;
+	struct err err = { .code = ERR_NONE };
+
+	ck_assert_int_eq(map_read_text(&map, EXTERNAL("( { name = \"documents\"; owner = \"IT\"; "
+		"command = [ \"/bin/forget\", \"--tenant={tenant}\", \"{subject}\" ]; timeout_seconds = 5; }, "
+		"{ name = \"mail\"; owner = \"Post\"; command = [ \"/bin/m\", \"{subject}\" ]; } );"), "x.conf", &said, &err), 0);
+	ck_assert_uint_eq(map->n_externals, 2);
+	ck_assert_str_eq(map->externals[0].name, "documents");
+	ck_assert_str_eq(map->externals[0].owner, "IT");
+	ck_assert_uint_eq(map->externals[0].command.n, 3);
+	ck_assert_str_eq(map->externals[0].command.names[1], "--tenant={tenant}");
+	ck_assert_int_eq(map->externals[0].timeout_seconds, 5);
+	ck_assert_int_eq(map->externals[1].timeout_seconds, 60);
+}
+END_TEST
+
+static const struct {
+	const char *argument, *text; /* NULL: refused */
+} arguments[] = {
+	{ "plain", "plain" },
+	{ "", "" },
+	{ "{tenant}", "t'1" },
+	{ "{subject}", "{tenant}" }, /* a value is never read for placeholders again */
+	{ "a{tenant}b{subject}{request}c", "at'1b{tenant}r-1c" },
+	{ "{tenants}", NULL },
+	{ "{", NULL },
+	{ "}", NULL },
+	{ "{}", NULL },
+	{ "{Tenant}", NULL },
+	{ "{{tenant}}", NULL },
+};
+
+START_TEST(arguments_of_external_stores)
+{
+	CLEANUP(free_text) char *text = map_external_argument(arguments[_i].argument, "t'1", "{tenant}", "r-1");
+
+	if (arguments[_i].text == NULL)
+		ck_assert_ptr_null(text);
+	else
+		ck_assert_str_eq(text, arguments[_i].text);
 }
 END_TEST
 
@@ -605,6 +667,8 @@ main(void)
 
 	tcase_add_checked_fixture(tcase, set_up, tear_down);
 	tcase_add_loop_test(tcase, bad_maps_are_refused, 0, COUNT(bad_maps));
+	tcase_add_test(tcase, external_stores_are_read);
+	tcase_add_loop_test(tcase, arguments_of_external_stores, 0, COUNT(arguments));
 	tcase_add_test(tcase, all_problems_at_once);
 	tcase_add_test(tcase, a_map_with_everything);
 	tcase_add_loop_test(tcase, bad_binds_are_refused, 0, COUNT(bad_binds));

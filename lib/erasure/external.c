@@ -1,0 +1,193 @@
+#include "erasure/external.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/mem.h"
+#include "map/plan.h"
+#include "query.h"
+#include "sys/command.h"
+
+/* sysexits.h */
+#define EXIT_ACKNOWLEDGED 0
+#define EXIT_TOLD 75
+
+int
+external_check(const struct map *map, struct err *err)
+{
+	for (size_t i = 0; i < map->n_externals; i++)
+		if (command_check(map->externals[i].command.names[0], err) != 0) {
+			err->code = ERR_REFUSED;
+			return err_prefix(err, "external store %s", map->externals[i].name);
+		}
+	return 0;
+}
+
+void
+external_names(const struct map *map, struct str *array)
+{
+	str_add(array, "{");
+	for (size_t i = 0; i < map->n_externals; i++) {
+		str_add(array, i == 0 ? "\"" : ",\"");
+		for (const char *p = map->externals[i].name; *p != '\0'; p++)
+			str_addf(array, "%s%c", *p == '"' || *p == '\\' ? "\\" : "", *p);
+		str_add(array, "\"");
+	}
+	str_add(array, "}");
+}
+
+/* One request in the hands of external_tell, its row locked. */
+struct told {
+	const char *request, *tenant;
+	struct db_result *keys;
+	char reason[1000]; /* why a store was not told; codes and names, never values */
+};
+
+/* A value in front of an argument could be read as an option; argv is wiped by the caller. */
+static int
+make_arguments(const struct map_external *store, const struct told *told, const char *key, char **argv, struct err *err)
+{
+	for (size_t i = 0; i < store->command.n; i++) {
+		const char *argument = store->command.names[i];
+
+		argv[i] = map_external_argument(argument, told->tenant, key, told->request);
+		if (argument[0] == '{' && argv[i][0] == '-')
+			return err_set(err, ERR_FAILED, "argument %zu would begin with a dash; write it as --name={subject}", i);
+	}
+	return 0;
+}
+
+/* Runs the store's program for one key; *ret_acknowledged is taken back by an answer that it comes later. */
+static int
+call(const struct map_external *store, const struct told *told, const char *key, bool *ret_acknowledged, struct err *err)
+{
+	char **argv = mem_zero(store->command.n + 1, sizeof(*argv));
+	int exit_code = 0;
+	int failed = make_arguments(store, told, key, argv, err) != 0 ||
+	             command_run((const char *const *)argv, store->timeout_seconds, &exit_code, err) != 0;
+
+	for (size_t i = 0; i < store->command.n && argv[i] != NULL; i++) {
+		secret_wipe(argv[i], strlen(argv[i]));
+		free(argv[i]);
+	}
+	free(argv);
+	if (failed)
+		return -1;
+	if (exit_code != EXIT_ACKNOWLEDGED && exit_code != EXIT_TOLD)
+		return err_set(err, ERR_FAILED, "exit code %d", exit_code);
+	*ret_acknowledged = *ret_acknowledged && exit_code == EXIT_ACKNOWLEDGED;
+	return 0;
+}
+
+/* One store, all keys. What went wrong outside is the request's reason, not an error of the run. */
+static int
+tell_store(struct run *run, const struct map_external *store, struct told *told, struct err *err)
+{
+	CLEANUP(db_result_freep) struct db_result *untold = NULL;
+	struct err why = { 0 };
+	bool acknowledged = true;
+
+	if (db_query(run->db, &QUERY_EXTERNAL_UNTOLD, DB_PARAMS(told->request, store->name), &untold, err) != 0)
+		return -1;
+	if (!db_get_bool(untold, 0, 0))
+		return 0;
+	for (int i = 0; i < db_rows(told->keys); i++)
+		if (call(store, told, db_get_text(told->keys, i, 0), &acknowledged, &why) != 0) {
+			(void)snprintf(told->reason, sizeof(told->reason), "external store %s was not told: %s", store->name, why.msg);
+			return 0;
+		}
+	return db_query(run->db, &QUERY_EXTERNAL_TOLD, DB_PARAMS(told->request, store->name, acknowledged ? "true" : "false"),
+		NULL, err);
+}
+
+/* What a hold came for must not go from the stores either. */
+static int
+check_hold(struct run *run, struct told *told, const char *table, const char *via, struct err *err)
+{
+	CLEANUP(db_result_freep) struct db_result *held = NULL;
+	CLEANUP(str_release) struct str one = STR_INIT;
+
+	plan_id_array(&one, &told->request, 1);
+	if (db_query(run->db, &QUERY_REQUEST_LOCK_TENANTS, DB_PARAMS(one.s), NULL, err) != 0 ||
+	    db_query(run->db, &QUERY_REQUEST_HELD, DB_PARAMS(one.s, table, via), &held, err) != 0)
+		return -1;
+	if (db_rows(held) > 0)
+		(void)snprintf(told->reason, sizeof(told->reason), "external stores were not told: a hold was placed after the removal");
+	return 0;
+}
+
+/* Everything of one request between BEGIN and COMMIT. */
+static int
+tell_request(struct run *run, struct told *told, struct err *err)
+{
+	int subject = run->map->subject;
+	char table[16], via[16];
+
+	(void)snprintf(table, sizeof(table), "%d", run->program->tables[subject].id);
+	(void)snprintf(via, sizeof(via), "%d", program_via(run->program, subject, &run->map->subject_key_column, 1));
+	if (check_hold(run, told, table, via, err) != 0 ||
+	    db_query(run->db, &QUERY_EXTERNAL_KEYS, DB_PARAMS(told->request, table, via), &told->keys, err) != 0)
+		return -1;
+	if (db_rows(told->keys) == 0 && told->reason[0] == '\0')
+		(void)snprintf(told->reason, sizeof(told->reason), "external stores were not told: the saved keys are missing");
+	for (size_t i = 0; i < run->map->n_externals && told->reason[0] == '\0'; i++)
+		if (tell_store(run, &run->map->externals[i], told, err) != 0)
+			return -1;
+	return db_query(run->db, &QUERY_EXTERNAL_REASON, DB_PARAMS(told->request, told->reason[0] == '\0' ? NULL : told->reason), NULL,
+		err);
+}
+
+/* The next request, whose id is left in `request`; "" when there is none. */
+static int
+tell_next(struct run *run, const char *names, char request[37], struct err *err)
+{
+	CLEANUP(db_result_freep) struct db_result *claimed = NULL;
+	struct told told = { 0 };
+	int failed;
+
+	request[0] = '\0';
+	if (guard_freeze(run->db, run->config, err) != 0 ||
+	    db_query(run->db, &QUERY_EXTERNAL_CLAIM, DB_PARAMS(names, run->skip), &claimed, err) != 0)
+		return -1;
+	if (db_rows(claimed) == 0)
+		return 0;
+	(void)snprintf(request, 37, "%s", db_get_text(claimed, 0, 0));
+	told.request = db_get_text(claimed, 0, 0);
+	told.tenant = db_get_text(claimed, 0, 1);
+	failed = tell_request(run, &told, err);
+	db_result_free(told.keys);
+	if (failed != 0)
+		return -1;
+	if (told.reason[0] != '\0') {
+		run->n_failed++;
+		run_note(run, NOTE_ERROR, "request %s: %s", request, told.reason);
+		run_skip(run, request);
+	}
+	return 0;
+}
+
+int
+external_tell(struct run *run, struct err *err)
+{
+	CLEANUP(str_release) struct str names = STR_INIT;
+	char request[37] = "-";
+
+	external_names(run->map, &names);
+	while (run->map->n_externals > 0 && request[0] != '\0' && !run_stop_asked(run)) {
+		if (db_begin(run->db, err) != 0)
+			return -1;
+		if (tell_next(run, names.s, request, err) != 0 || db_commit(run->db, err) != 0) {
+			db_rollback(run->db);
+			if (err->code != ERR_RETRY || request[0] == '\0')
+				return -1;
+			/* somebody holds this tenant's lock: the next run goes on, and the others do now */
+			run->n_waiting++;
+			run_note(run, NOTE_WARNING, "request %s: external stores were not told: %s", request, err->msg);
+			err_clear(err);
+			run_skip(run, request);
+		}
+	}
+	return 0;
+}

@@ -1,0 +1,170 @@
+#include "sys/command.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/mem.h"
+#include "sys/clock.h"
+
+#define GRACE_MS 5000
+
+static char *const clean_environment[] = { "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+	"LANG=C.UTF-8", "TZ=UTC", NULL };
+
+static int
+set_actions(posix_spawn_file_actions_t *actions, posix_spawnattr_t *attributes)
+{
+	sigset_t all, none;
+	int failed = 0;
+
+	(void)sigfillset(&all);
+	(void)sigemptyset(&none);
+	for (int fd = 0; fd <= 2 && failed == 0; fd++)
+		failed = posix_spawn_file_actions_addopen(actions, fd, "/dev/null", O_RDWR, 0);
+	if (failed == 0)
+		failed = posix_spawn_file_actions_addclosefrom_np(actions, 3);
+	if (failed == 0)
+		failed = posix_spawn_file_actions_addchdir_np(actions, "/");
+	if (failed == 0)
+		failed = posix_spawnattr_setsigdefault(attributes, &all);
+	if (failed == 0)
+		failed = posix_spawnattr_setsigmask(attributes, &none);
+	if (failed == 0)
+		failed = posix_spawnattr_setpgroup(attributes, 0);
+	return failed != 0 ? failed
+	     : posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+}
+
+static int
+start(const char *const *argv, pid_t *ret, struct err *err)
+{
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attributes;
+	int failed;
+
+	if ((errno = posix_spawn_file_actions_init(&actions)) != 0)
+		return err_sys(err, "starting %s", argv[0]);
+	if ((errno = posix_spawnattr_init(&attributes)) != 0) {
+		(void)posix_spawn_file_actions_destroy(&actions);
+		return err_sys(err, "starting %s", argv[0]);
+	}
+	failed = set_actions(&actions, &attributes);
+	if (failed == 0)
+		failed = posix_spawn(ret, argv[0], &actions, &attributes, (char *const *)(uintptr_t)argv, clean_environment);
+	(void)posix_spawnattr_destroy(&attributes);
+	(void)posix_spawn_file_actions_destroy(&actions);
+	errno = failed;
+	return failed == 0 ? 0 : err_sys(err, "starting %s", argv[0]);
+}
+
+/* Whether the process ended in time. */
+static bool
+ends_within(int pidfd, int64_t ms)
+{
+	int64_t until = clock_ms() + ms;
+
+	for (;;) {
+		int64_t left = until - clock_ms();
+		struct pollfd watched = { .fd = pidfd, .events = POLLIN };
+
+		if (poll(&watched, 1, left > 0 ? (int)left : 0) > 0)
+			return true;
+		if (left <= 0)
+			return false;
+	}
+}
+
+static int
+wait_for(pid_t pid, int *ret_status)
+{
+	while (waitpid(pid, ret_status, 0) < 0)
+		if (errno != EINTR)
+			return -1;
+	return 0;
+}
+
+int
+command_run(const char *const *argv, int64_t timeout_seconds, int *ret_exit_code, struct err *err)
+{
+	int pidfd;
+	bool in_time = false;
+	int status = 0;
+	pid_t pid;
+
+	if (start(argv, &pid, err) != 0)
+		return -1;
+	pidfd = pidfd_open(pid, 0);
+	if (pidfd >= 0)
+		in_time = ends_within(pidfd, timeout_seconds * 1000);
+	if (!in_time) {
+		(void)kill(-pid, SIGTERM);
+		if (pidfd < 0 || !ends_within(pidfd, GRACE_MS))
+			(void)kill(-pid, SIGKILL);
+	}
+	if (pidfd >= 0)
+		(void)close(pidfd);
+	if (wait_for(pid, &status) != 0)
+		return err_sys(err, "waiting for %s", argv[0]);
+	/* what it left running in its group would hold our time-out up for ever */
+	if (!in_time) {
+		(void)kill(-pid, SIGKILL);
+		return err_set(err, ERR_FAILED, "%s did not end within %lld seconds", argv[0], (long long)timeout_seconds);
+	}
+	if (WIFSIGNALED(status))
+		return err_set(err, ERR_FAILED, "%s was ended by signal %d", argv[0], WTERMSIG(status));
+	*ret_exit_code = WEXITSTATUS(status);
+	return 0;
+}
+
+/* Nobody but root and us decides what runs under this path. */
+static int
+check_owner(const char *program, const char *path, struct err *err)
+{
+	struct stat st;
+
+	if (stat(path, &st) != 0)
+		return err_sys(err, "looking at %s", path);
+	if (st.st_uid != 0 && st.st_uid != geteuid()) {
+		(void)err_set(err, ERR_FAILED, "%s belongs to another user (uid %u)", path, (unsigned)st.st_uid);
+		return err_hint(err, "a program that is told whom to erase belongs to root, and so do the directories above it");
+	}
+	if ((st.st_mode & (S_IWGRP | S_IWOTH)) == 0 || (S_ISDIR(st.st_mode) && (st.st_mode & S_ISVTX) != 0))
+		return 0;
+	(void)err_set(err, ERR_FAILED, "others may write to %s (mode %04o), and so replace %s", path, (unsigned)(st.st_mode & 07777),
+		program);
+	return err_hint(err, "chmod go-w %s", path);
+}
+
+int
+command_check(const char *path, struct err *err)
+{
+	CLEANUP(free_text) char *real = realpath(path, NULL);
+	struct stat st;
+
+	if (real == NULL || stat(real, &st) != 0)
+		return err_sys(err, "looking for %s", path);
+	if (!S_ISREG(st.st_mode) || access(real, X_OK) != 0) {
+		(void)err_set(err, ERR_FAILED, "%s is not a program that this user (uid %u) may run", path, (unsigned)geteuid());
+		return err_hint(err, "chmod 755 %s", path);
+	}
+	if (check_owner(path, real, err) != 0)
+		return -1;
+	for (char *slash = strrchr(real, '/'); slash != NULL; slash = strrchr(real, '/')) {
+		*slash = '\0';
+		if (check_owner(path, *real == '\0' ? "/" : real, err) != 0)
+			return -1;
+	}
+	return 0;
+}

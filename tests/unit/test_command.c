@@ -1,0 +1,206 @@
+/* lib/sys/command: other programs, without a shell. */
+#include <check.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/mem.h"
+#include "sys/clock.h"
+#include "sys/command.h"
+#include "sys/file.h"
+
+static char directory[] = "/tmp/expunge-unit.XXXXXX";
+static struct err err;
+
+static char *
+in_directory(const char *name)
+{
+	return file_join(directory, name);
+}
+
+static void
+set_up(void)
+{
+	(void)strcpy(directory + sizeof(directory) - 7, "XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(directory));
+	err_clear(&err);
+}
+
+static void
+tear_down(void)
+{
+	CLEANUP(free_text) char *command = mem_printf("rm -rf -- %s", directory);
+
+	ck_assert_int_eq(system(command), 0);
+}
+
+/* A script in the private directory; the caller frees its path. */
+static char *
+script(const char *name, const char *body, mode_t mode)
+{
+	char *path = in_directory(name);
+
+	ck_assert_int_eq(file_write(path, body, strlen(body), mode, false, &err), 0);
+	ck_assert_int_eq(chmod(path, mode), 0);
+	return path;
+}
+
+static char *
+content(const char *name)
+{
+	CLEANUP(free_text) char *path = in_directory(name);
+	char *text = NULL;
+	size_t n;
+
+	ck_assert_msg(file_read(path, 100000, &text, &n, &err) == 0, "%s", err.msg);
+	return text;
+}
+
+START_TEST(arguments_arrive_as_they_are)
+{
+	CLEANUP(free_text) char *path = script("p", "#!/bin/sh\nprintf '<%s>' \"$@\" > \"$1\"\nexit 7\n", 0755);
+	CLEANUP(free_text) char *out = in_directory("out");
+	CLEANUP(free_text) char *said = NULL;
+	CLEANUP(free_text) char *wanted = mem_printf("<%s><a b><$(id)><; rm x><><'\"><--x>", out);
+	const char *argv[] = { path, out, "a b", "$(id)", "; rm x", "", "'\"", "--x", NULL };
+	int code = -1;
+
+	ck_assert_msg(command_run(argv, 20, &code, &err) == 0, "%s", err.msg);
+	ck_assert_int_eq(code, 7);
+	said = content("out");
+	ck_assert_str_eq(said, wanted);
+}
+END_TEST
+
+/* No secret of ours in the environment, no file, no ignored signal, no terminal. */
+START_TEST(the_program_starts_clean)
+{
+	CLEANUP(free_text) char *path = script("p",
+		"#!/bin/sh\n{ env | grep -v -e '^PWD=' -e '^SHLVL=' -e '^_=' | sort; pwd; ls /proc/self/fd | wc -l; readlink /proc/$$/fd/0 /proc/$$/fd/2; "
+		/* SIGPIPE is signal 13, the lowest bit of the fourth digit from the right */
+		"grep SigBlk /proc/self/status; grep -c 'SigIgn.*[02468ace]...$' /proc/self/status; } > \"$1\"\n", 0755);
+	CLEANUP(free_text) char *out = in_directory("out");
+	CLEANUP(free_text) char *said = NULL;
+	const char *argv[] = { path, out, NULL };
+	int code = -1, kept = open("/etc/passwd", O_RDONLY); /* on purpose without O_CLOEXEC */
+
+	ck_assert_int_ge(kept, 0);
+	ck_assert_int_eq(setenv("PGPASSWORD", "secret", 1), 0);
+	(void)signal(SIGPIPE, SIG_IGN);
+	ck_assert_msg(command_run(argv, 20, &code, &err) == 0, "%s", err.msg);
+	(void)signal(SIGPIPE, SIG_DFL);
+	(void)close(kept);
+	ck_assert_int_eq(code, 0);
+	said = content("out");
+	/* ls has 0, 1, 2 and the directory that it reads */
+	ck_assert_str_eq(said, "LANG=C.UTF-8\nPATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\nTZ=UTC\n/\n4\n"
+		"/dev/null\n/dev/null\nSigBlk:\t0000000000000000\n1\n");
+}
+END_TEST
+
+START_TEST(what_does_not_end_is_ended)
+{
+	CLEANUP(free_text) char *path = script("p",
+		"#!/bin/sh\ntrap '' TERM\n(trap '' TERM; sleep 1000) &\necho $! > \"$1\"\nwait\nsleep 1000\n", 0755);
+	CLEANUP(free_text) char *out = in_directory("out");
+	CLEANUP(free_text) char *child = NULL;
+	const char *argv[] = { path, out, NULL };
+	int code = -1;
+	pid_t pid;
+
+	ck_assert_int_eq(command_run(argv, 1, &code, &err), -1);
+	ck_assert_msg(strstr(err.msg, "did not end within 1 seconds") != NULL, "%s", err.msg);
+	ck_assert_int_eq(code, -1);
+	child = content("out");
+	pid = (pid_t)strtol(child, NULL, 10);
+	for (int64_t until = clock_ms() + 20000; kill(pid, 0) == 0 && clock_ms() < until;)
+		(void)usleep(10000);
+	/* gone, or a zombie that nobody here can reap */
+	if (kill(pid, 0) == 0) {
+		CLEANUP(free_text) char *status = mem_printf("/proc/%d/stat", (int)pid);
+		CLEANUP(free_text) char *text = NULL;
+		size_t n;
+
+		ck_assert_int_eq(file_read(status, 10000, &text, &n, &err), 0);
+		ck_assert_msg(strstr(text, ") Z ") != NULL, "a child lives on: %s", text);
+	}
+}
+END_TEST
+
+START_TEST(ends_that_are_no_answer)
+{
+	CLEANUP(free_text) char *path = script("p", "#!/bin/sh\nkill -9 $$\n", 0755);
+	const char *killed[] = { path, NULL };
+	const char *missing[] = { "/nonexistent/program", NULL };
+	int code = -1;
+
+	ck_assert_int_eq(command_run(killed, 20, &code, &err), -1);
+	ck_assert_msg(strstr(err.msg, "was ended by signal 9") != NULL, "%s", err.msg);
+	ck_assert_int_eq(command_run(missing, 20, &code, &err), -1);
+	ck_assert_msg(strstr(err.msg, "starting /nonexistent/program: No such file") != NULL, "%s", err.msg);
+	ck_assert_int_eq(code, -1);
+}
+END_TEST
+
+START_TEST(programs_that_others_could_replace)
+{
+	CLEANUP(free_text) char *good = script("good", "#!/bin/sh\n", 0755);
+	CLEANUP(free_text) char *shared = script("shared", "#!/bin/sh\n", 0775);
+	CLEANUP(free_text) char *plain = script("plain", "#!/bin/sh\n", 0644);
+	CLEANUP(free_text) char *link = in_directory("link");
+
+	ck_assert_msg(command_check(good, &err) == 0, "%s", err.msg);
+	ck_assert_msg(command_check("/bin/sh", &err) == 0, "%s", err.msg);
+	ck_assert_int_eq(command_check(shared, &err), -1);
+	ck_assert_msg(strstr(err.msg, "others may write to") != NULL, "%s", err.msg);
+	ck_assert_int_eq(command_check(plain, &err), -1);
+	ck_assert_msg(strstr(err.msg, "is not a program") != NULL, "%s", err.msg);
+	ck_assert_int_eq(command_check(directory, &err), -1);
+	ck_assert_int_eq(command_check("/nonexistent", &err), -1);
+	ck_assert_int_eq(symlink(shared, link), 0);
+	ck_assert_int_eq(command_check(link, &err), -1);
+	ck_assert_int_eq(chmod(directory, 0777), 0);
+	ck_assert_int_eq(command_check(good, &err), -1);
+	ck_assert_msg(strstr(err.msg, "others may write to") != NULL, "%s", err.msg);
+}
+END_TEST
+
+START_TEST(programs_of_other_users)
+{
+	CLEANUP(free_text) char *path = script("p", "#!/bin/sh\n", 0755);
+
+	if (geteuid() != 0)
+		return; /* only root can give a file away */
+	ck_assert_int_eq(chown(path, 12345, 0), 0);
+	ck_assert_int_eq(command_check(path, &err), -1);
+	ck_assert_msg(strstr(err.msg, "belongs to another user") != NULL, "%s", err.msg);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("command");
+	TCase *c = tcase_create("all");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_checked_fixture(c, set_up, tear_down);
+	tcase_set_timeout(c, 60);
+	tcase_add_test(c, arguments_arrive_as_they_are);
+	tcase_add_test(c, the_program_starts_clean);
+	tcase_add_test(c, what_does_not_end_is_ended);
+	tcase_add_test(c, ends_that_are_no_answer);
+	tcase_add_test(c, programs_that_others_could_replace);
+	tcase_add_test(c, programs_of_other_users);
+	suite_add_tcase(suite, c);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? 0 : 1;
+}
