@@ -402,9 +402,11 @@ trap leave EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
-if [ -z "${EXPUNGE_TEST_CLUSTER:-}" ]; then
+# cluster_options, set before this file is sourced, asks for a cluster of one's own made with them.
+if [ -z "${EXPUNGE_TEST_CLUSTER:-}" ] || [ -n "${cluster_options:-}" ]; then
 	own_cluster=$T/cluster
-	"$ROOT/tests/setup/cluster.sh" start "$own_cluster" --fast
+	# shellcheck disable=SC2086 # several
+	"$ROOT/tests/setup/cluster.sh" start "$own_cluster" --fast ${cluster_options:-}
 	EXPUNGE_TEST_CLUSTER=$own_cluster
 fi
 eval "$("$ROOT/tests/setup/cluster.sh" env "$EXPUNGE_TEST_CLUSTER")"

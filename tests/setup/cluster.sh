@@ -265,16 +265,17 @@ stop() {
 }
 
 restart() {
-	local mode=${1:-fast}
+	local mode=${1:-fast} port
 	case $mode in
 	fast | immediate) ;;
 	*) usage ;;
 	esac
 	load || die "no cluster in $dir"
+	port=$(sed -n 's/.* PGPORT=//p' "$dir/env")
 	halt "$mode"
 	# After a SIGKILL its process entry or its shared memory may linger; the server then refuses.
 	for _ in 1 2 3 4 5 6 7 8 9 10; do
-		if launch start 2>/dev/null; then
+		if launch start -o "-p $port" 2>/dev/null; then
 			return 0
 		fi
 		sleep 0.5
