@@ -70,7 +70,34 @@ $(B)/tests/unit/%: tests/unit/%.c $(B)/libexpunge.a
 	@echo '  CC    $<'
 	$(Q)$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(B)/libexpunge.a $(PKG_LIBS) $$(pkg-config --cflags --libs check)
 
-units: $(UNIT_BIN)
+units: $(UNIT_BIN) $(B)/tests/fuzz/replay
+
+# fuzz targets: all in one program that replays the seeds, or one program each with libFuzzer (clang)
+FUZZ_NAMES := $(shell sed -n 's/^\tX(\([a-z]*\)).*/\1/p' tests/fuzz/fuzz.h)
+FUZZ_OBJ   := $(patsubst %.c,$(B)/%.o,$(filter-out %/libfuzzer.c %/replay.c,$(wildcard tests/fuzz/*.c)))
+FUZZ_REST  = $(B)/tests/fuzz/jobs.o $(filter-out $(B)/jobs/expunge.o,$(JOB_OBJ)) $(B)/libexpunge.a
+FUZZ_LIBS  = -Wl,--wrap=db_query,--wrap=db_text $(PKG_LIBS)
+
+$(B)/tests/fuzz/jobs.o: $(B)/jobs/expunge.o
+	@mkdir -p $(@D)
+	$(Q)objcopy --redefine-sym main=expunge_main $< $@
+
+$(B)/tests/fuzz/replay: $(B)/tests/fuzz/replay.o $(FUZZ_OBJ) $(FUZZ_REST)
+	@echo '  LD    $@'
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(FUZZ_LIBS)
+
+$(B)/libfuzzer-%: tests/fuzz/libfuzzer.c $(FUZZ_OBJ) $(FUZZ_REST)
+	@echo '  LD    $@'
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -DFUZZ_TARGET=fuzz_$* $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(FUZZ_LIBS)
+
+fuzzers: $(FUZZ_NAMES:%=$(B)/libfuzzer-%)
+
+# FUZZ_SECONDS=60 a target, two at a time; ONLY=name fuzzes one. Findings stay in $(B)/fuzz/findings.
+fuzz:
+	tests/setup/packages.sh fuzz
+	$(MAKE) B=$(B)/fuzz CC=clang HARDEN=-fPIE OPT='-O1 -g -fno-omit-frame-pointer' \
+	  SANITIZE='-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined' fuzzers
+	tests/fuzz/run.sh $(B)/fuzz $(ONLY)
 
 debug:
 	$(MAKE) B=$(B)/debug OPT='-O1 -g -fno-omit-frame-pointer' SANITIZE='-fsanitize=address,undefined' all units
@@ -78,7 +105,7 @@ debug:
 check:
 	tests/setup/packages.sh test
 	$(MAKE) all units
-	EXPUNGE=$(abspath $(B))/expunge tests/run $(UNIT_BIN) $(sort $(wildcard tests/integration/*.sh))
+	EXPUNGE=$(abspath $(B))/expunge tests/run $(UNIT_BIN) $(B)/tests/fuzz/replay $(sort $(wildcard tests/integration/*.sh))
 
 check-full: check check-gnumed
 
@@ -121,5 +148,5 @@ install: all
 clean:
 	rm -rf $(B)
 
-.PHONY: all units debug check check-full check-gnumed bench demo install clean
--include $(LIB_OBJ:.o=.d) $(JOB_OBJ:.o=.d) $(UNIT_BIN:=.d)
+.PHONY: all units fuzzers fuzz debug check check-full check-gnumed bench demo install clean
+-include $(LIB_OBJ:.o=.d) $(JOB_OBJ:.o=.d) $(UNIT_BIN:=.d) $(FUZZ_OBJ:.o=.d)

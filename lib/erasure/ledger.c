@@ -171,6 +171,20 @@ chain(const struct ledger *ledger, const char *previous, const char *line, char 
 	return keyed_hash(ledger, (const char *const[]){ "expunge/ledger-chain/v1", previous, line }, 3, mac, err);
 }
 
+/* A whole entry but for its newline, which is missing or was made another character: no crash does that. */
+static bool
+lacks_only_its_end(const struct ledger *ledger, const char *previous, const char *line, size_t n)
+{
+	for (size_t extra = 0; extra < 2 && n >= 66 + extra; extra++) {
+		CLEANUP(free_text) char *entry = mem_copy_n(line, n - extra - 65);
+		char mac[65];
+
+		if (chain(ledger, previous, entry, mac, NULL) == 0 && secret_equal(mac, line + n - extra - 64, 64))
+			return true;
+	}
+	return false;
+}
+
 /* The last line's mac, "" of an empty file. A last line without its newline is what a crash or a full
  * disk left of an append; its batch never went on to delete, so it is cut off. */
 static int
@@ -187,16 +201,18 @@ last_mac(const struct ledger *ledger, char *mac, struct err *err)
 		return -1;
 	while (cut < n && text[n - cut - 1] != '\n')
 		cut++;
-	if (cut > 0 && file_truncate(ledger->path, size - (off_t)cut, err) != 0)
-		return -1;
 	n -= cut;
-	if (n == 0)
-		return 0;
-	if (n < 66 || text[n - 66] != ' ')
+	if (cut == TAIL_MAX || (n > 0 && (n < 66 || text[n - 66] != ' ')))
 		return err_set(err, ERR_FAILED, "%s is not an erasure ledger", ledger->path);
-	(void)memcpy(mac, text + n - 65, 64);
-	mac[64] = '\0';
-	return 0;
+	if (n > 0) {
+		(void)memcpy(mac, text + n - 65, 64);
+		mac[64] = '\0';
+	}
+	if (cut == 0)
+		return 0;
+	if (lacks_only_its_end(ledger, mac, text + n, cut))
+		return err_set(err, ERR_FAILED, "the erasure ledger was changed at its last line");
+	return file_truncate(ledger->path, size - (off_t)cut, err);
 }
 
 /* Appends lines ("intent ..." or "done - - -"), each stamped and chained, in one synced write. */
@@ -248,44 +264,29 @@ ledger_forget(struct ledger *ledger)
 	str_clear(&ledger->intents);
 }
 
-/* A whole entry but for its newline, which is missing or was made another character: no crash does that. */
-static bool
-lacks_only_its_end(const struct ledger *ledger, const char *previous, const char *line)
-{
-	size_t n = strlen(line);
-
-	for (size_t extra = 0; extra < 2 && n >= 66 + extra; extra++) {
-		CLEANUP(free_text) char *entry = mem_copy_n(line, n - extra - 65);
-		char mac[65];
-
-		if (chain(ledger, previous, entry, mac, NULL) == 0 && secret_equal(mac, line + n - extra - 64, 64))
-			return true;
-	}
-	return false;
-}
-
 int
 ledger_verify(struct ledger *ledger, int64_t *ret_entries, struct err *err)
 {
 	CLEANUP(free_text) char *text = NULL;
 	char mac[65] = "";
+	size_t left = 0;
 	int64_t n = 0;
 
 	*ret_entries = 0;
 	if (!file_exists(ledger->path))
 		return 0;
-	if (file_read(ledger->path, LEDGER_MAX, &text, NULL, err) != 0)
+	if (file_read(ledger->path, LEDGER_MAX, &text, &left, err) != 0)
 		return -1;
-	for (char *line = text; *line != '\0'; n++) {
-		char *end = strchr(line, '\n');
+	for (char *line = text; left > 0; n++) {
+		char *end = memchr(line, '\n', left);
 		char next[65];
 
 		/* an append that is under way, or that a crash cut short: the next one cuts it off */
-		if (end == NULL && !lacks_only_its_end(ledger, mac, line))
+		if (end == NULL && left < TAIL_MAX && !lacks_only_its_end(ledger, mac, line, left))
 			break;
 		if (end == NULL)
 			return err_set(err, ERR_FAILED, "the erasure ledger was changed at line %lld", (long long)n + 1);
-		if (end - line < 66 || end[-65] != ' ')
+		if (end - line < 66 || end[-65] != ' ' || memchr(line, '\0', (size_t)(end - line)) != NULL)
 			return err_set(err, ERR_FAILED, "the erasure ledger is malformed at line %lld", (long long)n + 1);
 		*end = '\0';
 		end[-65] = '\0';
@@ -294,6 +295,7 @@ ledger_verify(struct ledger *ledger, int64_t *ret_entries, struct err *err)
 		if (!secret_equal(next, end - 64, 64))
 			return err_set(err, ERR_FAILED, "the erasure ledger was changed at line %lld", (long long)n + 1);
 		(void)memcpy(mac, next, sizeof(mac));
+		left -= (size_t)(end + 1 - line);
 		line = end + 1;
 	}
 	*ret_entries = n;

@@ -232,7 +232,8 @@ of_root(const struct catalog *catalog, int table, int *columns, size_t n)
 	if (cat->root < 0)
 		return table;
 	for (size_t i = 0; i < n; i++)
-		columns[i] = catalog_column(&catalog->tables[cat->root], cat->columns[columns[i]].name);
+		if (columns[i] >= 0)
+			columns[i] = catalog_column(&catalog->tables[cat->root], cat->columns[columns[i]].name);
 	return cat->root;
 }
 
@@ -254,7 +255,8 @@ read_fks(struct builder *b, struct err *err)
 		fk->oid = oid_at(res, i, 0);
 		fk->name = text_at(res, i, 1);
 		fk->n_columns = columns_of(&catalog->tables[table], db_get_text(res, i, 3), &fk->columns);
-		(void)columns_of(&catalog->tables[target], db_get_text(res, i, 5), &fk->target_columns);
+		if (columns_of(&catalog->tables[target], db_get_text(res, i, 5), &fk->target_columns) != fk->n_columns)
+			return err_set(err, ERR_RETRY, "foreign key %s has more columns on one side", fk->name);
 		fk->table = of_root(catalog, table, fk->columns, fk->n_columns);
 		fk->target = of_root(catalog, target, fk->target_columns, fk->n_columns);
 		fk->on_delete = db_get_text(res, i, 6)[0];

@@ -157,11 +157,30 @@ json_free(struct json *json)
 	free(json);
 }
 
-/* ASCII only, so that no terminal is told to reverse or overwrite what it shows. */
+/* DEL is the one control character that jansson leaves as it is; it can only be inside a string. */
+static int
+put_json(const char *bytes, size_t n, void *ctx)
+{
+	FILE *out = ctx;
+
+	while (n > 0) {
+		const char *del = memchr(bytes, 0x7f, n);
+		size_t plain = del == NULL ? n : (size_t)(del - bytes);
+
+		if (fwrite(bytes, 1, plain, out) != plain || (del != NULL && fputs("\\u007f", out) == EOF))
+			return -1;
+		bytes += plain + (del != NULL);
+		n -= plain + (del != NULL);
+	}
+	return 0;
+}
+
+/* Printable ASCII only, so that no terminal is told to reverse or overwrite what it shows. */
 int
 json_print(FILE *out, struct json *json, struct err *err)
 {
-	int failed = json_dumpf(json->value, out, JSON_INDENT(2) | JSON_ENSURE_ASCII) != 0 || fputc('\n', out) == EOF;
+	int failed = json_dump_callback(json->value, put_json, out, JSON_INDENT(2) | JSON_ENSURE_ASCII) != 0 ||
+		fputc('\n', out) == EOF;
 
 	json_free(json);
 	return failed ? err_sys(err, "writing the listing") : flush(out, err);

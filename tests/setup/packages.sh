@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes sure that the packages are there which a build, the tests or the demonstration need:
 #
-#   packages.sh [build|test|demo]      (default: test)
+#   packages.sh [build|test|demo|fuzz|lint|coverage|memcheck]      (default: test)
 #
 # Says nothing when nothing is missing. Otherwise installs it, if that is allowed without asking (root,
 # or sudo without a password); if not, prints the one line that a person must run, and exits 1.
@@ -13,13 +13,21 @@ pg=${PG_MAJOR:-15}
 build=(gcc libc6-dev make pkg-config libpq-dev libconfig-dev libssl-dev libjansson-dev)
 demo=("${build[@]}" "postgresql-$pg" "postgresql-client-$pg" openssl openssh-client procps util-linux tzdata)
 tests=("${demo[@]}" check faketime libfaketime)
+fuzz=("${build[@]}" clang libclang-rt-14-dev)
+lint=("${build[@]}" check clang clang-tidy clang-format cppcheck shellcheck)
+coverage=("${tests[@]}" gcovr)
+memcheck=("${tests[@]}" valgrind)
 
 case ${1:-test} in
 build) wanted=("${build[@]}") ;;
 demo) wanted=("${demo[@]}") ;;
 test) wanted=("${tests[@]}") ;;
+fuzz) wanted=("${fuzz[@]}") ;;
+lint) wanted=("${lint[@]}") ;;
+coverage) wanted=("${coverage[@]}") ;;
+memcheck) wanted=("${memcheck[@]}") ;;
 *)
-	echo "usage: packages.sh [build|test|demo]" >&2
+	echo "usage: packages.sh [build|test|demo|fuzz|lint|coverage|memcheck]" >&2
 	exit 2
 	;;
 esac
