@@ -11,11 +11,10 @@
 # The server listens on no TCP port, knows the superuser "postgres" and lets every local user log in
 # as anybody, "gm-dbo" included. Nothing is left running. A second run finds DIR/done and does nothing.
 #
-# Debian's package gnumed-server is used where it is installed; otherwise it is downloaded through apt
-# (which checks its signature) and only unpacked, because installing it would bring a mail server and
-# a nightly cron job along. Its own shell wrapper wants the machine's PostgreSQL on the default socket
-# and port and offers to overwrite databases there; the Python program behind it, however, obeys
-# PGHOST, so it is given a server of its own and no other server is ever touched.
+# Debian's package gnumed-server is installed where it is missing, with a mail reader that needs no mail
+# server; no service is started by that. Its own shell wrapper wants the machine's PostgreSQL on the
+# default socket and port and offers to overwrite databases there; the Python program behind it,
+# however, obeys PGHOST, so it is given a server of its own and no other server is ever touched.
 #
 # Root is needed only to install what is missing. Run by root, the server runs as "postgres", or as
 # the user named in GNUMED_USER, who must be able to reach DIR.
@@ -23,6 +22,7 @@ set -euo pipefail
 umask 022
 
 BIN=${PG_BINDIR:-/usr/lib/postgresql/15/bin}
+SCRIPTS=/var/lib/gnumed/server
 LAST=22                         # gnumed_v22; everything below is a stage on the way to it
 
 say() { printf 'gnumed: %s\n' "$*" >&2; }
@@ -47,19 +47,24 @@ have_psycopg2() { /usr/bin/python3 -c 'import psycopg2' 2>/dev/null; }
 missing=()
 [ -x "$BIN/postgres" ] || missing+=(postgresql-15)
 have_psycopg2 || missing+=(python3-psycopg2)
+[ -f "$SCRIPTS/bootstrap/bootstrap-latest.conf" ] || missing+=(gnumed-server s-nail)
 
-# Installs packages without letting Debian create and start a cluster of its own.
+# Installs packages without letting Debian create and start a cluster of its own, or any other service.
 install_packages() {
-    local conf=/etc/postgresql-common/createcluster.d/expunge-gnumed.conf rc=0
+    local conf=/etc/postgresql-common/createcluster.d/expunge-gnumed.conf policy=/usr/sbin/policy-rc.d rc=0
     export DEBIAN_FRONTEND=noninteractive
     apt-get -q update >&2 || die "apt-get update failed"
-    if ! [ -x "$BIN/postgres" ]; then
-        apt-get -qy install --no-install-recommends --no-upgrade postgresql-common >&2 || die "apt-get install failed"
-        mkdir -p "${conf%/*}"
-        echo 'create_main_cluster = false' >"$conf"
+    if [ -e "$policy" ]; then
+        policy=
+    else
+        printf '#!/bin/sh\nexit 101\n' >"$policy"
+        chmod 755 "$policy"
     fi
-    apt-get -qy install --no-install-recommends --no-upgrade "${missing[@]}" >&2 || rc=1
-    rm -f "$conf"
+    apt-get -qy install --no-install-recommends --no-upgrade postgresql-common >&2 || rc=1
+    mkdir -p "${conf%/*}"
+    echo 'create_main_cluster = false' >"$conf"
+    [ $rc -ne 0 ] || apt-get -qy install --no-install-recommends --no-upgrade "${missing[@]}" >&2 || rc=1
+    rm -f "$conf" ${policy:+"$policy"}
     [ $rc -eq 0 ] || die "apt-get install failed"
 }
 
@@ -108,22 +113,8 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 
 # GNUmed's scripts: a copy of our own, because the bootstrap writes into its own tree.
-mkdir -p "$tmp/gnumed" "$tmp/log" "$tmp/socket" "$tmp/deb"
-fetch() { (cd "$tmp/deb" && apt-get -qq -o APT::Sandbox::User=root download gnumed-server >&2); }
-if [ -f /var/lib/gnumed/server/bootstrap/bootstrap-latest.conf ]; then
-    cp -r /var/lib/gnumed/server "$tmp/gnumed/"
-else
-    if ! fetch 2>/dev/null; then
-        if [ "$(id -u)" -ne 0 ]; then
-            echo "apt-get update && apt-get install --no-install-recommends gnumed-server"
-            exit 1
-        fi
-        apt-get -q update >&2
-        fetch || die "cannot download gnumed-server"
-    fi
-    dpkg-deb -x "$tmp"/deb/gnumed-server_*.deb "$tmp/deb"
-    cp -r "$tmp/deb/var/lib/gnumed/server" "$tmp/gnumed/"
-fi
+mkdir -p "$tmp/gnumed" "$tmp/log" "$tmp/socket"
+cp -r "$SCRIPTS" "$tmp/gnumed/"
 grep -q "^update_db-v$((LAST - 1))_v$LAST.conf" "$tmp/gnumed/server/bootstrap/bootstrap-latest.conf" ||
     die "this gnumed-server does not make gnumed_v$LAST"
 
@@ -179,7 +170,6 @@ sync -f "$new/data"
 
 mv "$new/data" "$dir/data"
 rm -f "$dir/bootstrap.log" "$dir/server.log" "$dir/output.log"
-version=$(dpkg-deb -f "$tmp"/deb/gnumed-server_*.deb Version 2>/dev/null ||
-    dpkg-query -W -f '${Version}' gnumed-server 2>/dev/null || echo "(not a package)")
+version=$(dpkg-query -W -f '${Version}' gnumed-server 2>/dev/null || echo "(not a package)")
 echo "gnumed-server $version, $("$BIN/postgres" -V)" >"$dir/done"
 say "done in $((SECONDS - begin)) seconds: $(du -sh "$dir/data" | cut -f1) in $dir/data"
