@@ -107,7 +107,10 @@ check:
 	$(MAKE) all units
 	EXPUNGE=$(abspath $(B))/expunge tests/run $(UNIT_BIN) $(B)/tests/fuzz/replay $(sort $(wildcard tests/integration/*.sh))
 
-check-full: check check-gnumed
+# what make check samples, at length: an hour or two
+check-full:
+	KILL_ROUNDS=100 TEST_TIMEOUT=7200 $(MAKE) check
+	$(MAKE) check-gnumed
 
 check-gnumed:
 	tests/setup/packages.sh test
