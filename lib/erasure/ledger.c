@@ -17,7 +17,7 @@
 #define KEY_TEXT 64
 #define LEDGER_MAX ((size_t)1 << 30)
 #define LOCK_SECONDS 10
-#define TAIL_MAX 4096 /* longer than any line */
+#define ENTRY_MAX 4096 /* bytes: more than any line has */
 
 struct ledger {
 	char *path, *lock_path;
@@ -197,12 +197,12 @@ last_mac(const struct ledger *ledger, char *mac, struct err *err)
 	mac[0] = '\0';
 	if (!file_exists(ledger->path))
 		return 0;
-	if (file_read_tail(ledger->path, TAIL_MAX, &text, &n, &size, err) != 0)
+	if (file_read_tail(ledger->path, (size_t)2 * ENTRY_MAX, &text, &n, &size, err) != 0)
 		return -1;
 	while (cut < n && text[n - cut - 1] != '\n')
 		cut++;
 	n -= cut;
-	if (cut == TAIL_MAX || (n > 0 && (n < 66 || text[n - 66] != ' ')))
+	if (cut >= ENTRY_MAX || (n > 0 && (n < 66 || text[n - 66] != ' ')))
 		return err_set(err, ERR_FAILED, "%s is not an erasure ledger", ledger->path);
 	if (n > 0) {
 		(void)memcpy(mac, text + n - 65, 64);
@@ -282,7 +282,7 @@ ledger_verify(struct ledger *ledger, int64_t *ret_entries, struct err *err)
 		char next[65];
 
 		/* an append that is under way, or that a crash cut short: the next one cuts it off */
-		if (end == NULL && left < TAIL_MAX && !lacks_only_its_end(ledger, mac, line, left))
+		if (end == NULL && left < ENTRY_MAX && !lacks_only_its_end(ledger, mac, line, left))
 			break;
 		if (end == NULL)
 			return err_set(err, ERR_FAILED, "the erasure ledger was changed at line %lld", (long long)n + 1);

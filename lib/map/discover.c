@@ -39,14 +39,6 @@ add_text(struct str *out, const char *text)
 	str_add(out, "\"");
 }
 
-/* A name inside a comment: one with a line feed in it must not begin a line of the map. */
-static void
-add_comment(struct str *out, const char *text)
-{
-	for (; *text != '\0'; text++)
-		str_add_n(out, (unsigned char)*text < ' ' ? "?" : text, 1);
-}
-
 static void
 add_setting(struct str *out, const char *name, const char *value)
 {
@@ -293,7 +285,8 @@ add_mentions(struct drafter *d, int table)
 	str_add(d->out, n > 0 ? " ];" : "");
 }
 
-/* Rules and triggers are listed, not acknowledged: that is for a person who has read them. */
+/* Rules and triggers are listed, not acknowledged: that is for a person who has read them. Their names
+ * stand in comments, which nobody's line feed ends and no bidirectional character rearranges. */
 static void
 add_code(struct drafter *d, int table)
 {
@@ -305,7 +298,7 @@ add_code(struct drafter *d, int table)
 		if (r->table != table || r->event != '4')
 			continue;
 		str_add(d->out, "  # unsure: read DELETE rule ");
-		add_comment(d->out, r->name);
+		str_add_visible(d->out, r->name);
 		str_addf(d->out, "%s, then acknowledge it or disable it\n", r->instead ? " (INSTEAD)" : "");
 	}
 	for (size_t i = 0; i < catalog->n_triggers; i++) {
@@ -314,9 +307,9 @@ add_code(struct drafter *d, int table)
 		if (t->table != table || (!t->on_delete && !t->deferrable))
 			continue;
 		str_add(d->out, "  # unsure: read trigger ");
-		add_comment(d->out, t->name);
+		str_add_visible(d->out, t->name);
 		str_add(d->out, " (");
-		add_comment(d->out, t->function);
+		str_add_visible(d->out, t->function);
 		str_addf(d->out, ")%s, then acknowledge it\n", t->deferrable ? ", which may be deferred" : "");
 	}
 }

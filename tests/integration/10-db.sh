@@ -23,6 +23,8 @@ build=$(dirname "$EXPUNGE")
 sanitize=()
 if nm "$build/libexpunge.a" 2>/dev/null | grep __asan_init >/dev/null; then
 	sanitize=(-fsanitize=address,undefined) # a library that `make debug` built
+elif nm "$build/libexpunge.a" 2>/dev/null | grep __gcov_init >/dev/null; then
+	sanitize=(--coverage) # one that `make coverage` built
 fi
 # shellcheck disable=SC2046 # pkg-config prints words
 ok "the probe is built" "${CC:-gcc}" -std=gnu11 -g -D_GNU_SOURCE -I"$ROOT/lib" "${sanitize[@]}" -o "$T/probe" \
