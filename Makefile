@@ -70,7 +70,13 @@ $(B)/tests/unit/%: tests/unit/%.c $(B)/libexpunge.a
 	@echo '  CC    $<'
 	$(Q)$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(B)/libexpunge.a $(PKG_LIBS) $$(pkg-config --cflags --libs check)
 
-units: $(UNIT_BIN) $(B)/tests/fuzz/replay
+# without $(HARDEN): its headers would define the functions that are to be defined here
+$(B)/tests/crash/interpose.so: tests/crash/interpose.c
+	@mkdir -p $(@D)
+	@echo '  CC    $<'
+	$(Q)$(CC) -D_GNU_SOURCE $(PKG_CFLAGS) -std=gnu11 $(OPT) $(WARN) -fPIC -shared -o $@ $<
+
+units: $(UNIT_BIN) $(B)/tests/crash/interpose.so $(B)/tests/fuzz/replay
 
 # fuzz targets: all in one program that replays the seeds, or one program each with libFuzzer (clang)
 FUZZ_NAMES := $(shell sed -n 's/^\tX(\([a-z]*\)).*/\1/p' tests/fuzz/fuzz.h)
@@ -117,6 +123,13 @@ check-gnumed:
 	$(MAKE) all
 	EXPUNGE=$(abspath $(B))/expunge tests/run tests/gnumed/check.sh
 
+# every operation of a job stopped and disturbed; ONLY=job SAMPLE=n SEED=n MODES=kill CASE=job:mode@n: see
+# tests/crash/run.sh
+crash:
+	tests/setup/packages.sh test
+	$(MAKE) all $(B)/tests/crash/interpose.so
+	EXPUNGE=$(abspath $(B))/expunge tests/crash/run.sh
+
 # ratios against what a user would otherwise do, on a cluster with durable writes; ONLY=name runs one
 bench:
 	tests/setup/packages.sh test
@@ -151,5 +164,5 @@ install: all
 clean:
 	rm -rf $(B)
 
-.PHONY: all units fuzzers fuzz debug check check-full check-gnumed bench demo install clean
+.PHONY: all units fuzzers fuzz debug check check-full check-gnumed crash bench demo install clean
 -include $(LIB_OBJ:.o=.d) $(JOB_OBJ:.o=.d) $(UNIT_BIN:=.d) $(FUZZ_OBJ:.o=.d)

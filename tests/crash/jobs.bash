@@ -1,0 +1,220 @@
+# The jobs of the crash harness. A job NAME is:
+#
+#   NAME_start     makes the start state: database clinic, directory $T/clinic with its configuration
+#   NAME_run       what is interrupted, and run again; its last exit code is the job's
+#   NAME_end       prints the end state, without times and random ids: compared with that of an
+#                  uninterrupted run
+#   NAME_restore   (may be absent) what else is to be put back before each case
+#   NAME_between   (may be absent) prints what must never be, not even between interruption and next run
+#
+# and its name in $jobs. sql, expunge_as, install and the like are those of tests/lib.sh.
+# shellcheck shell=bash
+# shellcheck disable=SC2034,SC2154 # jobs is for run.sh, T comes from lib.sh
+jobs='nightly erase init plan export freeze'
+
+# ---------------------------------------------------------------------------- nightly, erase
+
+# The sample practices with 28 patients: with large objects, audit triggers, masks, shared guarantors
+# and merged duplicates among them.
+small_clinic() {
+	sql postgres 'CREATE DATABASE clinic TEMPLATE template0'
+	mkrole app_owner
+	psql -XAtq -v ON_ERROR_STOP=1 -d clinic -f "$ROOT/tests/sample/schema.sql" >/dev/null
+	sed 's/FROM generate_series(1, 600) AS p$/FROM (TABLE few) AS few (p)/
+		/^INSERT INTO app.guarantor /,/;$/s/row_number() OVER (ORDER BY p.id)/((p.id - 1) \/ 4 + 1)/
+		s/^BEGIN;$/CREATE TEMPORARY TABLE few AS SELECT p FROM generate_series(1, 400) AS p WHERE p % 200 BETWEEN 37 AND 50;\nGRANT SELECT ON few TO app_owner;\n&/' \
+		"$ROOT/tests/sample/data.sql" | psql -XAtq -v ON_ERROR_STOP=1 -d clinic >/dev/null
+	mkdir -p "$T/clinic"
+	cp "$ROOT/etc/maps/sample.conf" "$T/clinic/map.conf"
+	install clinic "$T/clinic/map.conf"
+	sed -i 's/^caps : {/batch : { subjects = 2; };\n&/; s/tenant_share_percent = 50/tenant_share_percent = 100/' "$CONF"
+	set_option wait_seconds 0 # what a killed run left open is looked at by the next
+	set_option lock_timeout_ms 200
+}
+
+nightly_start() {
+	local id
+	small_clinic
+	for id in '1 42' '1 40' '2 245' '1 49' '2 241'; do
+		# shellcheck disable=SC2086 # tenant and subject
+		scheduled clinic $id >/dev/null
+	done
+	id=$(scheduled clinic 2 248) # held: nothing of it may go
+	expunge_as oscar hold place --tenant 2 --subject 248 --kind complaint --reason 'case 7' --review "$(date -d '+1 year' +%F)" >/dev/null
+	id=$(file_request clinic 1 44) # is planned by the night
+	expunge_as oscar request identify "$id" >/dev/null
+}
+
+nightly_run() {
+	expunge_as night nightly
+}
+
+nightly_end() {
+	"$ROOT/tests/sample/rows.sh" clinic
+	evidence_end
+	disk_end
+}
+
+nightly_between() {
+	evidence_between
+}
+
+erase_start() {
+	small_clinic
+	scheduled clinic 1 42 >/dev/null
+	scheduled clinic 2 243 >/dev/null # no large object, which only a superuser can vacuum: level vacuumed
+}
+
+erase_run() {
+	expunge_as night erase
+}
+
+erase_end() {
+	nightly_end
+}
+
+erase_between() {
+	evidence_between
+}
+
+# Removed means no row, and no removed state means all rows; a certificate only of a certified request.
+evidence_between() {
+	sql clinic "SELECT 'request ' || r.id || ' is ' || r.state || ', its patient ' || CASE WHEN p.id IS NULL THEN 'gone' ELSE 'there' END
+		FROM expunge.request r LEFT JOIN app.patient p ON p.id::text = r.subject
+		WHERE r.state NOT IN ('certified', 'withdrawn') AND (r.state = 'removed') <> (p.id IS NULL)" \
+		"SELECT 'a certificate of a request that is ' || r.state FROM expunge.certificate c JOIN expunge.request r ON r.id = c.request_id
+		WHERE r.state <> 'certified'" \
+		"SELECT 'half-claimed: ' || id FROM expunge.request WHERE state = 'running'"
+}
+
+# What the control schema says, and whether the files say the same.
+evidence_end() {
+	sql clinic "SELECT 'request', r.id, r.tenant, r.state, r.reason, r.subject, r.subject_hash, r.approved_plan, p.hash, p.n_rows,
+			(SELECT count(*) FROM expunge.certificate c WHERE c.request_id = r.id AND c.published_at IS NOT NULL),
+			(SELECT count(*) FROM expunge.opening o WHERE o.request_id = r.id), r.removed_at IS NULL, r.vacuumed, r.controlled
+		FROM expunge.request r LEFT JOIN expunge.plan p ON p.request_id = r.id ORDER BY r.id" \
+		"SELECT 'serials', count(*), min(serial), max(serial), (SELECT last FROM expunge.certificate_counter) FROM expunge.certificate" \
+		"SELECT 'sets', (SELECT count(*) FROM expunge.key_set), (SELECT count(*) FROM expunge.control_set)" \
+		"SELECT 'certificate of ' || request_id || E'\n' || regexp_replace(note,
+			'(^|\n)((serial|id|subject-ref|executed|as-of|holds): [^\n]*|— [^\n]*)', '\1', 'g')
+		FROM expunge.certificate ORDER BY request_id"
+	certificate_files
+	ledger_entries
+	RC=0
+	expunge_as night status >/dev/null 2>&1 || RC=$?
+	printf 'status %s\n' "$RC"
+}
+
+# Each stored certificate is a file, byte for byte, that verifies; and no other file is there.
+certificate_files() {
+	local hash name directory=$T/clinic/certificates
+	while read -r hash name; do
+		printf '%s  %s\n' "$hash" "$directory/$name.note" | md5sum --check --quiet 2>&1
+		[ -s "$directory/$name.note.sig" ] || printf 'no signature beside %s\n' "$name"
+	done < <(sql clinic "SELECT md5(convert_to(note, 'UTF8')) || ' ' || lpad(serial::text, 8, '0') || '-' || id FROM expunge.certificate")
+	find "$directory" -name '*.note' -exec "$EXPUNGE" certificate verify --key "$directory/issuer.pem" {} + 2>&1 |
+		sed 's/^.*: good (serial [0-9]*,/good (/' | sort
+	printf 'files %s\n' "$(find "$directory" -type f | wc -l)"
+}
+
+# Whose rows were announced, but for batches that were abandoned.
+ledger_entries() {
+	[ -e "$T/clinic/ledger/erasures" ] || return 0
+	awk '$4 == "intent" { intents[$3] = intents[$3] $4 " " $5 " " $6 " " $7 "\n" }
+		$4 == "done" || $4 == "abandoned" { if ($3 in ended) print "ended twice: " $3; ended[$3] = $4 }
+		NF != 8 || $1 != "v1" { print "malformed: " $0 }
+		END { for (batch in intents) if (ended[batch] != "abandoned") printf "%s", intents[batch] }' \
+		"$T/clinic/ledger/erasures" | sort -u
+}
+
+# Hidden files are temporary ones.
+disk_end() {
+	find "$T/clinic" -name '.*' -printf 'left behind: %P\n'
+}
+
+# ---------------------------------------------------------------------------- init
+
+init_start() {
+	sql postgres 'CREATE DATABASE clinic TEMPLATE template0'
+	mkrole app_owner
+	mkdir -p "$T/clinic"
+	cp "$ROOT/etc/maps/sample.conf" "$T/clinic/map.conf"
+	configure "$T/clinic" clinic "$T/clinic/map.conf"
+}
+
+init_restore() {
+	sql postgres "SELECT rolname FROM pg_roles WHERE rolname LIKE 'expunge%'" | while IFS= read -r role; do
+		sql postgres "DROP ROLE \"$role\""
+	done
+}
+
+init_run() {
+	expunge_as postgres init
+}
+
+init_end() {
+	pg_dump -U postgres --schema-only -d clinic | grep -v '^.\(un\)\?restrict '
+	sql clinic "SELECT number, name, sha256 FROM expunge.migration ORDER BY number" \
+		"SELECT to_jsonb(i) - '{id,system_identifier,created_at,clock_accepted_at}'::text[] FROM expunge.instance i" \
+		"SELECT rolname, rolcanlogin, rolsuper, (SELECT string_agg(m.roleid::regrole::text, ' ' ORDER BY m.roleid::regrole::text)
+			FROM pg_auth_members m WHERE m.member = r.oid) FROM pg_roles r WHERE rolname ~ '^(expunge|app_)' ORDER BY rolname"
+	(cd "$T/clinic" && find . -printf '%P %M %s\n' | sort)
+	sql clinic 'SELECT id FROM expunge.instance' | cmp -s - <(sed -n 's/^instance //p' "$T/clinic/state/instance") ||
+		printf 'bound to another instance\n'
+	openssl pkey -in "$T/clinic/issuer.pem" -pubout | cmp -s - "$T/clinic/certificates/issuer.pem" ||
+		printf 'issuer.pem is not the public half\n'
+	disk_end
+}
+
+# ---------------------------------------------------------------------------- request plan
+
+plan_start() {
+	small_clinic
+	file_request clinic 1 42 >"$T/clinic/request"
+	expunge_as oscar request identify "$(cat "$T/clinic/request")" >/dev/null
+}
+
+plan_run() {
+	expunge_as night request plan "$(cat "$T/clinic/request")"
+}
+
+plan_end() {
+	nightly_end
+	sql clinic 'SELECT request_id, document, n_rows, n_new_rows, blockers FROM expunge.plan'
+}
+
+# ---------------------------------------------------------------------------- certificate export
+
+export_start() {
+	erase_start
+	expunge_as night erase
+}
+
+export_run() {
+	expunge_as dora certificate export --output "$T/clinic/export" &&
+		expunge_as dora certificate export --format json --output "$T/clinic/export" &&
+		expunge_as dora certificate export --format csv --output "$T/clinic/export"
+}
+
+export_end() {
+	(cd "$T/clinic/export" && find . -type f -printf '%M %P\n' -exec md5sum {} + | sort)
+	disk_end
+}
+
+# ---------------------------------------------------------------------------- freeze on
+
+freeze_start() {
+	small_clinic
+}
+
+freeze_run() {
+	expunge_as oscar freeze on --reason 'case 7' &&
+		expunge_as oscar freeze on --reason 'case 7'
+}
+
+# The row stops every host; a person without rights on the state directory does without the file.
+freeze_end() {
+	sql clinic 'SELECT reason, frozen_by FROM expunge.freeze'
+	[ ! -e "$T/clinic/state/freeze" ] || [ "$(cat "$T/clinic/state/freeze")" = 'case 7' ] || printf 'half a file\n'
+	disk_end
+}
