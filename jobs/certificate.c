@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/mem.h"
@@ -222,6 +223,10 @@ export_keys(struct exporting *e, const char *name, struct err *err)
 	size_t n = 0;
 
 	if (issuer_public_key(&e->key, path, name, &why) != 0) {
+		if (access(path, R_OK) == 0) {
+			*err = why; /* it is there for us, and something is wrong */
+			return -1;
+		}
 		log_warning("signatures are not verified and the public key is not exported: %s", why.msg);
 		return 0;
 	}
@@ -253,8 +258,12 @@ export_one(void *ctx, const struct db_result *row, struct err *err)
 	}
 	certificate_file_name(serial, id, name);
 	sidecar = mem_printf("%s/%s.sig", e->directory, name);
-	if (e->notes && file_read(sidecar, KEY_MAX, &sshsig, NULL, NULL) != 0)
+	if (e->notes && file_read(sidecar, KEY_MAX, &sshsig, NULL, err) != 0) {
+		if (access(sidecar, R_OK) == 0)
+			return -1; /* it is there for us, and something is wrong */
+		err_clear(err);
 		e->n_without_sidecar++;
+	}
 	if (export_add(e->export, serial, id, note, strlen(note), sshsig, err) != 0)
 		return -1;
 	e->n++;

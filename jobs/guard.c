@@ -28,8 +28,9 @@ run_freeze_on(struct job *job, struct err *err)
 	if (!by_file)
 		log_warning("frozen in the database only: %s", file.msg);
 	if (!by_database) {
-		log_warning("frozen on this host only, by the file: %s", err->msg);
+		log_error("frozen on this host only, by the file: %s", err->msg);
 		err_clear(err);
+		job->exit_code = 3; /* other hosts go on */
 	}
 	printf("frozen\n");
 	return 0;

@@ -88,6 +88,9 @@ grant_login(const struct job *job, struct err *err)
 	CLEANUP(free_text) char *sql = NULL;
 
 	if (map_read(&map, config_text(job->config, SET_MAP), &problems, err) != 0) {
+		(void)fputs(str_cstr(&problems), stderr);
+		if (file_exists(config_text(job->config, SET_MAP)))
+			return err_hint(err, "put the map right, or move it away until it is: init needs its session.login");
 		log_warning("%s: %s; once the map is there, run init again", config_text(job->config, SET_MAP), err->msg);
 		err_clear(err);
 		return 0;

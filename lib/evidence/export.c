@@ -21,7 +21,7 @@ struct export {
 	enum export_format format;
 	char *directory;
 	char *path;      /* json and csv: the final name, */
-	char *temporary; /* what it is called until export_end, */
+	char *temporary; /* what it is called until export_end if it needs a name, */
 	FILE *out;       /* and the file */
 	int64_t last;    /* serial */
 };
@@ -47,28 +47,20 @@ export_format_parse(enum export_format *ret, const char *text, struct err *err)
 	return 0;
 }
 
-/* one file for all, under a temporary name until it is complete */
+/* one file for all, without a name until it is complete */
 static int
 open_table(struct export *e, const char *name, struct err *err)
 {
-	CLEANUP(free_text) char *hidden = mem_printf(".%s.XXXXXX", name);
 	int fd;
 
 	e->path = file_join(e->directory, name);
-	e->temporary = file_join(e->directory, hidden);
-	fd = mkostemp(e->temporary, O_CLOEXEC);
+	fd = file_open_nameless(e->path, &e->temporary);
 	if (fd >= 0)
 		e->out = fdopen(fd, "w");
 	if (fd >= 0 && e->out == NULL)
 		(void)close(fd);
-	if (e->out == NULL) {
-		(void)err_sys(err, "export to %s", e->path);
-		if (fd < 0) {
-			free(e->temporary);
-			e->temporary = NULL;
-		}
-		return -1;
-	}
+	if (e->out == NULL)
+		return err_sys(err, "export to %s", e->path);
 	(void)fputs(e->format == EXPORT_JSON ? "[\n" : EXPORT_CSV_HEADER, e->out);
 	return 0;
 }
@@ -185,16 +177,17 @@ same_files(const char *a, const char *b)
 	return same;
 }
 
-/* link() refuses an existing name */
+/* A name that is taken is not given again, but the same file may have it already. */
 static int
 publish(const struct export *e, struct err *err)
 {
+	CLEANUP(free_text) char *self = mem_printf("/proc/self/fd/%d", fileno(e->out));
 	CLEANUP(close_fd) int directory = -1;
 
-	if (link(e->temporary, e->path) != 0) {
+	if (file_name(fileno(e->out), e->temporary, e->path) != 0) {
 		if (errno != EEXIST)
 			return err_sys(err, "export to %s", e->path);
-		if (same_files(e->temporary, e->path))
+		if (same_files(self, e->path))
 			return 0;
 		(void)err_set(err, ERR_FAILED, "export to %s: the file exists and is another", e->path);
 		return err_hint(err, "export to an empty directory");
@@ -209,15 +202,12 @@ int
 export_end(struct export *export, struct err *err)
 {
 	FILE *out = export->out;
-	bool failed;
 
 	if (export->format == EXPORT_NOTES)
 		return 0;
 	if (export->format == EXPORT_JSON)
 		(void)fputs("]\n", out);
-	failed = fflush(out) != 0 || ferror(out) || fchmod(fileno(out), 0644) != 0 || fsync(fileno(out)) != 0;
-	export->out = NULL;
-	if (fclose(out) != 0 || failed)
+	if (fflush(out) != 0 || ferror(out) || fchmod(fileno(out), 0644) != 0 || fsync(fileno(out)) != 0)
 		return err_sys(err, "export to %s", export->path);
 	return publish(export, err);
 }

@@ -145,47 +145,90 @@ file_write_all(int fd, const void *from, size_t n)
 	return 0;
 }
 
-/* Fills an open temporary file and closes it; its content is on disk when this returns 0. */
+/* A name in the same directory that readers of the directory pass over; the caller frees. */
+static char *
+hidden_name(const char *path, const char *ending)
+{
+	CLEANUP(free_text) char *parent = parent_of(path);
+	const char *slash = strrchr(path, '/');
+	CLEANUP(free_text) char *hidden = mem_printf(".%s.%s", slash == NULL ? path : slash + 1, ending);
+
+	return file_join(parent, hidden);
+}
+
+int
+file_open_nameless(const char *path, char **ret_temporary)
+{
+	CLEANUP(free_text) char *parent = parent_of(path);
+	int fd = open(parent, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+
+	*ret_temporary = NULL;
+	if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR)) {
+		CLEANUP(free_text) char *temporary = hidden_name(path, "XXXXXX");
+
+		fd = mkostemp(temporary, O_CLOEXEC);
+		if (fd >= 0)
+			*ret_temporary = TAKE_PTR(temporary);
+	}
+	return fd;
+}
+
+int
+file_name(int fd, const char *temporary, const char *path)
+{
+	char self[40];
+
+	(void)snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+	return temporary != NULL ? link(temporary, path) : linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW);
+}
+
+/* Replacing needs a second name, which a leftover of a killed process must not occupy. */
+static int
+publish(int fd, const char *temporary, const char *path, bool keep)
+{
+	CLEANUP(free_text) char *second = hidden_name(path, "new");
+	int saved;
+
+	if (file_name(fd, temporary, path) == 0)
+		return 0;
+	if (keep || errno != EEXIST)
+		return -1;
+	(void)unlink(second);
+	if (file_name(fd, temporary, second) != 0)
+		return -1;
+	if (rename(second, path) == 0)
+		return 0;
+	saved = errno;
+	(void)unlink(second);
+	errno = saved;
+	return -1;
+}
+
+/* Fills a new file; its content is on disk when this returns 0. */
 static int
 fill(int fd, const void *bytes, size_t n, mode_t mode)
 {
-	int failed = file_write_all(fd, bytes, n) != 0 || fchmod(fd, mode) != 0 || fsync(fd) != 0;
-	int saved = errno;
-
-	if (close(fd) != 0 && !failed)
-		return -1;
-	errno = saved;
-	return failed ? -1 : 0;
+	return file_write_all(fd, bytes, n) != 0 || fchmod(fd, mode) != 0 || fsync(fd) != 0 ? -1 : 0;
 }
 
-/* link() refuses an existing name, which rename() would replace */
-static int
-publish(const char *temporary, const char *path, bool keep)
+static void
+unlink_temporary(char **temporary)
 {
-	if (!keep)
-		return rename(temporary, path);
-	if (link(temporary, path) != 0)
-		return -1;
-	(void)unlink(temporary);
-	return 0;
+	if (*temporary != NULL)
+		(void)unlink(*temporary);
+	free(*temporary);
 }
 
 int
 file_write(const char *path, const void *bytes, size_t n, mode_t mode, bool keep, struct err *err)
 {
-	CLEANUP(free_text) char *parent = parent_of(path);
-	const char *slash = strrchr(path, '/');
-	CLEANUP(free_text) char *hidden = mem_printf(".%s.XXXXXX", slash == NULL ? path : slash + 1);
-	CLEANUP(free_text) char *temporary = file_join(parent, hidden);
-	int fd = mkostemp(temporary, O_CLOEXEC);
+	CLEANUP(unlink_temporary) char *temporary = NULL;
+	CLEANUP(close_fd) int fd = file_open_nameless(path, &temporary);
 
 	if (fd < 0)
-		return err_sys(err, "creating a temporary file beside %s", path);
-	if (fill(fd, bytes, n, mode) != 0 || publish(temporary, path, keep) != 0) {
-		err_sys(err, "writing %s", path);
-		(void)unlink(temporary);
-		return -1;
-	}
+		return err_sys(err, "creating a file for %s", path);
+	if (fill(fd, bytes, n, mode) != 0 || publish(fd, temporary, path, keep) != 0)
+		return err_sys(err, "writing %s", path);
 	if (sync_parent(path, err) != 0) {
 		if (keep)
 			(void)unlink(path);
@@ -351,13 +394,15 @@ file_make_directory(const char *path, mode_t mode, struct err *err)
 {
 	CLEANUP(close_fd) int fd = -1;
 	struct stat st;
+	mode_t before;
+	bool made;
 
-	if (mkdir(path, 0700) == 0) {
-		/* whatever the umask says */
-		if (chmod(path, mode) != 0)
-			return err_sys(err, "setting the mode of directory %s", path);
+	/* in one step: a kill must not leave a directory of another mode, which nobody would mend */
+	before = umask(~mode & 0777);
+	made = mkdir(path, mode) == 0;
+	(void)umask(before);
+	if (made)
 		return sync_parent(path, err);
-	}
 	if (errno != EEXIST)
 		return err_sys(err, "creating directory %s", path);
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);

@@ -11,11 +11,16 @@
 #include "base/err.h"
 #include "base/secret.h"
 
-/* Writes a whole file: temporary name in the same directory, write all, fsync, rename, fsync of
- * the directory. With `keep`, an existing file is an error (link semantics); else replaced.
+/* Writes a whole file: without a name at first, so that a kill leaves nothing of it, then fsync, its name,
+ * fsync of the directory. With `keep`, an existing file is an error (link semantics); else replaced.
  * mode is the final mode. On failure nothing new is left under either name; only when the directory's
  * own fsync fails after a replacement, the new file stays. */
 int file_write(const char *path, const void *bytes, size_t n, mode_t mode, bool keep, struct err *err);
+/* Opens a new file for writing in the directory of path, without a name; where the file system cannot do
+ * that, *ret_temporary (else NULL) is its name until then: the caller unlinks and frees it. -1 with errno. */
+int file_open_nameless(const char *path, char **ret_temporary);
+/* Gives it a name; one that is taken is EEXIST. The caller syncs file and directory. -1 with errno. */
+int file_name(int fd, const char *temporary, const char *path);
 /* All n bytes to an open file, whatever write() takes at a time; 0, or -1 with errno. */
 int file_write_all(int fd, const void *bytes, size_t n);
 /* A whole regular file of at most max bytes; the caller frees *ret (NUL-terminated). */
