@@ -13,7 +13,8 @@
 --   EX4xx wrong state, not found, not yours
 --     EX401 not your tenant        EX404 no such request or hold (or not of your tenants)
 --     EX409 busy, try again        EX410 idempotency key used for another request
---     EX411 not initialised        EX420 wrong state for this  EX421 no plan yet
+--     EX411 not initialised        EX412 a request for this subject is open
+--     EX420 wrong state for this  EX421 no plan yet
 --     EX422 too late to withdraw   EX423 too late to extend    EX424 extended before
 --     EX425 no opening to collect  EX426 no certificate yet    EX427 hold released before
 --     EX430 no such transition     EX431 events are append-only

@@ -40,6 +40,20 @@ END
 $$;
 COMMENT ON FUNCTION expunge.check_request(text, text, text, text, text) IS 'the checks of request_erasure''s texts';
 
+CREATE OR REPLACE FUNCTION expunge.check_open(tenant text, subject text) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	other uuid := (SELECT q.id FROM expunge.request q WHERE q.tenant = check_open.tenant AND q.subject = check_open.subject
+		AND q.state NOT IN ('certified', 'refused', 'withdrawn'));
+BEGIN
+	IF other IS NOT NULL THEN
+		RAISE EXCEPTION 'request % for this subject is open', other
+			USING ERRCODE = 'EX412', HINT = 'one request at a time: follow that one; its time runs from the first receipt';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION expunge.check_open(text, text) IS 'refuses a second request for a subject whose first one is open';
+
 CREATE OR REPLACE FUNCTION expunge_api.request_erasure(tenant text, subject text, ground text, channel text DEFAULT 'api',
 	requested_by text DEFAULT NULL, received_at timestamptz DEFAULT NULL, idempotency_key text DEFAULT NULL) RETURNS uuid
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -60,15 +74,19 @@ BEGIN
 		END IF;
 	END IF;
 	PERFORM expunge.check_receipt(since);
+	PERFORM expunge.check_open(tenant, subject);
 	-- the due date is provisional: identification fixes it
 	INSERT INTO expunge.request AS r (tenant, subject, ground, channel, requested_by, received_at, idempotency_key, due_on)
 	SELECT request_erasure.tenant, request_erasure.subject, cited, request_erasure.channel, asker, since,
 		request_erasure.idempotency_key, expunge.due_date(expunge.civil_date(since), i.calendar, 1)
 	FROM expunge.instance i
-	ON CONFLICT ON CONSTRAINT request_tenant_idempotency_key_key DO NOTHING
+	ON CONFLICT DO NOTHING
 	RETURNING r.id INTO result;
 	IF result IS NULL THEN -- another session filed it while we waited for its commit
 		result := expunge.same_request(tenant, subject, cited, channel, asker, received_at, idempotency_key);
+	END IF;
+	IF result IS NULL THEN
+		PERFORM expunge.check_open(tenant, subject);
 	END IF;
 	RETURN result;
 END
@@ -87,8 +105,9 @@ BEGIN
 	IF r.id IS NULL THEN
 		RETURN NULL;
 	END IF;
-	-- a certified request no longer knows its subject; a receipt left out is "now" and differs each time
-	IF r.subject IS NOT NULL AND r.subject <> same_request.subject OR r.ground <> same_request.ground
+	-- a certified request no longer knows its subject: it might be another one, whose request would be lost;
+	-- a receipt left out is "now" and differs each time
+	IF r.subject IS DISTINCT FROM same_request.subject OR r.ground <> same_request.ground
 		OR r.channel <> same_request.channel OR r.requested_by IS DISTINCT FROM same_request.requested_by
 		OR r.received_at <> same_request.received_at
 	THEN

@@ -89,6 +89,7 @@ CREATE TABLE expunge.request (
 );
 CREATE INDEX request_state ON expunge.request (state, not_before);
 CREATE INDEX request_subject ON expunge.request (tenant, subject);
+CREATE UNIQUE INDEX request_open ON expunge.request (tenant, subject) WHERE state NOT IN ('certified', 'refused', 'withdrawn');
 COMMENT ON COLUMN expunge.request.requested_by IS 'what the application says; untrusted text, never printed in a certificate';
 COMMENT ON COLUMN expunge.request.filed_by IS 'the authenticated role; must differ from decided_by';
 COMMENT ON COLUMN expunge.request.subject IS 'the subject''s key as text; replaced by subject_hash at certification';

@@ -54,7 +54,7 @@ is "$(sql ctl "SELECT tenant, subject, ground, channel, requested_by, filed_by, 
 	expunge.due_date(expunge.civil_date(received_at), 'england-wales') FROM expunge.request WHERE id = '$ID'")" \
 	"1|42|17-1-b|portal|the front desk|practice|received|t" "a request is filed under the authenticated login"
 for ground in 17-1-a '17(1)(g)' 'UK-GDPR-17(1)(c)' 17-1-D; do
-	ok "ground $ground is known" as practice "SELECT expunge_api.request_erasure('2', 'g', '$ground')"
+	ok "ground $ground is known" as practice "SELECT expunge_api.request_erasure('2', 'g $ground', '$ground')"
 done
 is "$(as practice "SELECT due_on = expunge.due_date(expunge.civil_date(now()), 'england-wales'), days_left = due_on - expunge.civil_date(now()), reason IS NULL, certificate_serial IS NULL
 	FROM expunge_api.request_status WHERE tenant = '2' LIMIT 1")" "t|t|t|t" "request_status shows the provisional due date and the days left"
@@ -127,6 +127,13 @@ done <<'ARGUMENTS'
 '1', '42', '17-1-b', 'portal', NULL, NULL
 '1', '42', '17-1-b', 'portal', 'the front desk', now()
 ARGUMENTS
+file_as practice EX412 "'1', '42', '17-1-b'" "a second request while the first is open"
+run as practice "SELECT expunge_api.request_erasure('1', '42', '17-1-b')"
+err_like "request $ID for this subject is open" "it names the first"
+file_as practice EX412 "'1', '42', '17-1-b', 'portal', 'the front desk', NULL, 'another key'" "with a key of its own, too"
+other=$(as practice "SELECT expunge_api.request_erasure('2', '42', '17-1-b')")
+ok "the same key in another tenant is another subject" as practice "SELECT expunge_api.withdraw_request('$other')"
+ok "after a withdrawal a new one may be filed" as practice "SELECT expunge_api.withdraw_request(expunge_api.request_erasure('2', '42', '17-1-b'))"
 ID2=$(as practice "SELECT expunge_api.request_erasure('2', '99', '17-1-b', idempotency_key => 'k1')")
 nok "the same key of another tenant is another request" test "$ID2" = "$ID"
 is "$(sql ctl "SELECT count(*) FROM expunge.event WHERE request_id = '$ID'")" "1" "a repetition leaves no second event"

@@ -289,6 +289,7 @@ is "$(request_state late "$id")" certified "and certified when that transaction 
 sql late 'SELECT expunge.release_hold(id) FROM expunge.hold WHERE released_at IS NULL' >/dev/null
 
 # ---- a canary whose row the application has locked
+p3=$((p3 + 1))
 id=$(scheduled late 3 "$p3")
 sql late "UPDATE expunge.request SET received_at = received_at - interval '2 days', due_on = due_on - 2 WHERE id = '$id'"
 other=$(scheduled late 2 250)

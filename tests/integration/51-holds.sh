@@ -25,13 +25,15 @@ is "$(sql clinic "SELECT string_agg(DISTINCT reason, ',') FROM expunge.request")
 is "$(left_of clinic 150)$(left_of clinic 42 | grep -c '^0$' || true)" "$(left_of clinic 150)0" "both are still there"
 run expunge_as oscar request show "$alias"
 out_like 'hold' "request show says what it waits for"
-again=$(file_request clinic 1 42)
+early=$(hold 49)
+again=$(file_request clinic 1 49)
 expunge_as oscar request identify "$again" >/dev/null
 expunge_as night request plan "$again" >/dev/null
 approve_plan clinic "$again"
 rc_is 5 "nobody approves what is held"
 err_like 'under hold' "and is told"
 sql -U clinic_app clinic "SELECT expunge_api.withdraw_request('$again')" >/dev/null
+expunge_as dora hold release "$early" >/dev/null
 
 # ---- released: both go on by themselves, with the approval that they have
 for h in "$held" "$on_alias"; do
