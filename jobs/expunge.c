@@ -66,7 +66,8 @@ prepare(struct job *job, struct err *err)
 	if ((job->command->needs & (NEEDS_CONFIG | NEEDS_DB | NEEDS_BINDING)) == 0)
 		return 0;
 	if (config_load(&job->config, job->config_path, &problems, err) != 0) {
-		if (problems.len > 0)
+		/* a file that cannot be read is one problem, which the error itself tells */
+		if (problems.len > 0 && strncmp(problems.s, err->msg, strlen(err->msg)) != 0)
 			(void)fputs(problems.s, stderr);
 		return -1;
 	}

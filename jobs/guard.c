@@ -92,7 +92,7 @@ run_clock_accept(struct job *job, struct err *err)
 }
 
 static const struct option_row reason_options[] = {
-	{ "reason", "TEXT", "why; recorded", NULL },
+	{ "reason", "TEXT", "why; recorded; required", NULL },
 	OPTION_END
 };
 static const struct option_row show_options[] = { OPTION_JSON, OPTION_END };

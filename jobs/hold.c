@@ -58,12 +58,12 @@ run_list(struct job *job, struct err *err)
 }
 
 static const struct option_row place_options[] = {
-	{ "tenant", "T", "the practice", NULL },
+	{ "tenant", "T", "the practice; required", NULL },
 	{ "subject", "S", "the patient's key; without it, the whole practice", NULL },
 	{ "kind", "K", "litigation, complaint, regulator, public-inquiry, police-or-court, safeguarding, open-access-request",
 	  "litigation|complaint|regulator|public-inquiry|police-or-court|safeguarding|open-access-request" },
-	{ "reason", "TEXT", "why", NULL },
-	{ "review", "DATE", "when somebody looks whether it is still needed", NULL },
+	{ "reason", "TEXT", "why; required", NULL },
+	{ "review", "DATE", "when somebody looks whether it is still needed; required", NULL },
 	OPTION_END
 };
 static const struct option_row list_options[] = { OPTION_JSON, OPTION_END };

@@ -151,7 +151,7 @@ global_option(struct invocation *inv, int argc, char *const *argv, int *i, struc
 
 	if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)
 		inv->help = true;
-	else if (strcmp(word, "--version") == 0)
+	else if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0)
 		inv->version = true;
 	else if (strcmp(word, "-v") == 0)
 		inv->verbose = true;
@@ -209,6 +209,10 @@ options_parse(struct invocation *ret, int argc, char *const *argv, const struct 
 	for (; i < argc && argv[i][0] == '-'; i++)
 		if (global_option(&inv, argc, argv, &i, err) != 0)
 			goto failed;
+	if (i < argc && strcmp(argv[i], "help") == 0) {
+		inv.help = true;
+		i++;
+	}
 	if (i < argc) {
 		inv.command = find_command(groups, argc - i, argv + i, &words);
 		if (inv.command == NULL) {
@@ -258,7 +262,7 @@ options_print_help(const struct command *const *groups)
 	       "  -c FILE    configuration (%s)\n"
 	       "  -U ROLE    database role to connect as\n"
 	       "  -v         say more\n"
-	       "  --version  print the version\n\n", EXPUNGE_CONF);
+	       "  -V, --version  print the version\n\n", EXPUNGE_CONF);
 	for (; *groups != NULL; groups++)
 		for (const struct command *c = *groups; c->name != NULL; c++)
 			printf("  %-20s %s\n", c->name, c->summary);

@@ -85,10 +85,10 @@ removal_carry_out(struct run *run, struct err *err)
 	if (failed != 0)
 		return -1;
 	if (run->n_removed > 0)
-		log_info("removed: %lld requests, %lld rows", (long long)run->n_removed, (long long)run->n_rows);
+		log_info("requests removed: %lld, rows: %lld", (long long)run->n_removed, (long long)run->n_rows);
 	if (verify_removed(run, err) != 0 || external_tell(run, err) != 0 || attest_recounted(run, err) != 0 || attest_publish(run, err) != 0)
 		return -1;
 	if (run->n_certified > 0)
-		log_info("certified: %lld requests", (long long)run->n_certified);
+		log_info("requests certified: %lld", (long long)run->n_certified);
 	return 0;
 }

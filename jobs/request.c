@@ -85,12 +85,19 @@ run_show(struct job *job, struct err *err)
 		return -1;
 	if (db_rows(res) == 0)
 		return err_set(err, ERR_FAILED, "there is no request %s", id);
-	if (listing_print_one(stdout, res, job_flag(job, "json"), err) != 0)
-		return -1;
-	if (job_flag(job, "json"))
-		return 0;
 	if (db_query(job->db, &QUERY_PLAN_SHOW, DB_PARAMS(id), &plan, err) != 0 ||
 	    db_query(job->db, &QUERY_EVENT_LIST, DB_PARAMS(id), &events, err) != 0)
+		return -1;
+	if (job_flag(job, "json")) {
+		struct json *object = json_of_row(res, 0), *history = json_new_array();
+
+		for (int i = 0; i < db_rows(events); i++)
+			json_push(history, json_of_row(events, i));
+		json_set_text(object, "plan", db_rows(plan) == 1 ? db_get_text(plan, 0, 0) : NULL);
+		json_set(object, "history", history);
+		return json_print(stdout, object, err);
+	}
+	if (listing_print_one(stdout, res, false, err) != 0)
 		return -1;
 	if (db_rows(plan) == 1)
 		printf("\n%splan: %s\n", db_get_text(plan, 0, 0), db_get_text(plan, 0, 1));
@@ -194,9 +201,9 @@ run_acknowledge(struct job *job, struct err *err)
 }
 
 static const struct option_row erase_options[] = {
-	{ "tenant", "T", "the practice, as the application names it", NULL },
-	{ "subject", "S", "the patient's key", NULL },
-	{ "ground", "GROUND", "17-1-a to 17-1-g", NULL },
+	{ "tenant", "T", "the practice, as the application names it; required", NULL },
+	{ "subject", "S", "the patient's key; required", NULL },
+	{ "ground", "GROUND", "17-1-a to 17-1-g; required", NULL },
 	{ "received", "DATE", "the day on which it was received, if not today", NULL },
 	{ "channel", "C", "how it came: letter, e-mail, telephone", NULL },
 	{ "key", "K", "the same key twice files one request", NULL },
@@ -222,7 +229,7 @@ static const struct option_row recipients_options[] = {
 	OPTION_END
 };
 static const struct option_row extend_options[] = {
-	{ "reason", "TEXT", "why; the person is told within the first month", NULL },
+	{ "reason", "TEXT", "why; the person is told within the first month; required", NULL },
 	OPTION_END
 };
 

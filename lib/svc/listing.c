@@ -296,13 +296,19 @@ listing_print(FILE *out, const struct db_result *res, bool as_json, struct err *
 	return json_print(out, array, err);
 }
 
+struct json *
+json_of_row(const struct db_result *res, int row)
+{
+	return new_json(row_value(res, row));
+}
+
 int
 listing_print_one(FILE *out, const struct db_result *res, bool as_json, struct err *err)
 {
 	if (db_rows(res) != 1)
 		return err_set(err, ERR_FAILED, "showing one row: there are %d", db_rows(res));
 	if (as_json)
-		return json_print(out, new_json(row_value(res, 0)), err);
+		return json_print(out, json_of_row(res, 0), err);
 	for (int c = 0; c < db_columns(res); c++) {
 		CLEANUP(free_text) char *text = cell_text(res, 0, c);
 

@@ -25,6 +25,7 @@ int listing_print_csv(FILE *out, const struct db_result *res, struct err *err);
 struct json;
 struct json *json_new_object(void); /* jansson has taken the shorter names */
 struct json *json_new_array(void);
+struct json *json_of_row(const struct db_result *res, int row); /* an object, as listing_print_one makes it */
 void json_set_text(struct json *object, const char *name, const char *text); /* NULL is null */
 void json_set_int(struct json *object, const char *name, long long value);
 void json_set_bool(struct json *object, const char *name, bool value);

@@ -56,6 +56,8 @@ is "$(sql clinic 'SELECT count(*) FROM expunge.key_set')" 0 "the key sets are go
 is "$(sql clinic 'SELECT count(*) FROM expunge.control_set')" 0 "the control sample is gone"
 is "$(sql clinic "SELECT count(*) FROM expunge.request WHERE subject IS NOT NULL")" 0 "the request no longer says whom"
 
+run expunge_as oscar request show "$id" --json
+out_like '"kind": "request-certified"' "the history as JSON"
 run expunge_as night nightly
 rc_is 0 "a second night finds nothing to do"
 is "$(sql clinic 'SELECT count(*) FROM expunge.certificate')" 1 "and signs no second certificate"

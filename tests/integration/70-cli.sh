@@ -143,6 +143,15 @@ printf 'frobnicate = 1;\n' >>"$CONF"
 usage "a setting that is none" no -c "$CONF" status
 err_like "expunge.conf:[0-9]+: frobnicate is not a setting" "is named with its line"
 
+run "$EXPUNGE" help request decide
+rc_is 0 "help as a word"
+out_like '^usage: expunge request decide' "says the same as --help"
+run "$EXPUNGE" help
+out_like '^usage: expunge ' "alone, too"
+run "$EXPUNGE" -V
+out_like '^expunge [0-9]' "the version in short"
+run "$EXPUNGE" -c "$T/nowhere.conf" status
+is "$RC $(grep -c 'nowhere.conf' "$T/err")" "2 1" "a configuration that is not there is told of once"
 run "$EXPUNGE" request --help
 rc_is 0 "help of a group"
 run "$EXPUNGE" --version
