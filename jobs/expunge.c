@@ -49,6 +49,7 @@ job_connect(const struct job *job, const char *login, struct db **ret, struct er
 		.user = login != NULL ? login : job->user,
 		.name = name,
 		.connect_timeout_s = (int)config_int(job->config, SET_DATABASE_CONNECT_TIMEOUT_SECONDS),
+		.network_timeout_s = (int)config_int(job->config, SET_DATABASE_NETWORK_TIMEOUT_SECONDS),
 		.lock_timeout_ms = (int)config_int(job->config, SET_DATABASE_LOCK_TIMEOUT_MS),
 		.statement_timeout_ms = (int)config_int(job->config, SET_DATABASE_STATEMENT_TIMEOUT_MS),
 		.read_write = true,

@@ -44,6 +44,7 @@ struct db_options {
 	const char *user;     /* overrides the conninfo's user; may be NULL */
 	const char *name;     /* application_name: "expunge erase" */
 	int connect_timeout_s;
+	int network_timeout_s; /* of either side, for a connection over TCP that is dead; 0 leaves it to the systems */
 	int lock_timeout_ms;
 	int statement_timeout_ms; /* 0 is none */
 	bool read_write;          /* SET default_transaction_read_only = off for databases that are read-only by default */

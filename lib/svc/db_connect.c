@@ -99,11 +99,32 @@ fail_connect(struct db *db, struct err *err)
 	return -1;
 }
 
+/*
+ * How a dead network is noticed: probes while nothing is under way, and a limit for what was sent and not
+ * acknowledged, where no probes are made. The same words serve libpq and, as settings, the server.
+ */
+struct patience {
+	char idle[16], interval[16], count[16], unacknowledged[16];
+};
+
+static bool
+patience(const struct db *db, struct patience *ret)
+{
+	int s = db->options.network_timeout_s, interval = s < 8 ? 1 : s / 8;
+
+	(void)snprintf(ret->interval, sizeof(ret->interval), "%d", interval);
+	(void)snprintf(ret->count, sizeof(ret->count), "%d", s < 8 ? 1 : 4);
+	(void)snprintf(ret->idle, sizeof(ret->idle), "%d", s < 8 ? s - 1 : s - 4 * interval);
+	(void)snprintf(ret->unacknowledged, sizeof(ret->unacknowledged), "%d", s * 1000);
+	return s > 1;
+}
+
 /* Options before dbname yield to the conninfo, those after it override it. */
 static int
 start_connection(struct db *db, struct err *err)
 {
 	const char *keywords[12], *values[12];
+	struct patience network;
 	char timeout[16];
 	bool tls = false;
 	int n = 0;
@@ -112,9 +133,12 @@ start_connection(struct db *db, struct err *err)
 		return -1;
 	(void)snprintf(timeout, sizeof(timeout), "%d", db->options.connect_timeout_s);
 #define OPTION(KEYWORD, VALUE) (keywords[n] = (KEYWORD), values[n++] = (VALUE))
-	OPTION("keepalives_idle", "60");
-	OPTION("keepalives_interval", "10");
-	OPTION("keepalives_count", "6");
+	if (patience(db, &network)) {
+		OPTION("keepalives_idle", network.idle);
+		OPTION("keepalives_interval", network.interval);
+		OPTION("keepalives_count", network.count);
+		OPTION("tcp_user_timeout", network.unacknowledged);
+	}
 	if (tls)
 		OPTION("sslmode", "verify-full");
 	OPTION("dbname", db->conninfo);
@@ -155,6 +179,7 @@ static int
 set_session(struct db *db, struct err *err)
 {
 	CLEANUP(str_release) struct str sql = STR_INIT;
+	struct patience network;
 
 	str_addf(&sql,
 		"SET search_path = pg_catalog, pg_temp; SET timezone = 'UTC'; SET datestyle = 'ISO, YMD';"
@@ -167,8 +192,12 @@ set_session(struct db *db, struct err *err)
 		str_add(&sql, "SET default_transaction_read_only = off;");
 	if (db->options.all_rows)
 		str_add(&sql, "SET row_security = off;");
+	if (patience(db, &network))
+		str_addf(&sql, "SET tcp_keepalives_idle = %s; SET tcp_keepalives_interval = %s; SET tcp_keepalives_count = %s;"
+			"SET tcp_user_timeout = %s;", network.idle, network.interval, network.count, network.unacknowledged);
+	/* a statement of ours that nobody waits for any more ends */
 	if (PQserverVersion(db->conn) >= 140000)
-		str_add(&sql, "SET idle_session_timeout = 0;");
+		str_add(&sql, "SET idle_session_timeout = 0; SET client_connection_check_interval = '10s';");
 	return db_script(db, "setting the session up", sql.s, err);
 }
 

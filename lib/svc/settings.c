@@ -29,6 +29,9 @@ static const struct setting settings[SETTING_COUNT] = {
 		"TLS is verify-full unless it says otherwise or the host is a local socket.", .secret = true),
 	[SET_DATABASE_CONNECT_TIMEOUT_SECONDS] = INT("database.connect_timeout_seconds", "10", 2, 600,
 		"How long to wait for a connection."),
+	[SET_DATABASE_NETWORK_TIMEOUT_SECONDS] = INT("database.network_timeout_seconds", "120", 2, 3600,
+		"After so long without a sign of life over the network each side gives the connection up; the server "
+		"then lets go of what it had locked."),
 	[SET_DATABASE_LOCK_TIMEOUT_MS] = INT("database.lock_timeout_ms", "5000", 1, 600000,
 		"How long a statement waits for a lock of the application before its batch is tried again."),
 	[SET_DATABASE_STATEMENT_TIMEOUT_MS] = INT("database.statement_timeout_ms", "0", 0, 86400000,
