@@ -154,8 +154,9 @@ prepare() { # prepare JOB
 	rm -rf -- "$T/clinic" "$T/start"
 	"${job}_start" 2>&1 | diag
 	CONF=$T/clinic/expunge.conf
-	set_option conninfo "\"host=127.0.0.1 port=$PGPORT dbname=clinic sslmode=disable gssencmode=disable keepalives_idle=1 keepalives_interval=1 keepalives_count=1 tcp_user_timeout=1500\""
+	set_option conninfo "\"host=127.0.0.1 port=$PGPORT dbname=clinic sslmode=disable gssencmode=disable\""
 	set_option connect_timeout_seconds 2
+	set_option network_timeout_seconds 2
 	sql clinic "SELECT unnest(ARRAY[family_name, display_name, email, nhs_number, phone, replace(phone, ' ', '')]) FROM app.patient
 		UNION SELECT name FROM app.guarantor" >"$T/markers" 2>/dev/null || printf 'no person\n' >"$T/markers"
 	mv "$T/clinic" "$T/start"
