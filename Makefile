@@ -27,6 +27,7 @@ JOB_SRC  := $(sort $(wildcard jobs/*.c))
 JOB_OBJ  := $(JOB_SRC:%.c=$(B)/%.o)
 UNIT_SRC := $(sort $(wildcard tests/unit/*.c))
 UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(B)/tests/unit/%)
+RACE_OBJ := $(patsubst %.c,$(B)/%.o,$(filter-out %/gate.c,$(wildcard tests/race/*.c)))
 QUERIES  := $(sort $(wildcard sql/query/*.sql))
 SCHEMAS  := $(sort $(wildcard sql/schema/*.sql)) $(sort $(wildcard sql/api/*.sql))
 
@@ -76,7 +77,17 @@ $(B)/tests/crash/interpose.so: tests/crash/interpose.c
 	@echo '  CC    $<'
 	$(Q)$(CC) -D_GNU_SOURCE $(PKG_CFLAGS) -std=gnu11 $(OPT) $(WARN) -fPIC -shared -o $@ $<
 
-units: $(UNIT_BIN) $(B)/tests/crash/interpose.so $(B)/tests/fuzz/replay
+units: $(UNIT_BIN) $(B)/tests/crash/interpose.so $(B)/tests/fuzz/replay $(B)/tests/race/race $(B)/tests/race/gate.so
+
+# races: expunge under a gate that holds each statement back, and those who meddle meanwhile
+$(B)/tests/race/gate.so: tests/race/gate.c tests/race/gate.h
+	@mkdir -p $(@D)
+	@echo '  LD    $@'
+	$(Q)$(CC) $(CPPFLAGS) $(PKG_CFLAGS) -std=gnu11 $(OPT) $(WARN) -fPIC -shared -o $@ $<
+
+$(B)/tests/race/race: $(RACE_OBJ)
+	@echo '  LD    $@'
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
 # fuzz targets: all in one program that replays the seeds, or one program each with libFuzzer (clang)
 FUZZ_NAMES := $(shell sed -n 's/^\tX(\([a-z]*\)).*/\1/p' tests/fuzz/fuzz.h)
@@ -165,4 +176,4 @@ clean:
 	rm -rf $(B)
 
 .PHONY: all units fuzzers fuzz debug check check-full check-gnumed crash bench demo install clean
--include $(LIB_OBJ:.o=.d) $(JOB_OBJ:.o=.d) $(UNIT_BIN:=.d) $(FUZZ_OBJ:.o=.d)
+-include $(LIB_OBJ:.o=.d) $(JOB_OBJ:.o=.d) $(UNIT_BIN:=.d) $(FUZZ_OBJ:.o=.d) $(RACE_OBJ:.o=.d)
