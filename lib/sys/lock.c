@@ -16,8 +16,10 @@ try_lock(int fd, const char *path, bool *ret_held, struct err *err)
 {
 	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 
-	*ret_held = fcntl(fd, F_OFD_SETLK, &lock) == 0;
-	if (*ret_held || errno == EAGAIN || errno == EACCES || errno == EINTR)
+	do
+		*ret_held = fcntl(fd, F_OFD_SETLK, &lock) == 0;
+	while (!*ret_held && errno == EINTR);
+	if (*ret_held || errno == EAGAIN || errno == EACCES)
 		return 0;
 	return err_sys(err, "locking %s", path);
 }
