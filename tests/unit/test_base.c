@@ -32,6 +32,9 @@ START_TEST(err_carries_code_message_and_hint)
 	ck_assert_int_eq(err.code, ERR_NONE);
 	ck_assert_int_eq(err_set(NULL, ERR_FAILED, "nobody listens"), -1);
 	ck_assert_int_eq(err_prefix(NULL, "x"), -1);
+	ck_assert_int_eq(err_sys(NULL, "x"), -1);
+	ck_assert_int_eq(err_hint(NULL, "x"), -1);
+	err_clear(NULL);
 }
 END_TEST
 
@@ -56,7 +59,7 @@ START_TEST(err_maps_to_exit_codes)
 		enum err_code code;
 		int exit_code;
 	} t[] = { { ERR_NONE, 0 }, { ERR_FAILED, 1 }, { ERR_USAGE, 2 }, { ERR_LOCKED, 4 }, { ERR_REFUSED, 5 },
-		{ ERR_RETRY, 1 }, { ERR_LOST, 1 }, { ERR_UNKNOWN, 1 } };
+		{ ERR_RETRY, 1 }, { ERR_LOST, 1 }, { ERR_UNKNOWN, 1 }, { (enum err_code)99, 1 } };
 	struct err err = { .code = t[_i].code };
 
 	ck_assert_int_eq(err_exit_code(&err), t[_i].exit_code);
@@ -315,6 +318,15 @@ START_TEST(mem_arrays_grow_zeroed)
 }
 END_TEST
 
+/* more than there can be: the message, and exit code 1 */
+START_TEST(out_of_memory_ends_the_process)
+{
+	volatile size_t huge = SIZE_MAX;
+
+	free(mem_resize(NULL, huge, 2));
+}
+END_TEST
+
 int
 main(void)
 {
@@ -325,7 +337,7 @@ main(void)
 
 	tcase_add_test(c, err_carries_code_message_and_hint);
 	tcase_add_test(c, err_truncates_long_messages);
-	tcase_add_loop_test(c, err_maps_to_exit_codes, 0, 8);
+	tcase_add_loop_test(c, err_maps_to_exit_codes, 0, 9);
 	tcase_add_loop_test(c, parse_int64_is_strict, 0, COUNT(int_cases));
 	tcase_add_loop_test(c, parse_date_knows_the_calendar, 0, COUNT(date_cases));
 	tcase_add_test(c, parse_utc_time_wants_one_form);
@@ -340,6 +352,7 @@ main(void)
 	tcase_add_test(c, integers_are_big_endian);
 	tcase_add_test(c, secrets_are_wiped);
 	tcase_add_test(c, mem_arrays_grow_zeroed);
+	tcase_add_exit_test(c, out_of_memory_ends_the_process, 1);
 	suite_add_tcase(suite, c);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

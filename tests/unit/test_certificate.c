@@ -102,6 +102,69 @@ START_TEST(every_flipped_bit_is_bad)
 }
 END_TEST
 
+/* What is still taken after a byte went, came or changed is another certificate, written just so; bytes that
+ * mean something to the parser are tried. */
+static void
+alter_each_byte(const char *text, size_t n)
+{
+	static const char other[] = " \n%0";
+	char *altered = mem_zero(n + 1, 1);
+
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = 0; k <= sizeof(other); k++) {
+			CLEANUP(certificate_release) struct certificate c = CERTIFICATE_INIT;
+			CLEANUP(str_release) struct str again = STR_INIT;
+			bool shorter = k == sizeof(other);
+			size_t m = n - shorter;
+
+			(void)memcpy(altered, text, i);
+			if (!shorter)
+				altered[i] = other[k];
+			(void)memcpy(altered + i + !shorter, text + i + 1, n - i - 1);
+			if (certificate_parse(altered, m, &c, NULL) != 0)
+				continue;
+			ck_assert_int_eq(certificate_encode(&c, &again, NULL), 0);
+			ck_assert_msg(again.len == m && memcmp(again.s, altered, m) == 0, "byte %zu", i);
+		}
+	free(altered);
+}
+
+START_TEST(every_altered_byte_is_bad_or_another_certificate)
+{
+	static const char *const names[] = { "good-hostile-table-name", "good-closure-keys-destroyed", "good-backup-expiry",
+		"good-rows-left-with-exclusions", "good-final-after-interim" };
+	CLEANUP(free_text) char *path = mem_printf("tests/vectors/%s.note", names[_i]);
+	CLEANUP(free_text) char *bytes = slurp(path, NULL);
+
+	alter_each_byte(bytes, (size_t)(strstr(bytes, "\n\n") + 1 - bytes));
+}
+END_TEST
+
+/* Each line away, and each line twice. */
+START_TEST(every_line_has_its_place)
+{
+	CLEANUP(free_text) char *bytes = slurp(EXAMPLE, NULL);
+	char *end = strstr(bytes, "\n\n") + 1;
+
+	*end = '\0';
+	for (char *line = bytes; line < end; line = strchr(line, '\n') + 1) {
+		size_t n = (size_t)(strchr(line, '\n') + 1 - line);
+		CLEANUP(free_text) char *twice = mem_printf("%.*s%.*s%s", (int)(line - bytes), bytes, (int)n, line, line);
+		CLEANUP(free_text) char *without = mem_printf("%.*s%s", (int)(line - bytes), bytes, line + n);
+		CLEANUP(certificate_release) struct certificate a = CERTIFICATE_INIT;
+		CLEANUP(certificate_release) struct certificate b = CERTIFICATE_INIT;
+		/* of these there may be several, or none: another certificate */
+		bool listed = strncmp(line, "approver: ", 10) == 0 || strncmp(line, "retained: ", 10) == 0 ||
+			strncmp(line, "out-of-scope: ", 14) == 0;
+		bool optional = strncmp(line, "identified: ", 12) == 0 || strncmp(line, "live: ", 6) == 0;
+
+		ck_assert_msg(listed || optional || certificate_parse(without, strlen(without), &a, NULL) == -1,
+			"without %.*s", (int)n, line);
+		ck_assert_msg(listed || certificate_parse(twice, strlen(twice), &b, NULL) == -1, "twice %.*s", (int)n, line);
+	}
+}
+END_TEST
+
 #define SAME_TEXT(field) ck_assert_pstr_eq(a.field, b.field)
 #define SAME_NUMBER(field) ck_assert_int_eq((int64_t)a.field, (int64_t)b.field)
 
@@ -279,6 +342,8 @@ main(void)
 	tcase_add_test(tests, vectors);
 	tcase_add_test(tests, every_truncation_is_bad);
 	tcase_add_test(tests, every_flipped_bit_is_bad);
+	tcase_add_loop_test(tests, every_altered_byte_is_bad_or_another_certificate, 0, 5);
+	tcase_add_test(tests, every_line_has_its_place);
 	tcase_add_test(tests, parsed_equals_encoded);
 	tcase_add_loop_test(tests, wrong_field_is_refused_and_named, 0, (int)(sizeof(wrongs) / sizeof(wrongs[0])));
 	tcase_add_test(tests, small_helpers);

@@ -341,6 +341,53 @@ START_TEST(log_lines_are_single_and_stamped)
 }
 END_TEST
 
+/* What a person sees who sits before it; the caller frees. */
+static char *
+capture_terminal(void (*say)(void))
+{
+	int terminal = posix_openpt(O_RDWR | O_NOCTTY), fd, saved = dup(STDERR_FILENO);
+	char *text = mem_zero(1, 4096);
+	ssize_t n;
+
+	ck_assert(terminal >= 0 && grantpt(terminal) == 0 && unlockpt(terminal) == 0);
+	fd = open(ptsname(terminal), O_RDWR | O_NOCTTY);
+	ck_assert(fd >= 0 && dup2(fd, STDERR_FILENO) == STDERR_FILENO);
+	say();
+	n = read(terminal, text, 4095);
+	ck_assert(n > 0 && dup2(saved, STDERR_FILENO) == STDERR_FILENO);
+	(void)close(fd);
+	(void)close(saved);
+	(void)close(terminal);
+	return text;
+}
+
+static void
+show_progress(void)
+{
+	log_start(LOG_LEVEL_INFO, "");
+	progress_start("erasing", 3);
+	progress_at(1);
+	progress_at(2); /* too soon to be drawn */
+	log_error("one failed");
+	progress_end();
+	progress_at(3);
+	progress_start("reading", 0);
+	progress_at(7);
+	progress_end();
+	progress_start("done", 2);
+	progress_at(5);
+	progress_end();
+}
+
+START_TEST(progress_gives_way_to_the_log)
+{
+	CLEANUP(free_text) char *text = capture_terminal(show_progress);
+
+	ck_assert_str_eq(text, "\r\033[Kerasing 1 of 3 (33%)\r\033[Kerror one failed\r\n\r\033[Kreading 7\r\033[K"
+		"\r\033[Kdone 5 of 2 (100%)\r\033[K");
+}
+END_TEST
+
 START_TEST(log_levels_by_name)
 {
 	enum log_level level = LOG_LEVEL_ERROR;
@@ -389,6 +436,7 @@ main(void)
 	tcase_add_loop_test(c, second_signal_cancels, 0, 3);
 	tcase_add_test(c, ignored_signals_stay_ignored);
 	tcase_add_test(c, log_lines_are_single_and_stamped);
+	tcase_add_test(c, progress_gives_way_to_the_log);
 	tcase_add_test(c, log_levels_by_name);
 	tcase_add_loop_test(c, clock_writes_utc, 0, 5);
 	suite_add_tcase(suite, c);
