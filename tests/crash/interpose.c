@@ -2,8 +2,8 @@
  * interpose: numbers what a program does to the outside world, and strikes at one such operation.
  *
  * Loaded by LD_PRELOAD into the program that CRASH_PROGRAM names (into others it does nothing). An
- * operation is a statement handed to libpq, or a call on a file below the directory CRASH_ROOT; both
- * kinds share one sequence, kept in the file CRASH_COUNTER, so that it goes on over several commands.
+ * operation is a statement handed to libpq, a call on a file below the directory CRASH_ROOT, or
+ * a program started; all share one sequence, kept in the file CRASH_COUNTER, so that it goes on over several commands.
  * CRASH_TRACE gets one line each: "<number> sql|read|change <call> <statement or path>".
  *
  * At operation CRASH_AT, CRASH_WHEN (before: not yet begun; sent: the statement is on its way, no answer
@@ -23,6 +23,7 @@
 #include <linux/filter.h>
 #include <poll.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -470,6 +471,23 @@ fclose(FILE *stream)
 {
 	REAL(fclose);
 	return flush(stream, "fclose", real);
+}
+
+/* A program that is told something; how it ends is its own business. */
+int
+posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions, const posix_spawnattr_t *attributes,
+	char *const *argv, char *const *envp)
+{
+	int rc;
+	REAL(posix_spawn);
+
+	if (shared == NULL)
+		return real(pid, path, actions, attributes, argv, envp);
+	if (begin("change", "posix_spawn", path, -1))
+		return errno;
+	rc = real(pid, path, actions, attributes, argv, envp);
+	(void)end(-1);
+	return rc;
 }
 
 /* ---- statements ---------------------------------------------------------------------------- */

@@ -25,7 +25,12 @@ small_clinic() {
 		s/^BEGIN;$/CREATE TEMPORARY TABLE few AS SELECT p FROM generate_series(1, 400) AS p WHERE p % 200 BETWEEN 37 AND 50;\nGRANT SELECT ON few TO app_owner;\n&/' \
 		"$ROOT/tests/sample/data.sql" | psql -XAtq -v ON_ERROR_STOP=1 -d clinic >/dev/null
 	mkdir -p "$T/clinic"
-	cp "$ROOT/etc/maps/sample.conf" "$T/clinic/map.conf"
+	printf '#!/bin/sh\nprintf "%%s\\n" "$*" >>"%s"\n' "$T/clinic/told" >"$T/clinic/store"
+	chmod 755 "$T/clinic/store"
+	{
+		cat "$ROOT/etc/maps/sample.conf"
+		printf 'external = ( { name = "documents"; owner = "Practice IT"; command = [ "%s", "{request}", "{tenant}", "{subject}" ]; } );\n' "$T/clinic/store"
+	} >"$T/clinic/map.conf"
 	install clinic "$T/clinic/map.conf"
 	sed -i 's/^caps : {/batch : { subjects = 2; };\n&/; s/tenant_share_percent = 50/tenant_share_percent = 100/' "$CONF"
 	set_option wait_seconds 0 # what a killed run left open is looked at by the next
@@ -52,6 +57,7 @@ nightly_run() {
 nightly_end() {
 	"$ROOT/tests/sample/rows.sh" clinic
 	evidence_end
+	external_end
 	disk_end
 }
 
@@ -77,6 +83,11 @@ erase_between() {
 	evidence_between
 }
 
+# Who was told of whom before which certificate; twice is allowed.
+external_end() {
+	[ ! -e "$T/clinic/told" ] || sort -u "$T/clinic/told"
+}
+
 # Removed means no row, and no removed state means all rows; a certificate only of a certified request.
 evidence_between() {
 	sql clinic "SELECT 'request ' || r.id || ' is ' || r.state || ', its patient ' || CASE WHEN p.id IS NULL THEN 'gone' ELSE 'there' END
@@ -85,6 +96,9 @@ evidence_between() {
 		"SELECT 'a certificate of a request that is ' || r.state FROM expunge.certificate c JOIN expunge.request r ON r.id = c.request_id
 		WHERE r.state <> 'certified'" \
 		"SELECT 'half-claimed: ' || id FROM expunge.request WHERE state = 'running'"
+	sql clinic 'SELECT request_id FROM expunge.certificate' | while read -r id; do
+		grep -qs "^$id " "$T/clinic/told" || printf 'a certificate before the store was told\n'
+	done
 }
 
 # What the control schema says, and whether the files say the same.
@@ -117,14 +131,19 @@ certificate_files() {
 	printf 'files %s\n' "$(find "$directory" -type f | wc -l)"
 }
 
-# Whose rows were announced, but for batches that were abandoned.
+# Whose rows were announced, but for batches that were abandoned. What is said to be done was done once.
 ledger_entries() {
 	[ -e "$T/clinic/ledger/erasures" ] || return 0
-	awk '$4 == "intent" { intents[$3] = intents[$3] $4 " " $5 " " $6 " " $7 "\n" }
+	awk '$4 == "intent" { rows[$3] = rows[$3] $4 " " $5 " " $6 " " $7 "\n"; requests[$3] = requests[$3] " " $5 }
 		$4 == "done" || $4 == "abandoned" { if ($3 in ended) print "ended twice: " $3; ended[$3] = $4 }
 		NF != 8 || $1 != "v1" { print "malformed: " $0 }
-		END { for (batch in intents) if (ended[batch] != "abandoned") printf "%s", intents[batch] }' \
-		"$T/clinic/ledger/erasures" | sort -u
+		END {
+			for (batch in rows) if (ended[batch] != "abandoned") printf "%s", rows[batch]
+			for (batch in rows) if (ended[batch] == "done") {
+				n = split(requests[batch], r, " ")
+				for (i = 1; i <= n; i++) if (times[r[i]]++) print "done twice: " r[i]
+			}
+		}' "$T/clinic/ledger/erasures" | sort -u
 }
 
 # Hidden files are temporary ones.

@@ -4,6 +4,7 @@
 #
 #   make crash                          everything; see README, "Tests", for how long that takes
 #   make crash ONLY=nightly,init        these jobs          MODES=kill,drop-sent   these disturbances
+#   make crash AT='COMMIT|ledger'       at operations whose line in the listing matches
 #   make crash SAMPLE=200 SEED=7        200 cases a job, chosen by chance
 #   make crash CASE=nightly:kill-sent@71   this one, with its trace; KEEP=1 keeps the directory
 #
@@ -176,7 +177,7 @@ prepare() { # prepare JOB
 
 # The cases of the listing: "mode number", those of SAMPLE if it is given.
 cases() {
-	awk -v modes="$modes" -v only="${MODES:-}" -v seed="$SEED" -v sample="$SAMPLE" '
+	awk -v modes="$modes" -v only="${MODES:-}" -v seed="$SEED" -v sample="$SAMPLE" -v at="${AT:-}" '
 		function fits(mode, kind, call) {
 			if (mode ~ /^(kill-before|kill-after|restart-before)$/) return 1
 			if (mode ~ /^(kill-sent|drop|stall|restart|lock|rowlock)/)
@@ -192,7 +193,7 @@ cases() {
 			m = split(only, chosen, ",")
 			srand(seed)
 		}
-		{
+		at == "" || $0 ~ at {
 			for (i = 1; i <= n; i++) {
 				wanted = m == 0
 				for (j = 1; j <= m; j++) if (index(all[i], chosen[j]) == 1) wanted = 1
