@@ -126,7 +126,7 @@ check:
 
 # what make check samples, at length: an hour or two
 check-full:
-	KILL_ROUNDS=100 TEST_TIMEOUT=7200 $(MAKE) check
+	KILL_ROUNDS=100 CRASH_SAMPLE=100 CRASH_ONLY=nightly,erase,init,plan,export,freeze TEST_TIMEOUT=7200 $(MAKE) check
 	$(MAKE) check-gnumed
 
 check-gnumed:
