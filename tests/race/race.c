@@ -1,0 +1,396 @@
+/*
+ * race: runs of expunge against everybody else, interleaved statement by statement by a seeded schedule, and
+ * invariants after each round.
+ *
+ *   race EXPUNGE GATE.SO CONF CONF-OF-ANOTHER-HOST SCENARIO ROUNDS SEED
+ *
+ * Connects as PG* says to a database with the sample application, clinic.sql and `expunge init`. Each round
+ * makes a few patients whose erasure is approved, starts one or two runs under the gate, and lets actors do
+ * what the scenario says at statements drawn by chance. Round N of seed S is the same as round 0 of seed
+ * S + N, as far as the server's own timing allows.
+ * Prints "N rounds, N statements", a line for each violation, and exits 1 if there was one.
+ */
+#include <limits.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "clinic.h"
+
+#define MAX_SUBJECTS 6
+#define AHEAD 12 /* rounds that are planned by one run */
+
+struct scenario {
+	const char *name;
+	const char *command[2]; /* NULL: no second run */
+	int n;
+	enum deed deeds[MAX_SUBJECTS]; /* DEEDS: any */
+	bool shared; /* two subjects each share a guarantor */
+	int ahead;
+};
+
+static const struct scenario scenarios[] = {
+	{ "hold", { "erase" }, 2, { HOLD, HOLD_ALIAS }, false, AHEAD },
+	{ "hold-practice", { "erase" }, 2, { HOLD_PRACTICE, IDLE }, false, AHEAD },
+	{ "withdrawal", { "erase" }, 3, { WITHDRAW, WITHDRAW, IDLE }, false, AHEAD },
+	{ "arrival", { "erase" }, 2, { MESSAGE, VISIT }, false, AHEAD },
+	{ "move", { "erase" }, 2, { MOVE_MESSAGE, MOVE_VISIT }, false, AHEAD },
+	{ "merge", { "erase" }, 3, { MERGE, UPDATE, LINK }, false, AHEAD },
+	{ "hosts", { "erase", "erase" }, 4, { IDLE, IDLE, IDLE, IDLE }, true, AHEAD },
+	{ "nights", { "nightly", "nightly" }, 2, { IDLE, IDLE }, true, 1 },
+	{ "approval", { "nightly", "erase" }, 2, { DECIDE, IDLE }, false, 1 },
+	{ "mixed", { "erase", "erase" }, 5, { DEEDS, DEEDS, DEEDS, DEEDS, DEEDS }, false, AHEAD },
+};
+
+struct round {
+	struct subject subjects[MAX_SUBJECTS];
+	struct thread threads[2 + MAX_SUBJECTS];
+	int n_programs, n_threads;
+	uint64_t chance;
+};
+
+static const char *expunge, *gate_so, *conf[2];
+static PGconn *control;
+static const struct scenario *scenario;
+/* of the first run of the last round: when it began and committed transactions, and its end */
+static long borders[32], run_end;
+static int n_borders;
+static long start_length; /* so many statements a run makes before its first transaction */
+static long statements;
+
+/* xorshift64*: the same everywhere */
+static long
+draw(struct round *round, long below)
+{
+	round->chance ^= round->chance >> 12;
+	round->chance ^= round->chance << 25;
+	round->chance ^= round->chance >> 27;
+	return (long)((round->chance * 0x2545F4914F6CDD1DULL >> 33) % (uint64_t)below);
+}
+
+/* ---- preparation --------------------------------------------------------------------------- */
+
+/* Runs expunge undisturbed; its exit code. */
+static int
+run_freely(const char *command, const char *log)
+{
+	char *const argv[] = { (char *)expunge, (char *)"-c", (char *)conf[0], (char *)"-U", (char *)"night", (char *)command, NULL };
+	struct thread thread;
+
+	thread_program(&thread, argv, "", log);
+	while (thread.state != THREAD_ENDED)
+		thread_settle(&thread, 1, control);
+	return thread.exit_code;
+}
+
+/* Makes the patients of several rounds and lets one night plan them. */
+static void
+prepare(struct round *rounds, int n, uint64_t seed)
+{
+	static long next = 3000;
+	static PGconn *application;
+
+	if (application == NULL)
+		application = clinic_connect("clinic_app");
+	for (int r = 0; r < n; r++) {
+		struct round *round = &rounds[r];
+
+		*round = (struct round){ .chance = (seed + (uint64_t)r) * 0x9E3779B97F4A7C15ULL + 1 };
+		for (int i = 0; i < scenario->n; i++) {
+			struct subject *s = &round->subjects[i];
+
+			*s = (struct subject){ .id = next, .tenant = scenario->shared ? 1 : 1 + i % 2, .deed = scenario->deeds[i] };
+			next += 3;
+			if (s->deed == DEEDS)
+				s->deed = (enum deed)draw(round, DECIDE);
+			s->in_transaction = draw(round, 2) == 1;
+			clinic_make(control, s, scenario->shared && i % 2 == 1 ? s->id - 3 : 0);
+			(void)snprintf(s->request, sizeof(s->request), "%s", clinic_ask(application,
+				"SELECT expunge_api.request_erasure('%d', '%ld', '17-1-b', 'portal', 'race', now(), NULL)", s->tenant, s->id));
+			(void)clinic_ask(control, "SELECT expunge.identify_request('%s')", s->request);
+		}
+	}
+	if (run_freely("nightly", "race.log") != 0)
+		die("the night that plans fails: see race.log");
+}
+
+static PGconn *
+connection(enum deed deed, int i)
+{
+	static PGconn *pool[DEEDS][MAX_SUBJECTS];
+
+	if (pool[deed][i] == NULL)
+		pool[deed][i] = clinic_connect(clinic_role(deed));
+	return pool[deed][i];
+}
+
+/* When the three steps of an actor come: anywhere, while rows are removed, or close to the begin or end of a
+ * transaction. */
+static void
+draw_moments(struct round *round, long when[THREAD_STEPS], bool calm)
+{
+	long kind = draw(round, 4), from = 0, to = run_end + 4;
+
+	if (kind == 1 && n_borders > 1) { /* the first batch */
+		from = borders[0] - 4;
+		to = borders[1] + 4;
+	} else if (kind > 1 && n_borders > 0) {
+		from = borders[draw(round, n_borders)] - 6;
+		to = from + 14;
+	}
+	for (int i = 0; i < THREAD_STEPS; i++)
+		when[i] = calm ? LONG_MAX : from + draw(round, to - from);
+	for (int i = 1; i < THREAD_STEPS; i++)
+		if (when[i] < when[i - 1])
+			when[i] = when[i - 1] + draw(round, 12);
+}
+
+/* Up to the first moment, and the first transaction, nothing can happen. */
+static void
+skip_start(struct round *round)
+{
+	long skip = start_length - 6;
+
+	for (int i = round->n_programs; i < round->n_threads; i++)
+		if (round->threads[i].when[0] < skip)
+			skip = round->threads[i].when[0];
+	for (int i = 0; i < round->n_programs; i++)
+		round->threads[i].skip = skip < 0 ? 0 : (unsigned char)(skip > 250 ? 250 : skip);
+}
+
+static void
+set_up(struct round *round, bool calm)
+{
+	for (int i = 0; i < scenario->n; i++)
+		clinic_approve(control, &round->subjects[i]);
+	for (int p = 0; p < 2 && scenario->command[p] != NULL; p++, round->n_programs++) {
+		char *const argv[] = { (char *)expunge, (char *)"-c", (char *)conf[p], (char *)"-U", (char *)"night",
+			(char *)scenario->command[p], NULL };
+
+		thread_program(&round->threads[p], argv, gate_so, p == 0 ? "race.log.0" : "race.log.1");
+	}
+	round->n_threads = round->n_programs;
+	for (int i = 0; i < scenario->n; i++) {
+		struct subject *s = &round->subjects[i];
+		struct thread *actor = &round->threads[round->n_threads];
+		long when[THREAD_STEPS];
+
+		if (s->deed == IDLE)
+			continue;
+		draw_moments(round, when, calm);
+		thread_actor(actor, connection(s->deed, i));
+		clinic_instruct(s, actor, when);
+		s->actor = actor;
+		round->n_threads++;
+	}
+	skip_start(round);
+}
+
+/* ---- the race ------------------------------------------------------------------------------ */
+
+/* The actor whose turn it is; force: or whose turn comes next. */
+static struct thread *
+actor_due(struct round *round, long count, bool force)
+{
+	struct thread *due = NULL;
+
+	for (int i = round->n_programs; i < round->n_threads; i++) {
+		struct thread *t = &round->threads[i];
+
+		if (t->state == THREAD_READY && (force || t->when[t->next] <= count) &&
+		    (due == NULL || t->when[t->next] < due->when[due->next]))
+			due = t;
+	}
+	return due;
+}
+
+/* A program that can go on; one that sleeps only if asked for. The present one for a while, then another. */
+static struct thread *
+program_due(struct round *round, int *present, bool sleeping)
+{
+	if (draw(round, 12) == 0)
+		*present = (int)draw(round, round->n_programs);
+	for (int i = 0; i < round->n_programs; i++) {
+		struct thread *t = &round->threads[(*present + i) % round->n_programs];
+
+		if (t->state == THREAD_READY && t->sleeping == sleeping)
+			return t;
+	}
+	return NULL;
+}
+
+static void
+note_step(const struct round *round, const struct thread *t, long count)
+{
+	bool begins = strncmp(t->at.text, "BEGIN", 5) == 0;
+
+	if (begins && (start_length == 0 || t->passed < start_length))
+		start_length = t->passed;
+	if (t != &round->threads[0])
+		return;
+	run_end = count;
+	if ((begins || strncmp(t->at.text, "COMMIT", 6) == 0) &&
+	    (size_t)n_borders < sizeof(borders) / sizeof(borders[0]))
+		borders[n_borders++] = count;
+}
+
+static void
+note_deeds(struct round *round, const struct thread *t)
+{
+	for (int i = 0; i < scenario->n; i++)
+		if (round->subjects[i].actor == t && t->state == THREAD_ENDED && round->subjects[i].state_then[0] == '\0')
+			clinic_note_deed(control, &round->subjects[i]);
+}
+
+static void
+race(struct round *round)
+{
+	int present = 0;
+	long count = 0, idle = 0;
+
+	n_borders = 0;
+	for (;; count++) {
+		struct thread *t;
+		bool running = false;
+
+		thread_settle(round->threads, round->n_threads, control);
+		for (int i = round->n_programs; i < round->n_threads; i++)
+			note_deeds(round, &round->threads[i]);
+		for (int i = 0; i < round->n_threads; i++)
+			running = running || round->threads[i].state != THREAD_ENDED;
+		if (!running)
+			break;
+		if ((t = actor_due(round, count, false)) == NULL && (t = program_due(round, &present, false)) == NULL &&
+		    (t = actor_due(round, count, true)) == NULL && (t = program_due(round, &present, true)) == NULL) {
+			if (++idle > 20000)
+				die("everybody waits");
+			continue; /* for a lock's time-out, or the detection of a deadlock */
+		}
+		if (t->sleeping)
+			(void)usleep(1000);
+		note_step(round, t, count);
+		count += t->skip;
+		thread_step(t);
+	}
+	statements += count;
+}
+
+/* ---- afterwards ---------------------------------------------------------------------------- */
+
+static void
+judge_programs(const struct round *round, FILE *wrong)
+{
+	for (int i = 0; i < round->n_programs; i++) {
+		int code = round->threads[i].exit_code;
+		bool night = strcmp(scenario->command[i], "nightly") == 0;
+
+		if (code != 0 && code != 3 && !(code == 4 && night))
+			fprintf(wrong, "run %d ended with exit code %d\n", i, code);
+	}
+}
+
+/* What a run leaves to the next one, that one brings to its end. */
+static void
+settle_round(struct round *round, FILE *wrong)
+{
+	static const char open[] = "SELECT count(*) FROM expunge.request WHERE removed_at IS NOT NULL AND state <> 'certified'";
+
+	clinic_let_go(control, round->subjects, scenario->n);
+	for (int i = 0; i < 3 && strcmp(clinic_ask(control, open), "0") != 0; i++)
+		(void)run_freely("erase", "race.log");
+	if (strcmp(clinic_ask(control, open), "0") != 0)
+		fprintf(wrong, "what was removed is not certified in the end\n");
+}
+
+static void
+say_all(PGconn *conn, const char *sql, FILE *wrong)
+{
+	PGresult *res = PQexec(conn, sql);
+
+	if (PQresultStatus(res) != PGRES_TUPLES_OK)
+		die("%s", PQerrorMessage(conn));
+	for (int i = 0; i < PQntuples(res); i++)
+		fprintf(wrong, "%s\n", PQgetvalue(res, i, 0));
+	PQclear(res);
+}
+
+/* One round; what was wrong with it, a line each. */
+static char *
+play(struct round *round, bool calm)
+{
+	char *text = NULL, others[64];
+	size_t size;
+	FILE *wrong = open_memstream(&text, &size);
+	const char *them = clinic_ids(round->subjects, scenario->n);
+
+	if (wrong == NULL)
+		die("out of memory");
+	(void)snprintf(others, sizeof(others), "%s", clinic_ask(control, "SELECT race.others('%s')", them));
+	set_up(round, calm);
+	race(round);
+	judge_programs(round, wrong);
+	for (int i = 0; i < scenario->n; i++)
+		clinic_judge(control, &round->subjects[i], wrong);
+	say_all(control, "SELECT race.wrong()", wrong);
+	settle_round(round, wrong);
+	say_all(control, "SELECT 'in the end: ' || w FROM race.wrong() w", wrong);
+	if (strcmp(others, clinic_ask(control, "SELECT race.others('%s')", them)) != 0)
+		fprintf(wrong, "rows of others were changed\n");
+	(void)clinic_ask(control, "SELECT race.forget('%s')", them);
+	for (int i = 0; i < round->n_threads; i++)
+		thread_release(&round->threads[i]);
+	(void)fclose(wrong);
+	return text;
+}
+
+static void
+tell(const struct round *round, uint64_t seed, const char *wrong)
+{
+	printf("%s, seed %llu:", scenario->name, (unsigned long long)seed);
+	for (int i = 0; i < scenario->n; i++)
+		if (round->subjects[i].actor != NULL)
+			printf(" %s%s -> %s %s (then %s);", clinic_deed_name(round->subjects[i].deed), round->subjects[i].in_transaction ? " in a transaction" : "",
+				round->subjects[i].actor->sqlstate, round->subjects[i].actor->answer, round->subjects[i].state_then);
+	printf("\n%s", wrong);
+}
+
+int
+main(int argc, char **argv)
+{
+	static struct round rounds[AHEAD];
+	uint64_t seed;
+	long n, bad = 0;
+
+	if (argc != 8)
+		die("usage: race EXPUNGE GATE.SO CONF CONF SCENARIO ROUNDS SEED");
+	expunge = argv[1];
+	gate_so = argv[2];
+	conf[0] = argv[3];
+	conf[1] = argv[4];
+	for (size_t i = 0; i < sizeof(scenarios) / sizeof(scenarios[0]); i++)
+		if (strcmp(argv[5], scenarios[i].name) == 0)
+			scenario = &scenarios[i];
+	if (scenario == NULL)
+		die("no scenario %s", argv[5]);
+	n = strtol(argv[6], NULL, 10);
+	seed = strtoull(argv[7], NULL, 10);
+	control = clinic_connect("postgres");
+	/* one calm round first, in which the actors come last: it measures how long a run is */
+	for (long i = -1; i < n;) {
+		int ahead = i < 0 ? 1 : (int)(n - i < scenario->ahead ? n - i : scenario->ahead);
+
+		prepare(rounds, ahead, seed + (uint64_t)(i < 0 ? 0 : i));
+		for (int r = 0; r < ahead; r++, i++) {
+			char *wrong = play(&rounds[r], i < 0);
+
+			bad += wrong[0] != '\0';
+			if (wrong[0] != '\0' || getenv("RACE_VERBOSE") != NULL)
+				tell(&rounds[r], seed + (uint64_t)(i < 0 ? 0 : i), wrong);
+			free(wrong);
+		}
+	}
+	printf("%ld rounds, %ld statements\n", n, statements);
+	return bad > 0 ? 1 : 0;
+}
