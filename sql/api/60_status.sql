@@ -48,7 +48,7 @@ CREATE VIEW expunge.status AS
 		count(*) FILTER (WHERE r.late) AS overdue,
 		count(*) FILTER (WHERE r.past_target) AS past_target,
 		count(*) FILTER (WHERE r.state = 'blocked') AS blocked,
-		count(*) FILTER (WHERE r.state = 'failed') AS failed,
+		count(*) FILTER (WHERE r.state = 'failed' OR (r.state = 'removed' AND r.reason IS NOT NULL)) AS failed,
 		count(*) FILTER (WHERE r.open AND r.decided_by IS NULL) AS undecided,
 		coalesce(max(expunge.civil_date(now()) - expunge.civil_date(r.received_at)) FILTER (WHERE r.open), 0) AS oldest_days,
 		(SELECT count(*) FROM expunge.hold_list) AS holds,
@@ -62,10 +62,11 @@ CREATE VIEW expunge.status AS
 COMMENT ON VIEW expunge.status IS 'one row of counts: what is open, due within 7 days, overdue, blocked, failed, held, unpublished';
 
 CREATE VIEW expunge.status_blocked AS
-	SELECT r.state, coalesce(nullif(split_part(r.reason, ':', 1), ''), 'unknown') AS reason, count(*) AS n,
+	SELECT CASE r.state WHEN 'blocked' THEN r.state ELSE 'failed' END AS state,
+		coalesce(nullif(split_part(r.reason, ':', 1), ''), 'unknown') AS reason, count(*) AS n,
 		expunge.civil_date(now()) - expunge.civil_date(min(r.received_at)) AS oldest_days
 	FROM expunge.request r
-	WHERE r.state IN ('blocked', 'failed')
+	WHERE r.state IN ('blocked', 'failed') OR (r.state = 'removed' AND r.reason IS NOT NULL) -- an external store
 	GROUP BY 1, 2;
 COMMENT ON VIEW expunge.status_blocked IS 'blocked and failed requests by the code of their reason (what stands before a colon)';
 

@@ -71,6 +71,9 @@ err_like "request $id: external store mailing \"list\" was not told: exit code 1
 is "$(request_state clinic "$id") $(recipients "$id") $(note_of "$id")" "removed 1/1 " "no certificate before all were told"
 run expunge_as oscar request show "$id"
 out_like 'removed; external store mailing "list" was not told: exit code 1' "request show says why not yet"
+run expunge_as watch status
+rc_is 3 "status is red"
+out_like '^failed +external store mailing "list" was not told: 1' "and says what failed"
 run expunge_as night nightly
 rc_is 3 "the next night tries again"
 is "$(calls documents | wc -l) $(calls mailing | wc -l)" "1 2" "only the one that failed"
