@@ -150,7 +150,7 @@ set_aside(struct run *run, const char *request, struct err *err)
 	run_skip(run, request);
 	err_clear(err);
 	plan_id_array(&one, &request, 1);
-	return db_query(run->db, &QUERY_REQUEST_SET_STATE, DB_PARAMS(one.s, "failed", reason), NULL, err);
+	return db_query(run->db, &QUERY_REQUEST_SET_STATE, DB_PARAMS(one.s, "failed", reason, "removed"), NULL, err);
 }
 
 int

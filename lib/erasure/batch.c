@@ -84,7 +84,7 @@ drop(struct run *run, struct batch *batch, size_t i, const char *reason, struct 
 	(void)snprintf(round, sizeof(round), "%d", batch->round);
 	plan_id_array(&one, &batch->ids[i], 1);
 	if (db_query(run->db, &QUERY_KEY_SET_DROP, DB_PARAMS(one.s, round), NULL, err) != 0 ||
-	    db_query(run->db, &QUERY_REQUEST_SET_STATE, DB_PARAMS(one.s, "blocked", reason), NULL, err) != 0)
+	    db_query(run->db, &QUERY_REQUEST_SET_STATE, DB_PARAMS(one.s, "blocked", reason, "running"), NULL, err) != 0)
 		return -1;
 	run->n_blocked++;
 	run_note(run, NOTE_WARNING, "request %s: blocked (%s)", batch->ids[i], reason);

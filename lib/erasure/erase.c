@@ -173,7 +173,7 @@ mark_failed(struct run *run, const char *request, const struct err *why, struct 
 	run_note(run, NOTE_ERROR, "request %s: %s", request, reason);
 	run_skip(run, request);
 	plan_id_array(&one, &request, 1);
-	return db_query(run->db, &QUERY_REQUEST_SET_STATE, DB_PARAMS(one.s, "failed", reason), NULL, err);
+	return db_query(run->db, &QUERY_REQUEST_SET_STATE, DB_PARAMS(one.s, "failed", reason, "scheduled"), NULL, err);
 }
 
 /* A batch, again after what passes by itself; a request that fails alone is marked and passed over. */

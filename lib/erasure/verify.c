@@ -337,7 +337,7 @@ note_left_over(struct run *run, const struct recount *recount, const char *reque
 	run_note(run, NOTE_ERROR, "request %s: %s", request, reason.s);
 	run_skip(run, request);
 	plan_id_array(&one, &request, 1);
-	return db_query(run->db, &QUERY_REQUEST_SET_STATE, DB_PARAMS(one.s, "failed", reason.s), NULL, err);
+	return db_query(run->db, &QUERY_REQUEST_SET_STATE, DB_PARAMS(one.s, "failed", reason.s, "removed"), NULL, err);
 }
 
 /* The oldest transaction that somebody may still look behind, read before the vacuum: dead rows of

@@ -9,7 +9,7 @@ race=$(dirname "$EXPUNGE")/tests/race
 [ -x "$race/race" ] || skip_all "no $race/race: make units builds it"
 rounds=${RACE_ROUNDS:-12}
 RACE_SEED=${RACE_SEED:-$((RANDOM * 32768 + RANDOM))}
-scenarios=${RACE_ONLY:-hold hold-practice withdrawal arrival move merge hosts nights approval mixed}
+scenarios=${RACE_ONLY:-hold hold-practice withdrawal arrival move merge hosts failure nights approval mixed}
 note "RACE_SEED=$RACE_SEED"
 
 # ---- a small clinic, and a second host with directories of its own

@@ -54,6 +54,8 @@ clinic_make(PGconn *control, struct subject *s, long partner)
 	if (partner > 0)
 		(void)snprintf(shared, sizeof(shared), "%ld", partner);
 	(void)clinic_ask(control, "SELECT race.make(%ld, %d, %s)", s->id, s->tenant, shared);
+	if (s->stubborn)
+		(void)clinic_ask(control, "UPDATE app.invoice SET total = 13 WHERE id = 'R%ld'", s->id);
 	if (s->deed == HOLD_ALIAS)
 		(void)clinic_ask(control, "SELECT race.make(%ld, %d, NULL); UPDATE app.patient SET merged_into = %ld WHERE id = %ld",
 			s->id + 1, s->tenant, s->id, s->id + 1);

@@ -17,6 +17,7 @@ struct subject {
 	char counts[256];   /* race.counts of them */
 	char beside[64];   /* of the patient beside it */
 	enum deed deed;
+	bool stubborn;       /* a constraint of the application's stands in the way */
 	bool in_transaction; /* the deed is three steps: BEGIN, itself, COMMIT */
 	const struct thread *actor; /* NULL: nobody meddles */
 	char state_then[24]; /* the request's state when the deed was done */

@@ -3,6 +3,9 @@
 CREATE SCHEMA race;
 SET search_path = pg_catalog;
 
+-- whose invoice says 13 cannot be erased
+ALTER TABLE app.invoice ADD CHECK (total <> 13 OR payer_name IS NOT NULL);
+
 -- A small patient: one row in most tables, two appointments. partner: who shares the guarantor, or NULL.
 CREATE FUNCTION race.make(p bigint, tenant bigint, partner bigint) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE

@@ -18,7 +18,11 @@
 
 #include "gate.h"
 
+/* Longer than that no statement of a pipeline is waited for: after an error there is no answer. */
+#define PATIENCE_MS 300
+
 static int gate = -1;
+static bool silent; /* the pipeline has failed: no statement is answered any more */
 static bool nested; /* libpq calls itself */
 static unsigned char unasked; /* so many statements go without asking */
 
@@ -74,6 +78,7 @@ PQexec(PGconn *conn, const char *sql)
 	PGresult *res;
 	REAL(PQexec);
 
+	silent = false;
 	if (!nested)
 		pass(PQbackendPID(conn), sql);
 	nested = true;
@@ -89,6 +94,7 @@ PQexecParams(PGconn *conn, const char *sql, int n, const Oid *types, const char 
 	PGresult *res;
 	REAL(PQexecParams);
 
+	silent = false;
 	if (!nested)
 		pass(PQbackendPID(conn), sql);
 	nested = true;
@@ -111,8 +117,8 @@ PQsendQueryParams(PGconn *conn, const char *sql, int n, const Oid *types, const 
 	if (piped)
 		drain(conn);
 	done = real(conn, sql, n, types, values, lengths, formats, result_format);
-	if (piped && done == 1 && PQsendFlushRequest(conn) == 1 && PQflush(conn) == 0)
-		(void)poll(&ready, 1, -1);
+	if (piped && !silent && done == 1 && PQsendFlushRequest(conn) == 1 && PQflush(conn) == 0)
+		silent = poll(&ready, 1, PATIENCE_MS) == 0;
 	return done;
 }
 

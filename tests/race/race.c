@@ -28,20 +28,22 @@ struct scenario {
 	int n;
 	enum deed deeds[MAX_SUBJECTS]; /* DEEDS: any */
 	bool shared; /* two subjects each share a guarantor */
+	int stubborn; /* so many cannot be erased */
 	int ahead;
 };
 
 static const struct scenario scenarios[] = {
-	{ "hold", { "erase" }, 2, { HOLD, HOLD_ALIAS }, false, AHEAD },
-	{ "hold-practice", { "erase" }, 2, { HOLD_PRACTICE, IDLE }, false, AHEAD },
-	{ "withdrawal", { "erase" }, 3, { WITHDRAW, WITHDRAW, IDLE }, false, AHEAD },
-	{ "arrival", { "erase" }, 2, { MESSAGE, VISIT }, false, AHEAD },
-	{ "move", { "erase" }, 2, { MOVE_MESSAGE, MOVE_VISIT }, false, AHEAD },
-	{ "merge", { "erase" }, 3, { MERGE, UPDATE, LINK }, false, AHEAD },
-	{ "hosts", { "erase", "erase" }, 4, { IDLE, IDLE, IDLE, IDLE }, true, AHEAD },
-	{ "nights", { "nightly", "nightly" }, 2, { IDLE, IDLE }, true, 1 },
-	{ "approval", { "nightly", "erase" }, 2, { DECIDE, IDLE }, false, 1 },
-	{ "mixed", { "erase", "erase" }, 5, { DEEDS, DEEDS, DEEDS, DEEDS, DEEDS }, false, AHEAD },
+	{ "hold", { "erase" }, 2, { HOLD, HOLD_ALIAS }, false, 0, AHEAD },
+	{ "hold-practice", { "erase" }, 2, { HOLD_PRACTICE, IDLE }, false, 0, AHEAD },
+	{ "withdrawal", { "erase" }, 3, { WITHDRAW, WITHDRAW, IDLE }, false, 0, AHEAD },
+	{ "arrival", { "erase" }, 2, { MESSAGE, VISIT }, false, 0, AHEAD },
+	{ "move", { "erase" }, 2, { MOVE_MESSAGE, MOVE_VISIT }, false, 0, AHEAD },
+	{ "merge", { "erase" }, 3, { MERGE, UPDATE, LINK }, false, 0, AHEAD },
+	{ "hosts", { "erase", "erase" }, 4, { IDLE, IDLE, IDLE, IDLE }, true, 0, AHEAD },
+	{ "failure", { "erase", "erase" }, 3, { WITHDRAW, HOLD, IDLE }, false, 2, AHEAD },
+	{ "nights", { "nightly", "nightly" }, 2, { IDLE, IDLE }, true, 0, 1 },
+	{ "approval", { "nightly", "erase" }, 2, { DECIDE, IDLE }, false, 0, 1 },
+	{ "mixed", { "erase", "erase" }, 5, { DEEDS, DEEDS, DEEDS, DEEDS, DEEDS }, false, 0, AHEAD },
 };
 
 struct round {
@@ -101,7 +103,8 @@ prepare(struct round *rounds, int n, uint64_t seed)
 		for (int i = 0; i < scenario->n; i++) {
 			struct subject *s = &round->subjects[i];
 
-			*s = (struct subject){ .id = next, .tenant = scenario->shared ? 1 : 1 + i % 2, .deed = scenario->deeds[i] };
+			*s = (struct subject){ .id = next, .tenant = scenario->shared ? 1 : 1 + i % 2, .deed = scenario->deeds[i],
+				.stubborn = i < scenario->stubborn };
 			next += 3;
 			if (s->deed == DEEDS)
 				s->deed = (enum deed)draw(round, DECIDE);
