@@ -4,9 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/bytes.h"
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/finder.h"
 #include "base/mem.h"
 #include "base/parse.h"
 #include "base/secret.h"
@@ -327,6 +329,39 @@ START_TEST(out_of_memory_ends_the_process)
 }
 END_TEST
 
+START_TEST(array_quotes_what_it_holds)
+{
+	struct str array = STR_INIT;
+
+	ck_assert_str_eq(array_end(&array), "{}");
+	str_clear(&array);
+	array_add(&array, "");
+	array_add(&array, "NULL");
+	array_add(&array, "a,b}\"c\\d\n");
+	ck_assert_str_eq(array_end(&array), "{\"\",\"NULL\",\"a,b}\\\"c\\\\d\n\"}");
+	str_clear(&array);
+	array_add_int(&array, -1);
+	array_add_int(&array, INT64_MAX);
+	ck_assert_str_eq(array_end(&array), "{-1,9223372036854775807}");
+	str_release(&array);
+}
+END_TEST
+
+START_TEST(finder_finds_every_text)
+{
+	static const char texts[][4] = { "m", "b", "zz", "", "a" };
+	struct finder finder = { 0 };
+
+	ck_assert_int_eq(finder_find(&finder, "a"), -1);
+	finder_make(&finder, texts[0], COUNT(texts), sizeof(texts[0]));
+	for (int i = 0; i < COUNT(texts); i++)
+		ck_assert_int_eq(finder_find(&finder, texts[i]), i);
+	ck_assert_int_eq(finder_find(&finder, "z"), -1);
+	finder_release(&finder);
+	ck_assert_int_eq(finder_find(&finder, "a"), -1);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -353,6 +388,8 @@ main(void)
 	tcase_add_test(c, secrets_are_wiped);
 	tcase_add_test(c, mem_arrays_grow_zeroed);
 	tcase_add_exit_test(c, out_of_memory_ends_the_process, 1);
+	tcase_add_test(c, array_quotes_what_it_holds);
+	tcase_add_test(c, finder_finds_every_text);
 	suite_add_tcase(suite, c);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
