@@ -310,19 +310,33 @@ crypt_signer_public(const struct signer *signer, uint8_t ret[ED25519_KEY_SIZE], 
 	return raw_public(signer->key, ret, err);
 }
 
+static int
+verify_with(EVP_PKEY *key, const void *bytes, size_t n, const uint8_t signature[ED25519_SIGNATURE_SIZE], struct err *err)
+{
+	CLEANUP(free_context) EVP_MD_CTX *context = EVP_MD_CTX_new();
+
+	if (context == NULL || EVP_DigestVerifyInit_ex(context, NULL, NULL, NULL, NULL, key, NULL) != 1)
+		return fail(err, "checking a signature");
+	if (EVP_DigestVerify(context, signature, ED25519_SIGNATURE_SIZE, bytes, n) != 1) {
+		ERR_clear_error();
+		return err_set(err, ERR_FAILED, "the signature is not good");
+	}
+	return 0;
+}
+
 int
 crypt_sign(const struct signer *signer, const void *bytes, size_t n, uint8_t ret[ED25519_SIGNATURE_SIZE],
 	struct err *err)
 {
 	CLEANUP(free_context) EVP_MD_CTX *context = EVP_MD_CTX_new();
-	uint8_t signature[ED25519_SIGNATURE_SIZE], public[ED25519_KEY_SIZE];
+	uint8_t signature[ED25519_SIGNATURE_SIZE];
 	size_t got = sizeof(signature);
 
 	if (context == NULL || EVP_DigestSignInit_ex(context, NULL, NULL, NULL, NULL, signer->key, NULL) != 1 ||
 	    EVP_DigestSign(context, signature, &got, bytes, n) != 1 || got != sizeof(signature))
 		return fail(err, "signing");
 	/* a signature spoilt by a fault of the machine can give the key away */
-	if (raw_public(signer->key, public, err) != 0 || crypt_verify(public, bytes, n, signature, err) != 0)
+	if (verify_with(signer->key, bytes, n, signature, err) != 0)
 		return err_prefix(err, "checking a new signature");
 	(void)memcpy(ret, signature, sizeof(signature));
 	return 0;
@@ -349,15 +363,8 @@ crypt_verify(const uint8_t key[ED25519_KEY_SIZE], const void *bytes, size_t n,
 	const uint8_t signature[ED25519_SIGNATURE_SIZE], struct err *err)
 {
 	CLEANUP(free_key) EVP_PKEY *public = EVP_PKEY_new_raw_public_key_ex(NULL, "ED25519", NULL, key, ED25519_KEY_SIZE);
-	CLEANUP(free_context) EVP_MD_CTX *context = EVP_MD_CTX_new();
 
-	if (public == NULL || context == NULL || EVP_DigestVerifyInit_ex(context, NULL, NULL, NULL, NULL, public, NULL) != 1)
-		return fail(err, "checking a signature");
-	if (EVP_DigestVerify(context, signature, ED25519_SIGNATURE_SIZE, bytes, n) != 1) {
-		ERR_clear_error();
-		return err_set(err, ERR_FAILED, "the signature is not good");
-	}
-	return 0;
+	return public == NULL ? fail(err, "checking a signature") : verify_with(public, bytes, n, signature, err);
 }
 
 int
