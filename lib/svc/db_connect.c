@@ -186,6 +186,8 @@ set_session(struct db *db, struct err *err)
 		"SET intervalstyle = 'postgres'; SET extra_float_digits = 1; SET bytea_output = 'hex';"
 		"SET standard_conforming_strings = on; SET client_min_messages = warning;"
 		"SET default_transaction_isolation = 'read committed'; SET default_transaction_deferrable = off;"
+		/* short statements with far-fetched estimates: compiling them takes longer than running them */
+		"SET jit = off;"
 		"SET idle_in_transaction_session_timeout = 0; SET lock_timeout = %d; SET statement_timeout = %d;",
 		db->options.lock_timeout_ms, db->options.statement_timeout_ms);
 	if (db->options.read_write)
