@@ -10,6 +10,7 @@
 struct statements {
 	char **sql;
 	size_t n;
+	int round; /* that they collect for */
 };
 
 static void
@@ -48,14 +49,42 @@ add_insert(struct str *sql, const struct program *program, enum collect_set set,
 		str_add(sql, ", false, $2::smallint FROM ");
 }
 
+static bool
+is_cyclic(const struct program *program, int table)
+{
+	const struct map_order *order = &program->collect;
+
+	for (size_t i = 0; i < order->n; i++)
+		if (order->tables[i] == table)
+			return order->cyclic[order->group[i]];
+	return true;
+}
+
+/* No row of this table can be found twice: one path, by the key of its target, run once, in the first round. Looking for conflicts costs as much as the rest of the statement; should one come
+ * after all, the unique index refuses it. */
+static bool
+found_once(const struct program *program, int table, int round)
+{
+	const struct map_table *t = &program->map->tables[table];
+
+	if (round > 0 || program->tables[table].created || program->tables[table].log)
+		return false;
+	if (table == program->map->subject)
+		return t->n_paths == 0 && program->map->subject_merged_column < 0;
+	return t->n_paths == 1 && t->paths[0].kind == MAP_FORWARD && t->paths[0].target != table &&
+	       program_via(program, t->paths[0].target, t->paths[0].target_columns, t->paths[0].n_columns) == 0 &&
+	       !is_cyclic(program, table);
+}
+
 /* Every row is locked, also one that nothing refers to: it must not move to another subject before its
  * turn comes. */
 static void
-add_tail(struct str *sql, enum collect_set set)
+add_tail(struct str *sql, enum collect_set set, bool once)
 {
 	if (set == COLLECT_LOCKED)
 		str_add(sql, " FOR UPDATE OF t");
-	str_add(sql, " ON CONFLICT DO NOTHING");
+	if (!once)
+		str_add(sql, " ON CONFLICT DO NOTHING");
 }
 
 /* The subject's own row, named by the request. */
@@ -86,7 +115,7 @@ compose_root(struct statements *list, const struct program *program, enum collec
 		sql_literal(&sql, map->tenant_constant == NULL ? "" : map->tenant_constant);
 	}
 	str_add(&sql, " WHERE r.id = ANY($1)");
-	add_tail(&sql, set);
+	add_tail(&sql, set, found_once(program, map->subject, list->round));
 	str_release(&from);
 	push(list, &sql);
 }
@@ -116,7 +145,7 @@ compose_aliases(struct statements *list, const struct program *program, enum col
 		str_addf(&sql, " ON %s.%s = %s.%s", up ? "t" : "s", key, up ? "s" : "t", merged);
 		str_addf(&sql, " WHERE k.request_id = ANY($1) AND k.table_id = %d AND k.via = 0",
 			program->tables[map->subject].id);
-		add_tail(&sql, set);
+		add_tail(&sql, set, false);
 		push(list, &sql);
 	}
 }
@@ -172,7 +201,7 @@ compose_path(struct statements *list, const struct program *program, enum collec
 	add_insert(&sql, program, set, table, 0, dated);
 	add_path(&sql, program, set_name(set), table, path,
 		dated ? " JOIN expunge.request r ON r.id = k.request_id" : "");
-	add_tail(&sql, set);
+	add_tail(&sql, set, found_once(program, table, list->round));
 	push(list, &sql);
 }
 
@@ -233,7 +262,7 @@ compose_table(struct statements *list, const struct program *program, enum colle
 
 /* Sends all statements in one go; *ret_rows: how many rows they added together. */
 static int
-run(const struct statements *list, struct db *db, const char *requests, int round, int64_t *ret_rows, struct err *err)
+run(const struct statements *list, struct db *db, const char *requests, int64_t *ret_rows, struct err *err)
 {
 	char number[16];
 	int failed = 0;
@@ -241,7 +270,7 @@ run(const struct statements *list, struct db *db, const char *requests, int roun
 	*ret_rows = 0;
 	if (list->n == 0)
 		return 0;
-	(void)snprintf(number, sizeof(number), "%d", round);
+	(void)snprintf(number, sizeof(number), "%d", list->round);
 	if (db_pipeline_begin(db, err) != 0)
 		return -1;
 	for (size_t i = 0; i < list->n && failed == 0; i++)
@@ -262,14 +291,13 @@ run(const struct statements *list, struct db *db, const char *requests, int roun
 }
 
 static int
-run_to_fixpoint(const struct statements *list, struct db *db, const char *requests, int round, int64_t *ret_rows,
-	struct err *err)
+run_to_fixpoint(const struct statements *list, struct db *db, const char *requests, int64_t *ret_rows, struct err *err)
 {
 	int64_t rows;
 
 	*ret_rows = 0;
 	do {
-		if (run(list, db, requests, round, &rows, err) != 0)
+		if (run(list, db, requests, &rows, err) != 0)
 			return -1;
 		*ret_rows += rows;
 	} while (rows > 0);
@@ -281,17 +309,17 @@ collect_subjects(const struct program *program, struct db *db, enum collect_set 
 	struct err *err)
 {
 	const struct map_order *order = &program->collect;
-	CLEANUP(statements_release) struct statements root = { 0 };
-	CLEANUP(statements_release) struct statements straight = { 0 };
+	CLEANUP(statements_release) struct statements root = { .round = round };
+	CLEANUP(statements_release) struct statements straight = { .round = round };
 	int64_t rows;
 
 	if (set != COLLECT_CONTROL) {
 		compose_root(&root, program, set);
-		if (run(&root, db, requests, round, &rows, err) != 0)
+		if (run(&root, db, requests, &rows, err) != 0)
 			return -1;
 	}
 	for (size_t i = 0; i < order->n;) {
-		CLEANUP(statements_release) struct statements cycle = { 0 };
+		CLEANUP(statements_release) struct statements cycle = { .round = round };
 		int group = order->group[i];
 		bool cyclic = order->cyclic[group] ||
 		              (order->tables[i] == program->map->subject && program->map->subject_merged_column >= 0);
@@ -300,33 +328,33 @@ collect_subjects(const struct program *program, struct db *db, enum collect_set 
 			compose_table(cyclic ? &cycle : &straight, program, set, order->tables[i]);
 		if (!cyclic)
 			continue;
-		if (run(&straight, db, requests, round, &rows, err) != 0 ||
-		    run_to_fixpoint(&cycle, db, requests, round, &rows, err) != 0)
+		if (run(&straight, db, requests, &rows, err) != 0 ||
+		    run_to_fixpoint(&cycle, db, requests, &rows, err) != 0)
 			return -1;
 		statements_release(&straight);
-		straight = (struct statements){ 0 };
+		straight = (struct statements){ .round = round };
 	}
-	return run(&straight, db, requests, round, &rows, err);
+	return run(&straight, db, requests, &rows, err);
 }
 
 int
 collect_table(const struct program *program, struct db *db, enum collect_set set, int table, const char *requests,
 	int round, int64_t *ret_rows, struct err *err)
 {
-	CLEANUP(statements_release) struct statements list = { 0 };
+	CLEANUP(statements_release) struct statements list = { .round = round };
 
 	compose_table(&list, program, set, table);
-	return run(&list, db, requests, round, ret_rows, err);
+	return run(&list, db, requests, ret_rows, err);
 }
 
 int
 collect_created(const struct program *program, struct db *db, const char *requests, int round, int64_t *ret_rows,
 	struct err *err)
 {
-	CLEANUP(statements_release) struct statements list = { 0 };
+	CLEANUP(statements_release) struct statements list = { .round = round };
 
 	for (size_t i = 0; i < program->collect.n; i++)
 		if (program->tables[program->collect.tables[i]].created)
 			compose_table(&list, program, COLLECT_LOCKED, program->collect.tables[i]);
-	return run_to_fixpoint(&list, db, requests, round, ret_rows, err);
+	return run_to_fixpoint(&list, db, requests, ret_rows, err);
 }

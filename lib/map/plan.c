@@ -25,16 +25,16 @@ plans_release(struct plans *plans)
 		str_release(&plans->items[i].obstacles);
 	}
 	free(plans->items);
+	finder_release(&plans->finder);
 	*plans = (struct plans){ 0 };
 }
 
 static struct plan *
 plan_of(struct plans *plans, const char *request)
 {
-	for (size_t i = 0; i < plans->n; i++)
-		if (strcmp(plans->items[i].request, request) == 0)
-			return &plans->items[i];
-	return NULL;
+	long i = finder_find(&plans->finder, request);
+
+	return i < 0 ? NULL : &plans->items[i];
 }
 
 static int
@@ -291,6 +291,7 @@ plan_read(const struct program *program, struct db *db, const char *const *ids, 
 	plan_id_array(&requests, ids, n);
 	for (size_t i = 0; i < n; i++)
 		(void)snprintf(plans.items[i].request, sizeof(plans.items[i].request), "%s", ids[i]);
+	finder_make(&plans.finder, plans.items[0].request, n, sizeof(struct plan));
 	if (read_rows(program, db, requests.s, round, &plans, err) != 0 ||
 	    read_births(program, db, requests.s, round, &plans, err) != 0 ||
 	    search_contested(program, db, requests.s, round, &plans, err) != 0)

@@ -10,6 +10,7 @@
 #ifndef EXPUNGE_MAP_PLAN_H
 #define EXPUNGE_MAP_PLAN_H
 
+#include "base/finder.h"
 #include "map/collect.h"
 
 struct plan_table {
@@ -30,6 +31,7 @@ struct plan {
 struct plans {
 	struct plan *items;
 	size_t n;
+	struct finder finder; /* of their requests */
 };
 
 /* What was collected for these requests in this round. Looks for contested rows (owner paths that

@@ -368,8 +368,8 @@ sql_key(struct str *sql, const struct program *program, int table, int via, cons
 	}
 	str_add(sql, "ARRAY[");
 	for (size_t i = 0; i < v->n; i++)
-		/* several collations in one array are ambiguous, and another than the set's serves no index */
-		str_addf(sql, "%s%s.%s::text COLLATE pg_catalog.\"default\"", i > 0 ? ", " : "", alias,
+		/* several collations in one array are ambiguous, and another than the index's serves no look-up */
+		str_addf(sql, "%s%s.%s::text COLLATE pg_catalog.\"C\"", i > 0 ? ", " : "", alias,
 			cat->columns[v->columns[i]].quoted);
 	str_add(sql, "]");
 }

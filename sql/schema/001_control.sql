@@ -117,9 +117,10 @@ CREATE TABLE expunge.key_set (
 	via        smallint NOT NULL,
 	key        text[] NOT NULL,
 	arrived    boolean NOT NULL DEFAULT false,
-	round      smallint NOT NULL DEFAULT 0,
-	PRIMARY KEY (request_id, table_id, via, key)
+	round      smallint NOT NULL DEFAULT 0
 );
+-- no primary key: it could not name the collation, and bytes compare several times faster than a language's words
+CREATE UNIQUE INDEX key_set_key ON expunge.key_set (request_id, table_id, via, key COLLATE "C");
 COMMENT ON TABLE expunge.key_set IS 'which rows an erasure took, by key; saved before the first delete, read by verify, dropped after the certificate';
 COMMENT ON COLUMN expunge.key_set.via IS '0: the table''s key (or tableoid and ctid where it has none); from 1: other columns that something refers to';
 COMMENT ON COLUMN expunge.key_set.arrived IS 'the row was created after the request was received';
