@@ -7,6 +7,7 @@
 #include "erasure/erase.h"
 #include "erasure/external.h"
 #include "erasure/verify.h"
+#include "sys/clock.h"
 #include "sys/log.h"
 #include "sys/progress.h"
 #include "sys/stop.h"
@@ -40,11 +41,11 @@ show_progress(int64_t done, int64_t total)
 	progress_at(done);
 }
 
-/* The second signal: the statement under way ends, its transaction rolls back. */
+/* The second signal: the statements under way end, their transactions roll back. */
 static void
-cancel_statement(void *db)
+cancel_statements(void *run)
 {
-	db_cancel(db);
+	run_cancel(run);
 }
 
 int
@@ -60,7 +61,7 @@ removal_open(struct job *job, struct run *run, bool destructive, struct err *err
 	run->stop = stop_asked;
 	if (run_open(run, job->config, connect_as, job, &problems, err) == 0 &&
 	    (!destructive || external_check(run->map, err) == 0)) {
-		stop_on_second(cancel_statement, run->db);
+		stop_on_second(cancel_statements, run);
 		return 0;
 	}
 	(void)fputs(str_cstr(&problems), stderr);
@@ -77,6 +78,7 @@ removal_close(struct run *run)
 int
 removal_carry_out(struct run *run, struct err *err)
 {
+	int64_t start = clock_ms();
 	int failed;
 
 	progress_start("erasing", 0);
@@ -85,10 +87,14 @@ removal_carry_out(struct run *run, struct err *err)
 	if (failed != 0)
 		return -1;
 	if (run->n_removed > 0)
-		log_info("requests removed: %lld, rows: %lld", (long long)run->n_removed, (long long)run->n_rows);
-	if (verify_removed(run, err) != 0 || external_tell(run, err) != 0 || attest_recounted(run, err) != 0 || attest_publish(run, err) != 0)
+		log_info("requests removed: %lld, rows: %lld, in %lld ms", (long long)run->n_removed, (long long)run->n_rows,
+			(long long)(clock_ms() - start));
+	if (verify_removed(run, err) != 0 || external_tell(run, err) != 0)
+		return -1;
+	start = clock_ms();
+	if (attest_recounted(run, err) != 0)
 		return -1;
 	if (run->n_certified > 0)
-		log_info("requests certified: %lld", (long long)run->n_certified);
-	return 0;
+		log_info("requests certified: %lld, in %lld ms", (long long)run->n_certified, (long long)(clock_ms() - start));
+	return attest_publish(run, err);
 }

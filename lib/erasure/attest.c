@@ -4,19 +4,32 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/bytes.h"
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "erasure/certify.h"
 #include "erasure/external.h"
+#include "erasure/pace.h"
 #include "erasure/verify.h"
+#include "erasure/workers.h"
 #include "evidence/sshsig.h"
 #include "query.h"
 #include "svc/crypt.h"
+#include "sys/clock.h"
 #include "sys/files.h"
 
 /* Certificates of one transaction. */
 #define BATCH 500
+/* Where rows_per_second is set: a transaction's worth of small steps. */
+#define PACED_BATCH 20
+#define TRIES 5
+
+static int
+batch_size(const struct run *run)
+{
+	return config_int(run->config, SET_BATCH_ROWS_PER_SECOND) > 0 ? PACED_BATCH : BATCH;
+}
 
 /* The counter row, locked: no serial is given twice and none is lost. */
 static int
@@ -32,31 +45,54 @@ take_serials(struct run *run, int64_t *ret_first, int n, struct err *err)
 	return 0;
 }
 
-static int
-store(struct run *run, const struct certificate *c, const char *request, const char *tenant, const char *note,
-	const char *salt, const char *subject, struct err *err)
-{
-	char serial[24], hash[80];
+/* The signed certificates of one batch, a column of certificate_store each. */
+struct signed_batch {
+	struct str serials, ids, kinds, stages, tenants, requests, notes, salts, subjects, hashes;
+};
 
-	(void)snprintf(serial, sizeof(serial), "%lld", (long long)c->serial);
-	if (ledger_subject_hash(run->ledger, tenant, subject, hash, err) != 0)
-		return -1;
-	if (db_send(run->db, QUERY_CERTIFICATE_STORE.sql, QUERY_CERTIFICATE_STORE.n_params,
-		    DB_PARAMS(serial, c->id, certificate_kind_text(c->kind), certificate_stage_text(c->stage), tenant, request,
-			    note), err) != 0)
-		return -1;
-	if (db_send(run->db, QUERY_OPENING_STORE.sql, QUERY_OPENING_STORE.n_params,
-		    DB_PARAMS(request, tenant, salt, subject), err) != 0)
-		return -1;
-	return db_send(run->db, QUERY_REQUEST_CERTIFIED.sql, QUERY_REQUEST_CERTIFIED.n_params, DB_PARAMS(request, hash), err);
+static void
+signed_release(struct signed_batch *batch)
+{
+	str_release(&batch->serials);
+	str_release(&batch->ids);
+	str_release(&batch->kinds);
+	str_release(&batch->stages);
+	str_release(&batch->tenants);
+	str_release(&batch->requests);
+	str_release(&batch->notes);
+	if (batch->salts.len > 0)
+		secret_wipe(batch->salts.s, batch->salts.len);
+	str_release(&batch->salts);
+	str_release(&batch->subjects);
+	str_release(&batch->hashes);
 }
 
-#define STATEMENTS_EACH 3
-
-/* Composes, signs and sends the statements of one request. */
 static int
-issue(struct run *run, struct certify *certify, const struct db_result *rows, int row, int64_t serial,
-	const struct recount *recount, struct err *err)
+add_signed(struct run *run, struct signed_batch *batch, const struct certificate *c, const struct db_result *rows,
+	int row, const char *note, const char *salt, struct err *err)
+{
+	const char *tenant = db_get_text(rows, row, CERTIFY_TENANT), *subject = db_get_text(rows, row, CERTIFY_SUBJECT);
+	char hash[80];
+
+	if (ledger_subject_hash(run->ledger, tenant, subject, hash, err) != 0)
+		return -1;
+	array_add_int(&batch->serials, c->serial);
+	array_add(&batch->ids, c->id);
+	array_add(&batch->kinds, certificate_kind_text(c->kind));
+	array_add(&batch->stages, certificate_stage_text(c->stage));
+	array_add(&batch->tenants, tenant);
+	array_add(&batch->requests, db_get_text(rows, row, CERTIFY_ID));
+	array_add(&batch->notes, note);
+	array_add(&batch->salts, salt);
+	array_add(&batch->subjects, subject);
+	array_add(&batch->hashes, hash);
+	return 0;
+}
+
+/* Composes and signs the certificate of one request. */
+static int
+issue(struct run *run, struct certify *certify, struct signed_batch *batch, const struct db_result *rows, int row,
+	int64_t serial, const struct recount *recount, struct err *err)
 {
 	CLEANUP(certificate_release) struct certificate c = CERTIFICATE_INIT;
 	CLEANUP(str_release) struct str text = STR_INIT;
@@ -71,8 +107,7 @@ issue(struct run *run, struct certify *certify, const struct db_result *rows, in
 	failed = certify_compose(certify, &c, rows, row, serial, salt, recount, err) != 0 ||
 	         certificate_encode(&c, &text, err) != 0 ||
 	         issuer_sign(&run->issuer, &note, text.s, text.len, err) != 0 ||
-	         store(run, &c, db_get_text(rows, row, CERTIFY_ID), db_get_text(rows, row, CERTIFY_TENANT), note.s, salt_hex,
-			 db_get_text(rows, row, CERTIFY_SUBJECT), err) != 0;
+	         add_signed(run, batch, &c, rows, row, note.s, salt_hex, err) != 0;
 	secret_wipe(salt, sizeof(salt));
 	secret_wipe(salt_hex, sizeof(salt_hex));
 	if (failed)
@@ -84,21 +119,25 @@ static int
 issue_all(struct run *run, struct certify *certify, const struct db_result *rows, const struct recount *recount,
 	struct err *err)
 {
+	CLEANUP(signed_release) struct signed_batch batch = { 0 };
+	CLEANUP(db_result_freep) struct db_result *stored = NULL;
 	int64_t first = 0;
-	int failed = 0, sent = 0;
-	struct err unused;
 
-	if (take_serials(run, &first, db_rows(rows), err) != 0 || db_pipeline_begin(run->db, err) != 0)
+	if (take_serials(run, &first, db_rows(rows), err) != 0)
 		return -1;
-	for (int i = 0; i < db_rows(rows) && failed == 0; i++, sent++)
-		failed = issue(run, certify, rows, i, first + i, recount, err);
-	for (int i = 0; i < STATEMENTS_EACH * sent && failed == 0; i++)
-		failed = db_receive(run->db, DB_NONE, NULL, NULL, err);
-	if (failed != 0) {
-		(void)db_pipeline_end(run->db, &unused);
+	for (int i = 0; i < db_rows(rows); i++)
+		if (issue(run, certify, &batch, rows, i, first + i, recount, err) != 0)
+			return -1;
+	if (db_query(run->db, &QUERY_CERTIFICATE_STORE, DB_PARAMS(array_end(&batch.serials), array_end(&batch.ids),
+		array_end(&batch.kinds), array_end(&batch.stages), array_end(&batch.tenants), array_end(&batch.requests),
+		array_end(&batch.notes), array_end(&batch.salts), array_end(&batch.subjects), array_end(&batch.hashes)),
+		&stored, err) != 0)
 		return -1;
-	}
-	return db_pipeline_end(run->db, err);
+	for (int c = 0; c < db_columns(stored); c++)
+		if (db_get_int(stored, 0, c) != db_rows(rows))
+			return err_set(err, ERR_FAILED, "storing certificates: %s of %d were stored", db_get_text(stored, 0, c),
+				db_rows(rows));
+	return 0;
 }
 
 /* Rows that came back since the first recount. */
@@ -121,7 +160,7 @@ certify_batch(struct run *run, struct certify *certify, int *ret_n, struct err *
 	CLEANUP(str_release) struct str stores = STR_INIT;
 	char limit[16];
 
-	(void)snprintf(limit, sizeof(limit), "%d", BATCH);
+	(void)snprintf(limit, sizeof(limit), "%d", batch_size(run));
 	external_names(run->map, &stores);
 	if (db_query(run->db, &QUERY_CERTIFY_CLAIM, DB_PARAMS(limit, run->skip, stores.s), &rows, err) != 0)
 		return -1;
@@ -153,29 +192,46 @@ set_aside(struct run *run, const char *request, struct err *err)
 	return db_query(run->db, &QUERY_REQUEST_SET_STATE, DB_PARAMS(one.s, "failed", reason, "removed"), NULL, err);
 }
 
-int
-attest_recounted(struct run *run, struct err *err)
+/* A transaction of certificates after the other; *ret_n of the last: fewer than a batch when there are no more. */
+static int
+certify_batches(struct run *run, void *ctx, struct err *err)
 {
 	CLEANUP(certify_release) struct certify certify = { 0 };
-	int n;
+	int n, tries = 0;
 
+	(void)ctx;
 	if (certify_open(&certify, run, err) != 0)
 		return -1;
 	do {
+		int64_t start = clock_ms();
+
 		if (db_begin(run->db, err) != 0)
 			return -1;
 		if (certify_batch(run, &certify, &n, err) != 0 || db_commit(run->db, err) != 0) {
 			db_rollback(run->db);
+			n = batch_size(run);
+			/* another worker was slow with the counter's row */
+			if (err->code == ERR_RETRY && ++tries < TRIES) {
+				err_clear(err);
+				continue;
+			}
 			/* a COMMIT that was not answered is settled by the next run, which finds the states */
 			if (certify.unfit[0] == '\0' || set_aside(run, certify.unfit, err) != 0)
 				return -1;
 			certify.unfit[0] = '\0';
-			n = BATCH;
 			continue;
 		}
+		tries = 0;
 		run->n_certified += n;
-	} while (n == BATCH && !run_stop_asked(run));
+		pace_wait(run, n == 0 ? 0 : certify_rows(&certify), start);
+	} while (n == batch_size(run) && !run_stop_asked(run));
 	return 0;
+}
+
+int
+attest_recounted(struct run *run, struct err *err)
+{
+	return workers_run(run, (run->n_recounted + BATCH - 1) / BATCH, certify_batches, NULL, err);
 }
 
 /* Only what this issuer signed, as this row's certificate, gets our name on a file. */
@@ -196,21 +252,20 @@ check_stored(const struct run *run, const struct db_result *rows, int row, struc
 
 /* A note and its sidecar. */
 static int
-add_files(struct run *run, struct files *files, const struct db_result *rows, int row, struct err *err)
+add_files(struct run *run, struct files *files, const struct db_result *rows, int row, const struct note *note,
+	struct err *err)
 {
-	const char *note = db_get_text(rows, row, 2);
-	CLEANUP(note_release) struct note parsed = { 0 };
+	const char *bytes = db_get_text(rows, row, 2);
 	CLEANUP(str_release) struct str armored = STR_INIT;
 	CLEANUP(free_text) char *sidecar = NULL;
 	char name[CERTIFICATE_FILE_NAME_SIZE];
 
 	certificate_file_name(db_get_int(rows, row, 0), db_get_text(rows, row, 1), name);
 	sidecar = mem_printf("%s.sig", name);
-	if (check_stored(run, rows, row, &parsed, err) != 0 ||
-	    sshsig_sign(&armored, parsed.text, parsed.n, run->issuer.signer, err) != 0)
+	if (sshsig_sign(&armored, note->text, note->n, run->issuer.signer, err) != 0)
 		return -1;
 	return files_add(files, sidecar, armored.s, armored.len, 0644, err) != 0 ? -1
-	     : files_add(files, name, note, strlen(note), 0644, err);
+	     : files_add(files, name, bytes, strlen(bytes), 0644, err);
 }
 
 /* Files of one batch, durable before the database says that they are published. */
@@ -223,18 +278,16 @@ publish(struct run *run, const struct db_result *rows, struct err *err)
 	if (files_begin(&files, config_text(run->config, SET_CERTIFICATE_DIRECTORY), err) != 0)
 		return -1;
 	for (int i = 0; i < db_rows(rows); i++) {
-		struct note unused = { 0 };
-		bool ours = check_stored(run, rows, i, &unused, err) == 0;
+		CLEANUP(note_release) struct note note = NOTE_INIT;
 
-		note_release(&unused);
-		if (!ours) {
+		if (check_stored(run, rows, i, &note, err) != 0) {
 			/* told each night, and never in the way of the others */
 			run->n_failed++;
 			run_note(run, NOTE_ERROR, "%s", err->msg);
 			err_clear(err);
 			continue;
 		}
-		if (add_files(run, files, rows, i, err) != 0)
+		if (add_files(run, files, rows, i, &note, err) != 0)
 			return -1;
 		str_addf(&serials, "%s%s", serials.len == 0 ? "{" : ",", db_get_text(rows, i, 0));
 	}
@@ -244,12 +297,13 @@ publish(struct run *run, const struct db_result *rows, struct err *err)
 	return db_query(run->db, &QUERY_CERTIFICATE_PUBLISHED, DB_PARAMS(serials.s), NULL, err);
 }
 
-int
-attest_publish(struct run *run, struct err *err)
+static int
+publish_batches(struct run *run, void *ctx, struct err *err)
 {
 	char limit[16], after[24] = "0";
 	int n;
 
+	(void)ctx;
 	(void)snprintf(limit, sizeof(limit), "%d", BATCH);
 	do {
 		CLEANUP(db_result_freep) struct db_result *rows = NULL;
@@ -271,4 +325,10 @@ attest_publish(struct run *run, struct err *err)
 		return 0;
 	} while (n == BATCH);
 	return 0;
+}
+
+int
+attest_publish(struct run *run, struct err *err)
+{
+	return workers_run(run, (run->n_certified + BATCH - 1) / BATCH, publish_batches, NULL, err);
 }

@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "erasure/pace.h"
 #include "map/collect.h"
 #include "query.h"
 #include "svc/crypt.h"
@@ -65,7 +66,7 @@ batch_claim(struct run *run, struct batch *batch, size_t limit, struct err *err)
 	(void)snprintf(text, sizeof(text), "%zu", limit);
 	if (db_query(run->db, &QUERY_REQUEST_CLAIM, DB_PARAMS(text, run->skip, run->id), &batch->claimed, err) != 0)
 		return -1;
-	choose(batch, config_int(run->config, SET_BATCH_ROWS));
+	choose(batch, pace_rows(run, config_int(run->config, SET_BATCH_ROWS)));
 	if (batch->n == 0)
 		return 0;
 	batch_id_array(batch, &array);

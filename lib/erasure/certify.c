@@ -31,9 +31,10 @@ int
 certify_open(struct certify *ret, struct run *run, struct err *err)
 {
 	ret->run = run;
-	if (hash_file("/proc/self/exe", ret->program, err) != 0)
+	/* once a run: the program and its configuration are those that it began with */
+	if (run->tool_hash[0] == '\0' && hash_file("/proc/self/exe", run->tool_hash, err) != 0)
 		return -1;
-	return hash_file(config_path(run->config), ret->config, err);
+	return run->config_hash[0] != '\0' ? 0 : hash_file(config_path(run->config), run->config_hash, err);
 }
 
 void
@@ -51,6 +52,16 @@ certify_tallies(struct certify *certify, const char *requests, struct err *err)
 	return db_query(certify->run->db, &QUERY_CERTIFY_TALLIES, DB_PARAMS(requests), &certify->tallies, err);
 }
 
+int64_t
+certify_rows(const struct certify *certify)
+{
+	int64_t rows = 0;
+
+	for (int i = 0; i < db_rows(certify->tallies); i++)
+		rows += db_get_int(certify->tallies, i, T_BEFORE) + db_get_int(certify->tallies, i, T_ARRIVED);
+	return rows;
+}
+
 static void
 add_retained(struct certificate *c, const struct map_table *table, const char *name)
 {
@@ -66,17 +77,32 @@ add_retained(struct certificate *c, const struct map_table *table, const char *n
 	r->basis = mem_copy(basis);
 }
 
+/* The first row of a request: they are ordered by it. */
+static int
+first_tally(const struct db_result *tallies, const char *request)
+{
+	int from = 0, to = db_rows(tallies);
+
+	while (from < to) {
+		int middle = from + (to - from) / 2;
+
+		if (strcmp(db_get_text(tallies, middle, T_REQUEST), request) < 0)
+			from = middle + 1;
+		else
+			to = middle;
+	}
+	return from;
+}
+
 static void
 add_live(struct certify *certify, struct certificate *c, const char *request)
 {
 	const struct db_result *t = certify->tallies;
 
-	for (int i = 0; i < db_rows(t); i++) {
+	for (int i = first_tally(t, request); i < db_rows(t) && strcmp(db_get_text(t, i, T_REQUEST), request) == 0; i++) {
 		struct certificate_live *live;
 		int table;
 
-		if (strcmp(db_get_text(t, i, T_REQUEST), request) != 0)
-			continue;
 		table = map_table(certify->run->map, db_get_text(t, i, T_TABLE));
 		live = MEM_PUSH(c->live, c->n_live);
 		live->table = mem_copy(db_get_text(t, i, T_TABLE));
@@ -143,9 +169,9 @@ add_tool(const struct certify *certify, struct certificate *c)
 {
 	c->tool.version = mem_copy(certify->run->tool.version);
 	c->tool.commit = mem_copy(certify->run->tool.commit);
-	c->tool.program = mem_copy(certify->program);
+	c->tool.program = mem_copy(certify->run->tool_hash);
 	c->tool.openssl = certificate_openssl_version(crypt_version());
-	c->tool.config = mem_copy(certify->config);
+	c->tool.config = mem_copy(certify->run->config_hash);
 	c->tool.map = mem_copy(certify->run->map->hash);
 	c->tool.database = strtoll(certify->run->instance.system_identifier, NULL, 10);
 	return 0;

@@ -18,13 +18,14 @@ enum certify_column {
 struct certify {
 	struct run *run;
 	struct db_result *tallies; /* ordered by request */
-	char program[72], config[72];
 	char unfit[37]; /* the request on which composing a batch failed, or "" */
 };
 
 int certify_open(struct certify *ret, struct run *run, struct err *err);
 void certify_release(struct certify *certify);
 int certify_tallies(struct certify *certify, const char *requests, struct err *err);
+/* How many rows they speak of. */
+int64_t certify_rows(const struct certify *certify);
 int certify_compose(struct certify *certify, struct certificate *ret, const struct db_result *rows, int row,
 	int64_t serial, const uint8_t *salt, const struct recount *recount, struct err *err);
 

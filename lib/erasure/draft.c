@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "erasure/certify.h"
@@ -33,9 +34,9 @@ values_release(struct values *values)
 	*values = (struct values){ 0 };
 }
 
-/* Reads the identifying columns of the collected rows. */
+/* Reads the identifying columns of the collected rows; ret[i] for the nth request of the finder's list. */
 static int
-read_values(const struct run *run, const char *array, struct values *ret, struct err *err)
+read_values(const struct run *run, const char *array, const struct finder *finder, struct values *ret, struct err *err)
 {
 	const struct program *program = run->program;
 
@@ -50,7 +51,7 @@ read_values(const struct run *run, const char *array, struct values *ret, struct
 			if (!t->columns[c].identifying || !program->tables[i].owned || program->tables[i].log)
 				continue;
 			column = program_cat(program, (int)i)->columns[t->columns[c].column].quoted;
-			str_addf(&sql, "SELECT DISTINCT t.%s::text FROM expunge.key_set k JOIN ", column);
+			str_addf(&sql, "SELECT DISTINCT k.request_id, t.%s::text FROM expunge.key_set k JOIN ", column);
 			sql_from(&sql, program, (int)i, "t");
 			str_add(&sql, " ON ");
 			sql_match(&sql, program, (int)i, 0, "t", "k");
@@ -58,11 +59,27 @@ read_values(const struct run *run, const char *array, struct values *ret, struct
 				" AND pg_catalog.length(t.%s::text) >= %d", program->tables[i].id, column, VALUE_MIN);
 			if (db_text(run->db, DB_MANY, sql.s, 1, DB_PARAMS(array), &res, err) != 0)
 				return -1;
-			for (int r = 0; r < db_rows(res); r++)
-				*MEM_PUSH(ret->items, ret->n) = mem_copy(db_get_text(res, r, 0));
+			for (int r = 0; r < db_rows(res); r++) {
+				long at = finder_find(finder, db_get_text(res, r, 0));
+
+				if (at >= 0)
+					*MEM_PUSH(ret[at].items, ret[at].n) = mem_copy(db_get_text(res, r, 1));
+			}
 		}
 	}
 	return 0;
+}
+
+/* The same for one request. */
+static int
+read_values_of(const struct run *run, const char *request, struct values *ret, struct err *err)
+{
+	CLEANUP(str_release) struct str array = STR_INIT;
+	CLEANUP(finder_release) struct finder finder = { 0 };
+
+	plan_id_array(&array, &request, 1);
+	finder_make(&finder, request, 1, 0);
+	return read_values(run, array.s, &finder, ret, err);
 }
 
 /* The identifying values as a sub-select, so that they travel in no parameter that a server may log. */
@@ -155,7 +172,7 @@ draft_residue(struct run *run, const char *request, struct str *lines, struct er
 	int failed;
 
 	plan_id_array(&array, &request, 1);
-	failed = read_values(run, array.s, &values, err);
+	failed = read_values_of(run, request, &values, err);
 	values_select(run, &select);
 	for (size_t i = 0; i < run->catalog->n_tables && values.n > 0 && failed == 0; i++) {
 		const struct cat_table *cat = &run->catalog->tables[i];
@@ -245,6 +262,25 @@ find_again(struct run *run, const char *array, struct str *obstacles, struct err
 	return 0;
 }
 
+/* The document from the plan and what was found besides. */
+static int
+finish(struct run *run, struct plan *plan, int round, const struct values *values, const char *scope, struct draft *ret,
+	struct err *err)
+{
+	if (plan->n_rows == 0 && ret->obstacles.len == 0)
+		str_add(&ret->obstacles, round == 0 ? "blocker: there is no such subject in this tenant\n"
+		                                    : "blocker: nothing is left that was not removed\n");
+	str_add(&plan->obstacles, str_cstr(&ret->obstacles));
+	plan_document(plan, run->program, scope, &ret->document);
+	str_clear(&ret->obstacles);
+	str_add(&ret->obstacles, str_cstr(&plan->obstacles));
+	if (lint(run, plan, ret->document.s, values, err) != 0)
+		return -1;
+	ret->n_rows = plan->n_rows;
+	ret->n_arrived = plan->n_arrived;
+	return crypt_sha256_text(ret->document.s, ret->document.len, ret->hash, err);
+}
+
 static int
 compose(struct run *run, const char *request, const char *array, int round, struct draft *ret, struct err *err)
 {
@@ -262,37 +298,48 @@ compose(struct run *run, const char *request, const char *array, int round, stru
 			return -1;
 	}
 	if (plan_read(run->program, run->db, &request, 1, round, true, &plans, err) != 0 ||
-	    read_values(run, array, &values, err) != 0 ||
+	    read_values_of(run, request, &values, err) != 0 ||
 	    (round == 0 ? compose_scope(run, array, &values, &scope, err) : keep_scope(run, request, &scope, err)) != 0)
 		return -1;
 	if (round > 0 && find_again(run, array, &ret->obstacles, err) != 0)
 		return -1;
-	if (plans.items[0].n_rows == 0 && ret->obstacles.len == 0)
-		str_add(&ret->obstacles, round == 0 ? "blocker: there is no such subject in this tenant\n"
-		                                    : "blocker: nothing is left that was not removed\n");
-	str_add(&plans.items[0].obstacles, str_cstr(&ret->obstacles));
-	plan_document(&plans.items[0], run->program, scope.s, &ret->document);
-	str_clear(&ret->obstacles);
-	str_add(&ret->obstacles, str_cstr(&plans.items[0].obstacles));
-	if (lint(run, &plans.items[0], ret->document.s, &values, err) != 0)
-		return -1;
-	ret->n_rows = plans.items[0].n_rows;
-	ret->n_arrived = plans.items[0].n_arrived;
-	return crypt_sha256_text(ret->document.s, ret->document.len, ret->hash, err);
+	return finish(run, &plans.items[0], round, &values, scope.s, ret, err);
+}
+
+/* Stores plans; *ret_kept lists the requests whose plan was kept: the others were decided meanwhile. */
+static int
+store_plans(struct run *run, const char *const *requests, size_t n, const struct draft *drafts,
+	struct db_result **ret_kept, struct err *err)
+{
+	enum { REQUEST, HASH, DOCUMENT, ROWS, ARRIVED, OBSTACLES, COLUMNS };
+	struct str columns[COLUMNS] = { 0 };
+	const char *params[COLUMNS];
+	int failed;
+
+	for (size_t i = 0; i < n; i++) {
+		array_add(&columns[REQUEST], requests[i]);
+		array_add(&columns[HASH], drafts[i].hash);
+		array_add(&columns[DOCUMENT], str_cstr(&drafts[i].document));
+		array_add_int(&columns[ROWS], drafts[i].n_rows);
+		array_add_int(&columns[ARRIVED], drafts[i].n_arrived);
+		array_add(&columns[OBSTACLES], str_cstr(&drafts[i].obstacles));
+	}
+	for (int c = 0; c < COLUMNS; c++)
+		params[c] = array_end(&columns[c]);
+	failed = db_query(run->db, &QUERY_PLAN_STORE, params, ret_kept, err);
+	for (int c = 0; c < COLUMNS; c++)
+		str_release(&columns[c]);
+	return failed;
 }
 
 static int
 store_plan(struct run *run, const char *request, const struct draft *draft, struct err *err)
 {
-	CLEANUP(db_result_freep) struct db_result *res = NULL;
-	char rows[24], arrived[24];
+	CLEANUP(db_result_freep) struct db_result *kept = NULL;
 
-	(void)snprintf(rows, sizeof(rows), "%lld", (long long)draft->n_rows);
-	(void)snprintf(arrived, sizeof(arrived), "%lld", (long long)draft->n_arrived);
-	if (db_query(run->db, &QUERY_PLAN_STORE, DB_PARAMS(request, draft->hash, draft->document.s, rows, arrived,
-		draft->obstacles.len == 0 ? NULL : draft->obstacles.s), &res, err) != 0)
+	if (store_plans(run, &request, 1, draft, &kept, err) != 0)
 		return -1;
-	return db_rows(res) == 1 ? 0 : err_set(err, ERR_RETRY, "request %s was decided while it was planned", request);
+	return db_rows(kept) == 1 ? 0 : err_set(err, ERR_RETRY, "request %s was decided while it was planned", request);
 }
 
 /* What waits for no approval keeps the plan that it has. */
@@ -349,35 +396,45 @@ draft_release(struct draft *draft)
 	*draft = (struct draft){ 0 };
 }
 
-int
-draft_all(struct run *run, struct err *err)
+/* Plans of several requests of which nothing was collected yet, between BEGIN and the savepoint's end. */
+static int
+compose_many(struct run *run, const char *const *requests, size_t n, struct draft *ret, struct values *values,
+	struct err *err)
 {
-	CLEANUP(db_result_freep) struct db_result *open = NULL;
+	CLEANUP(plans_release) struct plans plans = { 0 };
+	CLEANUP(str_release) struct str array = STR_INIT;
 
-	if (db_query(run->db, &QUERY_PLAN_WANTED, NULL, &open, err) != 0)
+	plan_id_array(&array, requests, n);
+	if (collect_subjects(run->program, run->db, COLLECT_PLAN, array.s, 0, err) != 0 ||
+	    plan_read(run->program, run->db, requests, n, 0, true, &plans, err) != 0 ||
+	    read_values(run, array.s, &plans.finder, values, err) != 0)
 		return -1;
-	for (int i = 0; i < db_rows(open); i++) {
-		CLEANUP(draft_release) struct draft draft = { 0 };
-		const char *request = db_get_text(open, i, 0);
+	for (size_t i = 0; i < n; i++) {
+		CLEANUP(str_release) struct str one = STR_INIT;
+		CLEANUP(str_release) struct str scope = STR_INIT;
 
-		if (run_stop_asked(run))
-			return 0;
-		if (draft_plan(run, request, true, &draft, err) != 0) {
-			if (err->code == ERR_LOST || err->code == ERR_UNKNOWN || err->code == ERR_REFUSED)
-				return -1;
-			if (err->code == ERR_RETRY) {
-				run_note(run, NOTE_INFO, "planning request %s: %s", request, err->msg);
-				err_clear(err);
-				continue;
-			}
-			/* one bad request never stops the others */
-			run->n_failed++;
-			run_note(run, NOTE_ERROR, "planning request %s: %s", request, err->msg);
-			err_clear(err);
-			continue;
-		}
-		run_note(run, draft.obstacles.len > 0 ? NOTE_WARNING : NOTE_INFO, "request %s: planned %lld rows, %s%s", request,
-			(long long)draft.n_rows, draft.hash, draft.obstacles.len > 0 ? ", with obstacles" : "");
+		plan_id_array(&one, &requests[i], 1);
+		if (compose_scope(run, one.s, &values[i], &scope, err) != 0 ||
+		    finish(run, &plans.items[i], 0, &values[i], scope.s, &ret[i], err) != 0)
+			return -1;
 	}
 	return 0;
+}
+
+int
+draft_many(struct run *run, const char *const *requests, size_t n, struct draft *ret, struct db_result **ret_kept,
+	struct err *err)
+{
+	struct values *values = mem_zero(n, sizeof(*values));
+	int failed = db_begin(run->db, err) != 0 || db_command(run->db, "SAVEPOINT draft", 0, NULL, NULL, err) != 0 ||
+	             compose_many(run, requests, n, ret, values, err) != 0 ||
+	             db_command(run->db, "ROLLBACK TO SAVEPOINT draft", 0, NULL, NULL, err) != 0 ||
+	             store_plans(run, requests, n, ret, ret_kept, err) != 0 || db_commit(run->db, err) != 0;
+
+	for (size_t i = 0; i < n; i++)
+		values_release(&values[i]);
+	free(values);
+	if (failed)
+		db_rollback(run->db);
+	return failed ? -1 : 0;
 }

@@ -11,9 +11,11 @@
 #include "erasure/batch.h"
 #include "erasure/control.h"
 #include "erasure/draft.h"
+#include "erasure/pace.h"
 #include "erasure/remove.h"
 #include "erasure/session.h"
 #include "erasure/verify.h"
+#include "erasure/workers.h"
 #include "query.h"
 #include "svc/crypt.h"
 #include "sys/clock.h"
@@ -210,32 +212,39 @@ erase_batch(struct run *run, size_t limit, int *ret_claimed, bool *ret_locked, s
 	}
 }
 
+/* Per tenant: requests that are due, their rows, and how many subjects the tenant has; all of it in one pass over
+ * the subjects, whose tenants' text no index need serve. */
+static void
+compose_due(struct str *sql, const struct program *program)
+{
+	const struct map *map = program->map;
+
+	str_addf(sql, "SELECT d.tenant, d.subjects, d.rows, coalesce(s.n, 0) FROM (%s) d (tenant, subjects, rows) LEFT JOIN (SELECT ",
+		QUERY_REQUEST_DUE.sql);
+	if (map->subject_tenant_column >= 0)
+		str_addf(sql, "t.%s::text", program_cat(program, map->subject)->columns[map->subject_tenant_column].quoted);
+	else
+		sql_literal(sql, map->tenant_constant == NULL ? "" : map->tenant_constant);
+	str_add(sql, " AS tenant, count(*) AS n FROM ");
+	sql_from(sql, program, map->subject, "t");
+	str_add(sql, " GROUP BY 1) s ON s.tenant = d.tenant");
+}
+
 /* What the run is about to take, against the caps. */
 static int
 check_caps(struct run *run, int64_t *ret_total, struct err *err)
 {
+	CLEANUP(str_release) struct str sql = STR_INIT;
 	CLEANUP(db_result_freep) struct db_result *due = NULL;
 	struct caps_wanted wanted = { 0 };
-	const struct map *map = run->map;
 
-	if (db_query(run->db, &QUERY_REQUEST_DUE, DB_PARAMS(run->id), &due, err) != 0)
+	compose_due(&sql, run->program);
+	if (db_text(run->db, DB_MANY, sql.s, 1, DB_PARAMS(run->id), &due, err) != 0)
 		return -1;
 	for (int i = 0; i < db_rows(due); i++) {
-		CLEANUP(str_release) struct str sql = STR_INIT;
-		CLEANUP(db_result_freep) struct db_result *all = NULL;
-		int64_t share, subjects = db_get_int(due, i, 1), of;
+		int64_t subjects = db_get_int(due, i, 1), of = db_get_int(due, i, 3);
+		int64_t share = of == 0 ? 0 : (subjects * 100 + of - 1) / of;
 
-		str_add(&sql, "SELECT count(*) FROM ");
-		sql_from(&sql, run->program, map->subject, "t");
-		if (map->subject_tenant_column >= 0)
-			str_addf(&sql, " WHERE t.%s::text = $1",
-				program_cat(run->program, map->subject)->columns[map->subject_tenant_column].quoted);
-		else
-			str_add(&sql, " WHERE $1::text IS NOT NULL");
-		if (db_text(run->db, DB_ONE, sql.s, 1, DB_PARAMS(db_get_text(due, i, 0)), &all, err) != 0)
-			return -1;
-		of = db_get_int(all, 0, 0);
-		share = of == 0 ? 0 : (subjects * 100 + of - 1) / of;
 		wanted.tenants++;
 		wanted.subjects += subjects;
 		wanted.rows += db_get_int(due, i, 2);
@@ -246,49 +255,110 @@ check_caps(struct run *run, int64_t *ret_total, struct err *err)
 	return guard_caps(run->db, run->config, &wanted, run->id, err);
 }
 
+/* What the workers of one run share: no more is taken than the caps were asked about. */
+struct share {
+	int64_t total, done, taken; /* taken: claimed by some worker, and not done yet */
+	bool ended;                 /* somebody failed, or was asked to stop */
+};
+
+/* How many requests the next batch may have; 0 when there is nothing left to do. */
+static size_t
+take_share(const struct run *run, struct share *share, size_t limit)
+{
+	bool stopped;
+	int64_t left, n, done;
+
+	workers_lock();
+	done = share->done;
+	left = share->ended ? 0 : share->total - done - share->taken;
+	stopped = left > 0 && run_stop_asked(run);
+	share->ended = share->ended || stopped;
+	n = stopped || left <= 0 ? 0 : left < (int64_t)limit ? left : (int64_t)limit;
+	share->taken += n;
+	workers_unlock();
+	if (stopped)
+		run_note(run, NOTE_WARNING, "stopped on request after %" PRId64 " of %" PRId64 " requests", done, share->total);
+	return (size_t)n;
+}
+
+static void
+give_back(const struct run *run, struct share *share, size_t n, int claimed, bool failed)
+{
+	int64_t done;
+
+	workers_lock();
+	share->taken -= (int64_t)n;
+	share->done += claimed;
+	share->ended = share->ended || failed;
+	done = share->done;
+	workers_unlock();
+	if (!failed)
+		run_progress(run, done, share->total);
+}
+
+/* Batch after batch, until nothing is left. */
+static int
+erase_rest(struct run *run, void *ctx, struct err *err)
+{
+	struct share *share = ctx;
+	size_t limit = (size_t)config_int(run->config, SET_BATCH_SUBJECTS), n;
+	bool locked = false;
+	int claimed = 1;
+
+	while (claimed > 0 && (n = take_share(run, share, limit)) > 0) {
+		int64_t start = clock_ms(), rows = run->n_rows;
+		int failed = erase_batch(run, n, &claimed, &locked, err);
+
+		give_back(run, share, n, claimed, failed != 0);
+		if (failed != 0)
+			return -1;
+		/* batches are bounded by time, too */
+		limit = clock_ms() - start > config_int(run->config, SET_BATCH_SECONDS) * 1000 && n > 1
+			? (n + 1) / 2 : (size_t)config_int(run->config, SET_BATCH_SUBJECTS);
+		pace_wait(run, run->n_rows - rows, start);
+	}
+	return 0;
+}
+
+/* One request before all others; *ret_well: the rest may follow. A row that the application holds locked says nothing
+ * about the others, and the next request is tried. */
+static int
+send_canary(struct run *run, struct share *share, bool *ret_well, struct err *err)
+{
+	for (bool locked = true; locked && take_share(run, share, 1) == 1;) {
+		int64_t failures = run->n_failed;
+		int claimed = 0, failed;
+
+		locked = false;
+		failed = erase_batch(run, 1, &claimed, &locked, err);
+		give_back(run, share, 1, claimed, failed != 0);
+		if (failed != 0)
+			return -1;
+		if (claimed == 0)
+			break;
+		*ret_well = run->n_failed == failures;
+		/* whatever killed it would strike the rest too */
+		if (!*ret_well && !locked && share->done < share->total)
+			run_note(run, NOTE_ERROR, "the first request failed: the others wait for the next run");
+	}
+	return 0;
+}
+
 int
 erase_due(struct run *run, struct err *err)
 {
 	CLEANUP(db_result_freep) struct db_result *held = NULL;
-	size_t limit = 1; /* the canary */
-	int64_t total = 0, done = 0;
-	bool canary = true;
-	int claimed;
+	struct share share = { 0 };
+	bool well = false;
+	int64_t batch = config_int(run->config, SET_BATCH_SUBJECTS);
 
 	if (db_query(run->db, &QUERY_REQUEST_RETRY_FAILED, NULL, NULL, err) != 0 ||
 	    db_query(run->db, &QUERY_REQUEST_BLOCK_HELD, NULL, &held, err) != 0)
 		return -1;
 	run->n_blocked += db_rows(held);
-	if (check_caps(run, &total, err) != 0)
+	if (check_caps(run, &share.total, err) != 0 || send_canary(run, &share, &well, err) != 0)
 		return -1;
-	do {
-		int64_t start = clock_ms(), failed = run->n_failed;
-		bool locked = false;
-
-		if (run_stop_asked(run)) {
-			run_note(run, NOTE_WARNING, "stopped on request after %" PRId64 " of %" PRId64 " requests", done, total);
-			return 0;
-		}
-		if (erase_batch(run, limit, &claimed, &locked, err) != 0)
-			return -1;
-		done += claimed;
-		if (run->progress != NULL)
-			run->progress(done, total);
-		/* the canary died: whatever killed it would strike the rest too; a row that the application
-		 * holds locked says nothing about the others */
-		if (canary && run->n_failed > failed && !locked && done < total) {
-			run_note(run, NOTE_ERROR, "the first request failed: the others wait for the next run");
-			return 0;
-		}
-		canary = canary && locked;
-		/* batches are bounded by time, too */
-		limit = clock_ms() - start > config_int(run->config, SET_BATCH_SECONDS) * 1000 && limit > 1
-			? (limit + 1) / 2 : canary ? 1 : (size_t)config_int(run->config, SET_BATCH_SUBJECTS);
-		/* no more than the caps were asked about */
-		if (limit > (size_t)(total > done ? total - done : 0))
-			limit = (size_t)(total > done ? total - done : 0);
-	} while (claimed > 0 && limit > 0);
-	return 0;
+	return well ? workers_run(run, (share.total - share.done + batch - 1) / batch, erase_rest, &share, err) : 0;
 }
 
 /* Anything that the independent recount would find, inside the transaction. */

@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "erasure/workers.h"
 #include "map/check.h"
 #include "query.h"
 
@@ -45,11 +46,12 @@ check_ledger(struct run *run, struct err *err)
 }
 
 int
-run_open(struct run *run, const struct config *config,
-	int (*connect)(void *ctx, const char *login, struct db **ret, struct err *err), void *ctx, struct str *problems,
+run_open(struct run *run, const struct config *config, run_connect *connect, void *ctx, struct str *problems,
 	struct err *err)
 {
 	run->config = config;
+	run->connect = connect;
+	run->connect_ctx = ctx;
 	run->skip = mem_copy("{}");
 	/* parsed before the first connection: a malformed map is told without one */
 	if (map_read(&run->map, config_text(config, SET_MAP), problems, err) != 0)
@@ -71,6 +73,7 @@ run_open(struct run *run, const struct config *config,
 void
 run_close(struct run *run)
 {
+	workers_close(run);
 	program_free(run->program);
 	map_free(run->map);
 	catalog_free(run->catalog);
@@ -149,7 +152,28 @@ run_note(const struct run *run, enum note_level level, const char *fmt, ...)
 	va_start(ap, fmt);
 	(void)vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	workers_lock();
 	run->note(level, text);
+	workers_unlock();
+}
+
+void
+run_progress(const struct run *run, int64_t done, int64_t total)
+{
+	if (run->progress == NULL)
+		return;
+	workers_lock();
+	run->progress(done, total);
+	workers_unlock();
+}
+
+void
+run_cancel(struct run *run)
+{
+	db_cancel(run->db);
+	for (size_t i = 0; i < run->n_workers; i++)
+		if (run->workers[i].db != NULL)
+			db_cancel(run->workers[i].db);
 }
 
 bool
@@ -166,6 +190,19 @@ run_skip(struct run *run, const char *request)
 
 	free(run->skip);
 	run->skip = longer;
+}
+
+void
+run_skip_all(struct run *run, const char *requests)
+{
+	for (const char *at = requests + 1; *at != '\0' && *at != '}';) {
+		size_t n = strcspn(at, ",}");
+		CLEANUP(free_text) char *request = mem_copy_n(at, n);
+
+		if (strstr(run->skip, request) == NULL)
+			run_skip(run, request);
+		at += n + (at[n] == ',' ? 1 : 0);
+	}
 }
 
 int

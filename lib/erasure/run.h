@@ -19,11 +19,19 @@ struct run_tool {
 	const char *version, *commit;
 };
 
+/* connect() opens a connection as a login */
+typedef int run_connect(void *ctx, const char *login, struct db **ret, struct err *err);
+
 struct run {
 	const struct config *config;
 	struct run_tool tool;
+	char tool_hash[72], config_hash[72]; /* of the program and the configuration file; "" until they are needed */
+	run_connect *connect;
+	void *connect_ctx;
 	struct db *db;
 	struct db *recount;
+	struct run *workers; /* that help this one, see workers.h */
+	size_t n_workers;
 	struct catalog *catalog;
 	struct map *map;
 	struct program *program;
@@ -33,6 +41,7 @@ struct run {
 	char id[37];
 	/* what became of requests; a run with failures exits 3 */
 	int64_t n_removed, n_certified, n_blocked, n_failed, n_waiting, n_rows;
+	int64_t n_recounted; /* that wait for a certificate */
 	bool refused; /* an approval no longer fits the map or the schema: exit 5 */
 	/* the job listens: progress and single failures, ids and counts only */
 	void (*note)(enum note_level level, const char *text);
@@ -43,9 +52,8 @@ struct run {
 
 /* Reads catalogue and map, binds and checks them (ERR_USAGE: the map does not fit; ERR_REFUSED: it
  * is incomplete), and opens ledger and issuer key: what is
- * missing is found before the first delete. connect() opens a connection as a login. */
-int run_open(struct run *run, const struct config *config,
-	int (*connect)(void *ctx, const char *login, struct db **ret, struct err *err), void *ctx, struct str *problems,
+ * missing is found before the first delete. */
+int run_open(struct run *run, const struct config *config, run_connect *connect, void *ctx, struct str *problems,
 	struct err *err);
 void run_close(struct run *run);
 /* Refuses when tables, columns, keys, triggers or rules are not those that the map was checked against. */
@@ -60,6 +68,12 @@ void run_note(const struct run *run, enum note_level level, const char *fmt, ...
 bool run_stop_asked(const struct run *run);
 /* Leaves a request alone for the rest of this run. */
 void run_skip(struct run *run, const char *request);
+/* The same for a whole uuid[] text. */
+void run_skip_all(struct run *run, const char *requests);
+/* Ends the statements under way of this run and its workers; callable from a signal handler. */
+void run_cancel(struct run *run);
+/* How far the run is, for whoever watches. */
+void run_progress(const struct run *run, int64_t done, int64_t total);
 /* 0 or 3. */
 int run_exit_code(const struct run *run);
 

@@ -1,10 +1,9 @@
 #include "erasure/tally.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
+#include "base/array.h"
 #include "base/mem.h"
 #include "query.h"
 
@@ -17,11 +16,13 @@ tallies_make(struct tallies *ret, const char *const *ids, size_t n, size_t n_tab
 	ret->n_tables = n_tables;
 	for (size_t i = 0; i < n; i++)
 		(void)snprintf(ret->requests[i], sizeof(ret->requests[i]), "%s", ids[i]);
+	finder_make(&ret->finder, ret->requests[0], n, sizeof(ret->requests[0]));
 }
 
 void
 tallies_release(struct tallies *tallies)
 {
+	finder_release(&tallies->finder);
 	free(tallies->requests);
 	free(tallies->cells);
 	*tallies = (struct tallies){ 0 };
@@ -30,10 +31,9 @@ tallies_release(struct tallies *tallies)
 struct tally *
 tally_of(struct tallies *tallies, const char *request, int table)
 {
-	for (size_t i = 0; i < tallies->n_requests; i++)
-		if (strcmp(tallies->requests[i], request) == 0)
-			return &tallies->cells[i * tallies->n_tables + (size_t)table];
-	return NULL;
+	long i = finder_find(&tallies->finder, request);
+
+	return i < 0 ? NULL : &tallies->cells[(size_t)i * tallies->n_tables + (size_t)table];
 }
 
 void
@@ -51,27 +51,6 @@ tallies_plan(struct tallies *tallies, const struct plans *plans)
 		}
 }
 
-static void
-add_element(struct str *array, const char *text)
-{
-	str_addf(array, "%s%s", array->len == 0 ? "{" : ",", text);
-}
-
-static void
-add_number(struct str *array, int64_t n)
-{
-	str_addf(array, "%s%" PRId64, array->len == 0 ? "{" : ",", n);
-}
-
-static void
-add_quoted(struct str *array, const char *text)
-{
-	str_add(array, array->len == 0 ? "{\"" : ",\"");
-	for (const char *c = text; *c != '\0'; c++)
-		str_addf(array, "%s%c", *c == '"' || *c == '\\' ? "\\" : "", *c);
-	str_add(array, "\"");
-}
-
 int
 tallies_store(const struct tallies *tallies, const struct program *program, struct db *db, bool again, struct err *err)
 {
@@ -86,20 +65,18 @@ tallies_store(const struct tallies *tallies, const struct program *program, stru
 
 			if (tally->planned + tally->created == 0)
 				continue;
-			add_element(&columns[REQUEST], tallies->requests[r]);
-			add_number(&columns[TABLE], program->tables[t].id);
-			add_quoted(&columns[CLASS], program->map->tables[t].class);
-			add_number(&columns[PLANNED], tally->planned);
-			add_number(&columns[ARRIVED], tally->arrived);
-			add_number(&columns[REMOVED], tally->removed);
-			add_number(&columns[MASKED], tally->masked);
-			add_number(&columns[RETAINED], tally->retained);
-			add_number(&columns[CREATED], tally->created);
+			array_add(&columns[REQUEST], tallies->requests[r]);
+			array_add_int(&columns[TABLE], program->tables[t].id);
+			array_add(&columns[CLASS], program->map->tables[t].class);
+			array_add_int(&columns[PLANNED], tally->planned);
+			array_add_int(&columns[ARRIVED], tally->arrived);
+			array_add_int(&columns[REMOVED], tally->removed);
+			array_add_int(&columns[MASKED], tally->masked);
+			array_add_int(&columns[RETAINED], tally->retained);
+			array_add_int(&columns[CREATED], tally->created);
 		}
-	for (int c = 0; c < COLUMNS; c++) {
-		str_add(&columns[c], columns[c].len == 0 ? "{}" : "}");
-		params[c] = columns[c].s;
-	}
+	for (int c = 0; c < COLUMNS; c++)
+		params[c] = array_end(&columns[c]);
 	params[COLUMNS] = again ? "true" : "false";
 	failed = db_query(db, &QUERY_TALLY_ADD, params, NULL, err);
 	for (int c = 0; c < COLUMNS; c++)

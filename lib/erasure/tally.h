@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/finder.h"
 #include "map/plan.h"
 
 struct tally {
@@ -17,6 +18,7 @@ struct tally {
 struct tallies {
 	char (*requests)[37];
 	size_t n_requests;
+	struct finder finder; /* of requests */
 	size_t n_tables; /* as many as the map has */
 	struct tally *cells; /* [request * n_tables + table] */
 };

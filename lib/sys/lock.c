@@ -9,6 +9,8 @@
 
 #include "sys/clock.h"
 
+#define LONGEST_PAUSE_NS 100000000
+
 /* One try. Open file description locks, because those of POSIX vanish when any descriptor of the
  * file is closed by this process. */
 static int
@@ -27,7 +29,7 @@ try_lock(int fd, const char *path, bool *ret_held, struct err *err)
 int
 lock_wait(const char *path, int seconds, int *ret_fd, struct err *err)
 {
-	static const struct timespec pause = { 0, 100000000 };
+	struct timespec pause = { 0, 1000000 };
 	int64_t until = clock_ms() + (int64_t)seconds * 1000;
 	int fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 	bool held = false;
@@ -47,6 +49,8 @@ lock_wait(const char *path, int seconds, int *ret_fd, struct err *err)
 			break;
 		}
 		(void)nanosleep(&pause, NULL);
+		if (pause.tv_nsec < LONGEST_PAUSE_NS)
+			pause.tv_nsec *= 2;
 	}
 	(void)close(fd);
 	return -1;

@@ -22,7 +22,7 @@ for time in first second; do
 	out_like '^     1215\|Has anybody seen' "the message that no key connects with the patient was found"
 done
 err_is "" "it says nothing on standard error"
-ok "it leaves the nightly run's log" grep -q 'requests certified: 1$' "$demo/nightly.log"
+ok "it leaves the nightly run's log" grep -q 'requests certified: 1, ' "$demo/nightly.log"
 run sh "$ROOT/doc/verify.sh" "$demo/issuer.pem" demo.expunge.example "$demo"/certificates/*.note
 rc_is 0 "its one certificate is good for the shell script of doc/, too"
 is "$(grep -c . "$T/out")" 1 "and is one"
