@@ -3,7 +3,7 @@
 # against what a user would otherwise do, in the same run:
 #   bench NAME VALUE UNIT
 #   ratio NAME VALUE
-# and all of it is left in build/bench.txt.
+# and all of it is left in build/bench.txt. NAME: erase, foreground, memory, check. README.md says what each is.
 if [ -z "${BENCH_CLUSTER:-}" ]; then
 	here=$(cd "$(dirname "$0")/.." && pwd)
 	BENCH_CLUSTER=$(mktemp -d)/cluster
@@ -22,44 +22,154 @@ mkdir -p "$(dirname "$out")"
 
 say() { printf '%s\n' "$*" | tee -a "$out"; }
 wanted() { [ -z "$only" ] || [ "$only" = "$1" ]; }
-# seconds CMD...: wall time
+calc() { awk "BEGIN { printf \"%.${2:-2}f\\n\", $1 }"; }
+ratio() { say "ratio $1 $(calc "$2 / $3")"; }
+# seconds CMD...: wall time; what it says is in $T/out
 seconds() {
 	local from=$EPOCHREALTIME
 	"$@" >"$T/out" 2>&1 || { cat "$T/out" >&2; exit 1; }
-	awk -v a="$from" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.3f\n", b - a }'
+	calc "$EPOCHREALTIME - $from" 3
 }
-ratio() { say "ratio $1 $(awk -v a="$2" -v b="$3" 'BEGIN { printf "%.2f\n", a / b }')"; }
+# logged TEXT: the seconds that the last run says it took for something
+logged() { calc "$(sed -n "s/.* $1.*, in \\([0-9]*\\) ms\$/\\1/p" "$T/out" | awk '{ n += $1 } END { print n + 0 }') / 1000" 3; }
 
-# 2,000 approved patients, erased and certified, against one cascading DELETE of as many neighbours, and
-# against a loop of one transaction a patient.
-erase() {
-	local cascade loop ours
-	sql postgres 'CREATE DATABASE bench'
+# practices DB PRACTICES PATIENTS [ROWS]: a database with so many practices and patients a practice, 43 rows each or a
+# tenth of them, installed, its caps out of the way
+practices() {
+	sql postgres "CREATE DATABASE $1"
 	mkrole app_owner
-	psql -XAtq -v ON_ERROR_STOP=1 -d bench -f "$ROOT/tests/bench/erase-schema.sql" >/dev/null
-	install bench "$ROOT/tests/bench/erase-map.conf"
-	sed -i 's/subjects_per_run = .*/subjects_per_run = 5000;/; s/tenants_per_run = .*/tenants_per_run = 100;/' "$CONF"
-	sql bench "INSERT INTO expunge.tenant_login SELECT 'clinic_app', g::text FROM generate_series(4, 100) g"
-	sql -U clinic_app bench "SELECT count(expunge_api.request_erasure(((g - 1) / 500 + 1)::text, g::text, '17-1-b', 'bench', NULL, now(), NULL))
-		FROM generate_series(3, 50000, 25) g" >/dev/null
-	sql -U oscar bench 'SELECT count(expunge.identify_request(id)) FROM expunge.request' >/dev/null
-	say "bench plan_2000 $(seconds expunge_as night nightly) s"
-	sql -U ruth bench "SELECT count(expunge.decide_request(r.id, 'accept', NULL, p.hash))
+	psql -XAtq -v ON_ERROR_STOP=1 -v practices="$2" -v patients="$3" -v tenth="${4:-0}" -d "$1" -f "$ROOT/tests/bench/erase-schema.sql" >/dev/null
+	install "$1" "$ROOT/tests/bench/erase-map.conf"
+	sed -i 's/subjects_per_run = .*/subjects_per_run = 100000;/; s/tenants_per_run = .*/tenants_per_run = 1000;/
+		s/rows_per_run = .*/rows_per_run = 10000000;/; s/tenant_share_percent = .*/tenant_share_percent = 100;/' "$CONF"
+	sql "$1" "INSERT INTO expunge.tenant_login SELECT 'clinic_app', g::text FROM generate_series(1, $2) g ON CONFLICT DO NOTHING"
+}
+
+# file DB PATIENTS EVERY: requests for one patient of EVERY, with identity established
+file() {
+	sql -U clinic_app "$1" "SELECT count(expunge_api.request_erasure(((g - 1) / $2 + 1)::text, g::text, '17-1-b', 'bench', NULL, now(), NULL))
+		FROM generate_series(3, 50000, $3) g" >/dev/null
+	sql -U oscar "$1" 'SELECT count(expunge.identify_request(id)) FROM expunge.request' >/dev/null
+}
+
+approve_all() {
+	sql -U ruth "$1" "SELECT count(expunge.decide_request(r.id, 'accept', NULL, p.hash))
 		FROM expunge.request r JOIN expunge.plan p ON p.request_id = r.id" >/dev/null
-	sql bench 'VACUUM ANALYZE' 'CHECKPOINT'
+	sql "$1" 'VACUUM ANALYZE' 'CHECKPOINT'
+}
+
+# 2,000 approved patients, erased and certified, against one cascading DELETE of as many neighbours, and against a
+# loop of one transaction a patient. VACUUM is no part of the ratios: neither of the others does it.
+erase() {
+	local cascade loop whole vacuum ours certify raw
+	practices bench 100 500
+	file bench 500 25
+	say "bench plan_2000 $(seconds expunge_as night nightly) s"
+	approve_all bench
 	cascade=$(seconds sql bench 'DELETE FROM app.patient WHERE id % 25 = 7')
 	sql bench 'CHECKPOINT'
 	# shellcheck disable=SC2016
 	loop=$(seconds sql bench 'DO $$ DECLARE p bigint; BEGIN FOR p IN SELECT id FROM app.patient WHERE id % 25 = 11 LOOP
 		DELETE FROM app.patient WHERE id = p; COMMIT; END LOOP; END $$')
 	sql bench 'CHECKPOINT'
-	ours=$(seconds expunge_as night erase)
-	[ "$(sql bench "SELECT count(*) FROM expunge.certificate")" -eq 2000 ] || { echo "not all were certified" >&2; exit 1; }
+	whole=$(seconds expunge_as night erase)
+	[ "$(sql bench "SELECT count(*) FROM expunge.certificate WHERE published_at IS NOT NULL")" -eq 2000 ] || { echo "not all were certified" >&2; exit 1; }
+	vacuum=$(logged 'tables vacuumed')
+	certify=$(logged 'requests certified')
+	ours=$(calc "$whole - $vacuum" 3)
 	say "bench cascade_2000 $cascade s"
 	say "bench loop_2000 $loop s"
 	say "bench erase_2000 $ours s"
+	say "bench erase_2000_remove $(logged 'requests removed') s"
+	say "bench erase_2000_certify $certify s"
+	say "bench erase_2000_vacuum $vacuum s"
 	ratio erase_vs_cascade "$ours" "$cascade"
 	ratio erase_vs_loop "$ours" "$loop"
+	# recounted once more, signed, checked, stored and committed, against nothing but signing on all cores
+	raw=$(openssl speed -seconds 2 -multi "$(nproc)" ed25519 2>/dev/null | awk '/Ed25519/ { print $(NF - 1) }')
+	say "bench certificates $(calc "2000 / $certify" 0) 1/s"
+	say "bench ed25519 $raw 1/s"
+	ratio certificates_vs_ed25519 "$(calc "2000 / $certify")" "$raw"
+}
+
+# load FILE SECONDS: the application at work on patients who stay; latencies in $T/FILE.*
+load() {
+	(cd "$T" && "$(pg_config --bindir)/pgbench" -n -c 2 -j 1 -R 100 -T "$2" -l --log-prefix="$1" -f "$ROOT/tests/bench/load.sql" fg) >"$T/load.out" 2>&1 ||
+		{ cat "$T/load.out" >&2; exit 1; }
+}
+# in ms; the time that a transaction waited for its turn (-R) counts
+p95() { cat "$T/$1".* | awk '{ print $3 }' | sort -n | awk '{ v[NR] = $1 } END { printf "%.3f\n", v[int(NR * 0.95)] / 1000 }'; }
+
+# The latency of the application's reads and writes on the same tables while 10,000 patients are erased slowly.
+foreground() {
+	local before during pid
+	practices fg 100 500
+	file fg 500 5
+	expunge_as night nightly >"$T/out" 2>&1
+	approve_all fg
+	echo 'batch : { rows_per_second = 10000; };' >>"$CONF"
+	load warm 5
+	load before 60
+	expunge_as night erase >"$T/erase.out" 2>&1 &
+	pid=$!
+	load during 60
+	if ! kill -0 "$pid" 2>/dev/null; then echo "note: the erasure ended before the measurement" >&2; fi
+	wait "$pid" || { cat "$T/erase.out" >&2; exit 1; }
+	[ "$(sql fg "SELECT count(*) FROM expunge.certificate")" -ge 9999 ] || { echo "not all were certified" >&2; exit 1; }
+	before=$(p95 before)
+	during=$(p95 during)
+	say "bench foreground_p95_alone $before ms"
+	say "bench foreground_p95_erasing $during ms"
+	ratio erase_foreground_p95 "$during" "$before"
+}
+
+# Peak memory of planning and erasing whole practices of 500 and of 50,000 patients.
+memory() {
+	local patients kb=() n
+	"${CC:-cc}" -O1 -o "$T/maxrss" "$ROOT/tests/bench/maxrss.c"
+	for patients in 500 50000; do
+		practices "m$patients" 1 "$patients" 1
+		sql -U clinic_app "m$patients" "SELECT count(expunge_api.request_erasure('1', g::text, '17-1-b', 'bench', NULL, now(), NULL))
+			FROM generate_series(1, $patients) g" >/dev/null
+		sql -U oscar "m$patients" 'SELECT count(expunge.identify_request(id)) FROM expunge.request' >/dev/null
+		"$T/maxrss" "$T/plan" "$EXPUNGE" -c "$CONF" -U night nightly >"$T/out" 2>&1 || { tail "$T/out" >&2; exit 1; }
+		approve_all "m$patients"
+		"$T/maxrss" "$T/erase" "$EXPUNGE" -c "$CONF" -U night nightly >"$T/out" 2>&1 || { tail "$T/out" >&2; exit 1; }
+		n=$(sort -n "$T/plan" "$T/erase" | tail -n 1)
+		kb+=("$n")
+		say "bench memory_$patients $(calc "$n / 1024" 1) MiB"
+		sql postgres "DROP DATABASE m$patients"
+	done
+	ratio memory_50000_vs_500 "${kb[1]}" "${kb[0]}"
+}
+
+# map check on a thousand tables
+check() {
+	sql postgres 'CREATE DATABASE wide'
+	mkrole app_owner
+	sql wide 'CREATE SCHEMA app AUTHORIZATION app_owner' 'SET ROLE app_owner' \
+		'CREATE TABLE app.practice (id integer PRIMARY KEY, name text)' \
+		'CREATE TABLE app.patient (id bigint PRIMARY KEY, practice_id integer NOT NULL REFERENCES app.practice, name text)'
+	psql -XAtq -v ON_ERROR_STOP=1 -d wide >/dev/null <<-'SQL'
+		SET ROLE app_owner;
+		SELECT format('CREATE TABLE app.t%s (id bigint PRIMARY KEY, patient_id bigint NOT NULL REFERENCES app.patient,
+			a text, b text, c numeric, d timestamptz)', g) FROM generate_series(1, 998) g \gexec
+		SELECT format('CREATE INDEX ON app.t%s (patient_id)', g) FROM generate_series(1, 998) g \gexec
+	SQL
+	{
+		sed '/^tables/,$d' "$ROOT/tests/bench/erase-map.conf"
+		printf 'tables = (\n  { table = "app.practice"; action = "tenant"; },\n'
+		printf '  { table = "app.patient"; action = "delete"; columns = ( { column = "name"; identifying = true; } ); }'
+		for n in $(seq 1 998); do
+			printf ',\n  { table = "app.t%s"; owner = "patient_id -> app.patient"; action = "delete"; }' "$n"
+		done
+		printf ' );\n'
+	} >"$T/wide.conf"
+	install wide "$T/wide.conf"
+	say "bench check_1000_tables $(seconds expunge_as night map check) s"
 }
 
 if wanted erase; then erase; fi
+if wanted foreground; then foreground; fi
+if wanted memory; then memory; fi
+if wanted check; then check; fi
