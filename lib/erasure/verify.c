@@ -136,11 +136,10 @@ vacuum_one(struct run *run, const char *sql, bool *ret_in_time, struct err *err)
 /* Vacuums every table that the map removes from, those of large objects too. *ret_clean: nothing
  * was skipped. */
 static int
-vacuum(struct run *run, bool *ret_clean, struct err *err)
+vacuum(struct run *run, int *ret_tables, bool *ret_clean, struct err *err)
 {
 	CLEANUP(db_result_freep) struct db_result *touched = NULL;
 	bool large_objects = false, in_time = true;
-	int64_t start = clock_ms();
 	char via[16];
 
 	(void)snprintf(via, sizeof(via), "%d", PROGRAM_VIA_LO);
@@ -163,7 +162,7 @@ vacuum(struct run *run, bool *ret_clean, struct err *err)
 		    vacuum_one(run, VACUUM "(" VACUUM_ALL ") pg_catalog.pg_largeobject_metadata", &in_time, err) != 0))
 		return -1;
 	*ret_clean = db_take_warnings(run->db) == 0 && in_time;
-	run_note(run, NOTE_INFO, "tables vacuumed: %d, in %lld ms", db_rows(touched), (long long)(clock_ms() - start));
+	*ret_tables = db_rows(touched);
 	return 0;
 }
 
@@ -243,13 +242,17 @@ verify_page(struct run *run, const struct db_result *removed, struct err *err)
 	struct to_recount list = { .requests = removed };
 	char horizon[24];
 	bool clean = false;
+	int64_t start;
+	int tables;
 
 	if (workers_run(run, (db_rows(removed) + CHUNK - 1) / CHUNK, recount_chunks, &list, err) != 0)
 		return -1;
 	for (int i = 0; i < db_rows(removed); i++)
 		array_add(&array, db_get_text(removed, i, 0));
-	if (wait_for_horizon(run, horizon, sizeof(horizon), err) != 0 || vacuum(run, &clean, err) != 0)
+	start = clock_ms();
+	if (wait_for_horizon(run, horizon, sizeof(horizon), err) != 0 || vacuum(run, &tables, &clean, err) != 0)
 		return -1;
+	run_note(run, NOTE_INFO, "tables vacuumed: %d, in %lld ms", tables, (long long)(clock_ms() - start));
 	if (!clean)
 		run_note(run, NOTE_WARNING, "some tables could not be vacuumed (not their owner, or locked): "
 			"certificates of this run say level logical");
