@@ -1,4 +1,5 @@
 /* expunge: finds the command, reads the configuration, connects, runs, and turns errors into exit codes. */
+#include <fcntl.h>
 #include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -105,6 +106,17 @@ run(struct job *job)
 	return code;
 }
 
+/* Closed ones would be given to a file or to the database's socket, and messages written into it. What takes their
+ * place fails, as they would have. */
+static bool
+standard_files_open(void)
+{
+	for (int fd = 0; fd <= 2; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY) != fd)
+			return false;
+	return true;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -113,6 +125,8 @@ main(int argc, char **argv)
 	const char *warning = NULL;
 	int code;
 
+	if (!standard_files_open())
+		return 1;
 	(void)setlocale(LC_CTYPE, "C.UTF-8");
 	(void)umask(077);
 	log_start(LOG_LEVEL_INFO, "expunge");

@@ -118,6 +118,26 @@ check_hold(struct run *run, struct told *told, const char *table, const char *vi
 	return 0;
 }
 
+/* Saved keys carry the number of their columns in the map of the removal: under a map that has changed, it may stand
+ * for others, and a store would erase whoever has such a key. */
+static int
+check_keys(struct run *run, struct told *told, const char *table, const char *via, struct err *err)
+{
+	CLEANUP(db_result_freep) struct db_result *known = NULL;
+	CLEANUP(str_release) struct str sql = STR_INIT;
+
+	str_add(&sql, "SELECT EXISTS (SELECT FROM expunge.key_set k JOIN expunge.request r ON r.id = k.request_id"
+		" WHERE r.id = $1::uuid AND k.table_id = $2::smallint AND k.via = $3::smallint AND k.key[1] = r.subject::");
+	sql_type(&sql, program_cat(run->program, run->map->subject)->columns[run->map->subject_key_column].type);
+	str_add(&sql, "::text)");
+	if (db_text(run->db, DB_ONE, sql.s, 3, DB_PARAMS(told->request, table, via), &known, err) != 0)
+		return -1;
+	if (!db_get_bool(known, 0, 0) && told->reason[0] == '\0')
+		(void)snprintf(told->reason, sizeof(told->reason),
+			"external stores were not told: the subject is not among the saved keys; has the map changed since the removal?");
+	return 0;
+}
+
 /* Everything of one request between BEGIN and COMMIT. */
 static int
 tell_request(struct run *run, struct told *told, struct err *err)
@@ -127,11 +147,9 @@ tell_request(struct run *run, struct told *told, struct err *err)
 
 	(void)snprintf(table, sizeof(table), "%d", run->program->tables[subject].id);
 	(void)snprintf(via, sizeof(via), "%d", program_via(run->program, subject, &run->map->subject_key_column, 1));
-	if (check_hold(run, told, table, via, err) != 0 ||
+	if (check_hold(run, told, table, via, err) != 0 || check_keys(run, told, table, via, err) != 0 ||
 	    db_query(run->db, &QUERY_EXTERNAL_KEYS, DB_PARAMS(told->request, table, via), &told->keys, err) != 0)
 		return -1;
-	if (db_rows(told->keys) == 0 && told->reason[0] == '\0')
-		(void)snprintf(told->reason, sizeof(told->reason), "external stores were not told: the saved keys are missing");
 	for (size_t i = 0; i < run->map->n_externals && told->reason[0] == '\0'; i++)
 		if (tell_store(run, &run->map->externals[i], told, err) != 0)
 			return -1;
@@ -168,8 +186,30 @@ tell_next(struct run *run, const char *names, char request[37], struct err *err)
 	return 0;
 }
 
-int
-external_tell(struct run *run, struct err *err)
+/* A store that the approval named does not drop out of the map unnoticed. */
+static int
+note_lost(struct run *run, struct err *err)
+{
+	CLEANUP(db_result_freep) struct db_result *lost = NULL;
+
+	if (db_query(run->db, &QUERY_EXTERNAL_LOST, DB_PARAMS(run->skip), &lost, err) != 0)
+		return -1;
+	for (int i = 0; i < db_rows(lost); i++) {
+		const char *request = db_get_text(lost, i, 0);
+		CLEANUP(free_text) char *reason = mem_printf("external store %s was not told: the map does not have it any more",
+			db_get_text(lost, i, 1));
+
+		if (db_query(run->db, &QUERY_EXTERNAL_REASON, DB_PARAMS(request, reason), NULL, err) != 0)
+			return -1;
+		run->n_failed++;
+		run_note(run, NOTE_ERROR, "request %s: %s", request, reason);
+		run_skip(run, request);
+	}
+	return 0;
+}
+
+static int
+tell_all(struct run *run, struct err *err)
 {
 	CLEANUP(str_release) struct str names = STR_INIT;
 	char request[37] = "-";
@@ -190,4 +230,15 @@ external_tell(struct run *run, struct err *err)
 		}
 	}
 	return 0;
+}
+
+int
+external_tell(struct run *run, struct err *err)
+{
+	if (tell_all(run, err) != 0 || db_begin(run->db, err) != 0)
+		return -1;
+	if (note_lost(run, err) == 0 && db_commit(run->db, err) == 0)
+		return 0;
+	db_rollback(run->db);
+	return -1;
 }

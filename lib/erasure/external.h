@@ -17,7 +17,8 @@
  * first delete. */
 int external_check(const struct map *map, struct err *err);
 /* Tells every store of every removed and recounted request that it does not know of. A request whose store
- * fails, or that came under hold, is noted and left for the next run; under a freeze nobody is told. */
+ * fails, or that came under hold, is noted and left for the next run; so is one whose approved plan names a store that the map has
+ * lost since. Under a freeze nobody is told. */
 int external_tell(struct run *run, struct err *err);
 /* The stores' names as text[]. */
 void external_names(const struct map *map, struct str *array);

@@ -19,6 +19,7 @@
 #include "sys/clock.h"
 
 #define GRACE_MS 5000
+#define MAX_LINKS 40 /* the kernel's own bound */
 
 static char *const clean_environment[] = { "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 	"LANG=C.UTF-8", "TZ=UTC", NULL };
@@ -110,18 +111,18 @@ command_run(const char *const *argv, int64_t timeout_seconds, int *ret_exit_code
 		in_time = ends_within(pidfd, timeout_seconds * 1000);
 	if (!in_time) {
 		(void)kill(-pid, SIGTERM);
-		if (pidfd < 0 || !ends_within(pidfd, GRACE_MS))
-			(void)kill(-pid, SIGKILL);
+		if (pidfd >= 0)
+			(void)ends_within(pidfd, GRACE_MS);
+		/* with what it left running in its group, which would hold our time-out up for ever; before it is waited
+		 * for, because then the group's number may be somebody else's */
+		(void)kill(-pid, SIGKILL);
 	}
 	if (pidfd >= 0)
 		(void)close(pidfd);
 	if (wait_for(pid, &status) != 0)
 		return err_sys(err, "waiting for %s", argv[0]);
-	/* what it left running in its group would hold our time-out up for ever */
-	if (!in_time) {
-		(void)kill(-pid, SIGKILL);
+	if (!in_time)
 		return err_set(err, ERR_FAILED, "%s did not end within %lld seconds", argv[0], (long long)timeout_seconds);
-	}
 	if (WIFSIGNALED(status))
 		return err_set(err, ERR_FAILED, "%s was ended by signal %d", argv[0], WTERMSIG(status));
 	*ret_exit_code = WEXITSTATUS(status);
@@ -147,6 +148,72 @@ check_owner(const char *program, const char *path, struct err *err)
 	return err_hint(err, "chmod go-w %s", path);
 }
 
+/* Where a link leads, as a path of its own with what follows the link; NULL: it cannot be read, or is another user's. */
+static char *
+follow(const char *program, const char *link, const char *rest, struct err *err)
+{
+	char target[PATH_MAX];
+	struct stat st;
+	ssize_t n = readlink(link, target, sizeof(target));
+
+	if (n < 0 || (size_t)n == sizeof(target) || lstat(link, &st) != 0) {
+		(void)err_sys(err, "looking at %s", link);
+		return NULL;
+	}
+	if (st.st_uid != 0 && st.st_uid != geteuid()) {
+		(void)err_set(err, ERR_FAILED, "the link %s belongs to another user (uid %u), who may replace %s", link,
+			(unsigned)st.st_uid, program);
+		return NULL;
+	}
+	if (target[0] == '/')
+		return mem_printf("%.*s%s", (int)n, target, rest);
+	return mem_printf("%.*s%.*s%s", (int)(strrchr(link, '/') - link + 1), link, (int)n, target, rest);
+}
+
+/* Looks at everything that a path goes through, up to its first link; *ret_next: where that leads. */
+static int
+check_as_far(const char *program, const char *path, char **ret_next, struct err *err)
+{
+	if (check_owner(program, "/", err) != 0)
+		return -1;
+	for (size_t n = 0; path[n] != '\0';) {
+		CLEANUP(free_text) char *here = NULL;
+		struct stat st;
+
+		n += strcspn(path + n + 1, "/") + 1;
+		here = mem_copy_n(path, n);
+		if (lstat(here, &st) != 0)
+			return err_sys(err, "looking at %s", here);
+		if (S_ISLNK(st.st_mode)) {
+			*ret_next = follow(program, here, path + n, err);
+			return *ret_next == NULL ? -1 : 0;
+		}
+		if (check_owner(program, here, err) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* Whoever may write to a directory on the way may put something else there, a link of ours in it or not. */
+static int
+check_way(const char *program, struct err *err)
+{
+	CLEANUP(free_text) char *path = mem_copy(program);
+
+	for (int links = 0; links <= MAX_LINKS; links++) {
+		CLEANUP(free_text) char *next = NULL;
+
+		if (check_as_far(program, path, &next, err) != 0)
+			return -1;
+		if (next == NULL)
+			return 0;
+		free(path);
+		path = TAKE_PTR(next);
+	}
+	errno = ELOOP;
+	return err_sys(err, "looking at %s", program);
+}
+
 int
 command_check(const char *path, struct err *err)
 {
@@ -159,12 +226,5 @@ command_check(const char *path, struct err *err)
 		(void)err_set(err, ERR_FAILED, "%s is not a program that this user (uid %u) may run", path, (unsigned)geteuid());
 		return err_hint(err, "chmod 755 %s", path);
 	}
-	if (check_owner(path, real, err) != 0)
-		return -1;
-	for (char *slash = strrchr(real, '/'); slash != NULL; slash = strrchr(real, '/')) {
-		*slash = '\0';
-		if (check_owner(path, *real == '\0' ? "/" : real, err) != 0)
-			return -1;
-	}
-	return 0;
+	return check_way(path, err);
 }

@@ -19,7 +19,7 @@ int command_run(const char *const *argv, int64_t timeout_seconds, int *ret_exit_
 
 /* Refuses a program that is missing, not executable, or that somebody else than its owner may replace:
  * the file, or one of the directories above it (a sticky one is as good), writable by group or others, or
- * owned by another user than root and us. Links are followed. */
+ * owned by another user than root and us; and so with every link on the way, and the directories above it. */
 int command_check(const char *path, struct err *err);
 
 #endif

@@ -44,6 +44,8 @@ stop_install(void)
 			continue;
 		(void)sigaction(stop_signals[i], &action, NULL);
 	}
+	/* who was started with it ignored never learns how a program of ours ended */
+	(void)signal(SIGCHLD, SIG_DFL);
 	/* a full disk or a closed pipe is an error of the write, not the end of the process */
 	(void)sigaction(SIGXFSZ, &ignore, NULL);
 	(void)sigaction(SIGPIPE, &ignore, NULL);

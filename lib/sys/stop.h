@@ -8,7 +8,7 @@
 #include <stdbool.h>
 
 /* Signals that the caller's environment ignores (nohup) stay ignored. SIGPIPE and SIGXFSZ are turned
- * into errors of the write. */
+ * into errors of the write, and SIGCHLD is back at its default. */
 void stop_install(void);
 bool stop_asked(void);
 /* Called (from the handler: async-signal-safe functions only) at the second signal; NULL to clear. */

@@ -1,4 +1,5 @@
--- Removed and recounted requests, locked, with what a certificate says of each.
+-- Removed and recounted requests, locked, with what a certificate says of each. The external stores that the
+-- approved plan names must have been told, too: the map may have lost one since.
 -- params: 1 how many, 2 requests to leave alone uuid[], 3 names of the external stores text[]: all must have been told
 -- rows: many
 SELECT r.id, r.tenant, r.subject, r.ground,
@@ -18,6 +19,11 @@ SELECT r.id, r.tenant, r.subject, r.ground,
    AND NOT EXISTS (SELECT FROM unnest($3::text[]) AS store(name)
                     WHERE NOT EXISTS (SELECT FROM expunge.recipient t
                                        WHERE t.request_id = r.id AND t.name = store.name AND t.removed_xid = r.removed_xid))
+   AND NOT EXISTS (SELECT FROM regexp_split_to_table(CASE WHEN p.hash = r.approved_plan THEN p.document ELSE p.approved_document END, '\n') AS line
+                    WHERE starts_with(line, 'tells: ')
+                      AND NOT EXISTS (SELECT FROM expunge.recipient t
+                                       WHERE t.request_id = r.id AND t.removed_xid = r.removed_xid
+                                         AND starts_with(line, 'tells: ' || t.name || ' of ')))
  ORDER BY r.removed_at, r.id
  LIMIT $1::integer
    FOR UPDATE OF r SKIP LOCKED

@@ -169,6 +169,35 @@ rc_is 5 "a program that is missing"
 err_like 'external store mailing "list": .*No such file' "too"
 mv "$T/stores/away" "$T/stores/mailing"
 
+# ---- started without descriptors, and with SIGCHLD ignored
+rc=0
+"$EXPUNGE" -c "$CONF" -U night nightly <&- >&- 2>&- || rc=$?
+is "$rc $(request_state clinic "$id")" "0 certified" "closed descriptors become nobody's socket"
+id=$(scheduled clinic 1 50)
+run perl -e '$SIG{CHLD} = "IGNORE"; exec @ARGV' "$EXPUNGE" -c "$CONF" -U night nightly
+is "$RC $(request_state clinic "$id")" "0 certified" "how a program ended is learnt even where SIGCHLD was ignored"
+
+# ---- the map loses a store between the removal and its call
+echo 1 >"$T/stores/mailing.exit"
+id=$(scheduled clinic 1 52)
+run expunge_as night nightly
+is "$RC $(request_state clinic "$id") $(recipients "$id")" "3 removed 1/1" "one of two was told"
+cp "$T/map.conf" "$T/map.both"
+for left in documents none; do
+	# shellcheck disable=SC2016 # as it stands in the map
+	sed -i -e '/name = "mailing/d' -e 's/b; \$(c)" \]; },$/b; $(c)" ]; } );/' "$T/map.conf"
+	[ "$left" = documents ] || sed -i '/external = (/,$d' "$T/map.conf"
+	run expunge_as night nightly
+	rc_is 3 "the map loses a store (left: $left)"
+	err_like "request $id: external store mailing \"list\" of Post & Co was not told: the map does not have it any more" "that the approved plan names"
+	is "$(request_state clinic "$id") $(note_of "$id")" "removed " "no certificate without it"
+done
+cp "$T/map.both" "$T/map.conf"
+echo 0 >"$T/stores/mailing.exit"
+run expunge_as night nightly
+is "$RC $(request_state clinic "$id") $(recipients "$id")" "0 certified 2/2" "put back, it is told"
+id=$(scheduled clinic 1 54)
+
 # ---- a store that was added after the approval: another map, another approval
 sed -i 's/name = "mailing \\"list\\""/name = "mailing"/' "$T/map.conf"
 run expunge_as night nightly

@@ -169,6 +169,37 @@ START_TEST(programs_that_others_could_replace)
 }
 END_TEST
 
+/* A link to what nobody may replace can be replaced itself. */
+START_TEST(links_that_others_could_replace)
+{
+	CLEANUP(free_text) char *link = in_directory("link");
+	CLEANUP(free_text) char *first = in_directory("first");
+	CLEANUP(free_text) char *open_directory = in_directory("open");
+	CLEANUP(free_text) char *there = in_directory("open/there");
+	CLEANUP(free_text) char *through = in_directory("through");
+
+	ck_assert_int_eq(symlink("/bin/sh", link), 0);
+	ck_assert_int_eq(symlink("link", first), 0);
+	ck_assert_msg(command_check(first, &err) == 0, "%s", err.msg);
+	ck_assert_int_eq(mkdir(open_directory, 0755), 0);
+	ck_assert_int_eq(symlink("/bin/sh", there), 0);
+	ck_assert_int_eq(symlink("open/../open/there", through), 0);
+	ck_assert_msg(command_check(there, &err) == 0, "%s", err.msg);
+	ck_assert_msg(command_check(through, &err) == 0, "%s", err.msg);
+	ck_assert_int_eq(chmod(open_directory, 0777), 0);
+	ck_assert_int_eq(command_check(there, &err), -1);
+	ck_assert_msg(strstr(err.msg, "others may write to") != NULL, "%s", err.msg);
+	ck_assert_int_eq(command_check(through, &err), -1);
+	ck_assert_int_eq(chmod(open_directory, 01777), 0);
+	ck_assert_msg(command_check(there, &err) == 0, "%s", err.msg);
+	if (geteuid() == 0) {
+		ck_assert_int_eq(lchown(there, 65534, 65534), 0);
+		ck_assert_int_eq(command_check(through, &err), -1);
+		ck_assert_msg(strstr(err.msg, "belongs to another user") != NULL, "%s", err.msg);
+	}
+}
+END_TEST
+
 START_TEST(programs_of_other_users)
 {
 	CLEANUP(free_text) char *path = script("p", "#!/bin/sh\n", 0755);
@@ -196,6 +227,7 @@ main(void)
 	tcase_add_test(c, what_does_not_end_is_ended);
 	tcase_add_test(c, ends_that_are_no_answer);
 	tcase_add_test(c, programs_that_others_could_replace);
+	tcase_add_test(c, links_that_others_could_replace);
 	tcase_add_test(c, programs_of_other_users);
 	suite_add_tcase(suite, c);
 	runner = srunner_create(suite);
