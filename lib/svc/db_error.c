@@ -13,23 +13,6 @@ starts(const char *text, const char *prefix)
 	return text != NULL && strncmp(text, prefix, strlen(prefix)) == 0;
 }
 
-static enum err_code
-code_of(const struct db_report *r)
-{
-	static const char *const retry[] = { "40001", "40P01", "55P03" };
-	static const char *const lost[] = { "08", "57P01", "57P02", "57P03", "57P04", "57P05" };
-
-	for (size_t i = 0; i < sizeof(lost) / sizeof(lost[0]); i++)
-		if (starts(r->sqlstate, lost[i]))
-			return ERR_LOST;
-	if (starts(r->severity, "FATAL") || starts(r->severity, "PANIC"))
-		return ERR_LOST;
-	for (size_t i = 0; i < sizeof(retry) / sizeof(retry[0]); i++)
-		if (strcmp(r->sqlstate, retry[i]) == 0)
-			return ERR_RETRY;
-	return starts(r->sqlstate, "EX5") ? ERR_REFUSED : ERR_FAILED;
-}
-
 /* True when a frame of CONTEXT is a function of neither of our schemas, nor a block of our own scripts. */
 static bool
 names_foreign_function(const char *context)
@@ -43,6 +26,26 @@ names_foreign_function(const char *context)
 		line = end == NULL ? NULL : end + 1;
 	}
 	return false;
+}
+
+/* An application's function may say that a connection of its own is lost, or use a code of ours: that is neither our
+ * connection nor our safeguard. */
+static enum err_code
+code_of(const struct db_report *r)
+{
+	static const char *const retry[] = { "40001", "40P01", "55P03" };
+	static const char *const lost[] = { "08", "57P01", "57P02", "57P03", "57P04", "57P05" };
+	bool foreign = names_foreign_function(r->context);
+
+	for (size_t i = 0; i < sizeof(lost) / sizeof(lost[0]) && !foreign; i++)
+		if (starts(r->sqlstate, lost[i]))
+			return ERR_LOST;
+	if (starts(r->severity, "FATAL") || starts(r->severity, "PANIC"))
+		return ERR_LOST;
+	for (size_t i = 0; i < sizeof(retry) / sizeof(retry[0]); i++)
+		if (strcmp(r->sqlstate, retry[i]) == 0)
+			return ERR_RETRY;
+	return starts(r->sqlstate, "EX5") && !foreign ? ERR_REFUSED : ERR_FAILED;
 }
 
 /* A list of what may be copied, not of what may not: applications raise any code of their own. */
@@ -94,6 +97,15 @@ condition_of(const char *sqlstate)
 	return "the database reports an error";
 }
 
+/* RAISE sets the names of table, column and constraint to whatever it likes: only what the server itself found wrong
+ * with a statement has names that are names. */
+static bool
+has_true_names(const struct db_report *r)
+{
+	return !names_foreign_function(r->context) || starts(r->context, "SQL statement ") ||
+	       starts(r->context, "SQL function ");
+}
+
 /* "PL/pgSQL function f(integer) line 3 at RAISE": the innermost frame names code, never values;
  * other lines of CONTEXT may quote statements and rows. */
 static int
@@ -106,13 +118,14 @@ static void
 describe(struct str *text, const struct db_report *r)
 {
 	int frame = frame_length(r->context);
+	bool names = has_true_names(r);
 
 	str_addf(text, "%s", condition_of(r->sqlstate));
-	if (r->table != NULL)
+	if (names && r->table != NULL)
 		str_addf(text, ", table %s%s%s", r->schema == NULL ? "" : r->schema, r->schema == NULL ? "" : ".", r->table);
-	if (r->column != NULL)
+	if (names && r->column != NULL)
 		str_addf(text, ", column %s", r->column);
-	if (r->constraint != NULL)
+	if (names && r->constraint != NULL)
 		str_addf(text, ", constraint %s", r->constraint);
 	if (frame > 0)
 		str_addf(text, ", in %.*s", frame, r->context);

@@ -3,7 +3,8 @@
  *
  * DETAIL is never looked at. The primary message is copied only for classes of SQLSTATE that speak
  * of names and states; those that may quote data (22, 23, what triggers raise, unknown ones) are
- * replaced by the condition and the names of table, column and constraint.
+ * replaced by the condition and the names of table, column and constraint; these, too, are left out where an
+ * application's function may have made them up (RAISE ... USING TABLE = ...).
  */
 #ifndef EXPUNGE_SVC_DB_ERROR_H
 #define EXPUNGE_SVC_DB_ERROR_H

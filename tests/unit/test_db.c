@@ -61,6 +61,19 @@ static const struct {
 	{ { "ERROR", "42601", "syntax error at or near \"Kirk\"", NULL, NULL, NULL, NULL, NULL,
 		  "PL/pgSQL function f() line 1 at EXECUTE" }, ERR_FAILED,
 		"plan: the database reports an error, in PL/pgSQL function f() line 1 at EXECUTE", "" },
+	/* names are left out where an application may have made them up */
+	{ { "ERROR", "23505", "Kirk", NULL, "Kirk", "Kirk", "Kirk", "Kirk", "PL/pgSQL function app.f() line 3 at RAISE" }, ERR_FAILED,
+		"plan: unique key violation, in PL/pgSQL function app.f() line 3 at RAISE", "" },
+	{ { "ERROR", "23505", "Kirk", NULL, "dem", "names", NULL, "names_key",
+		  "SQL statement \"Kirk\"\nPL/pgSQL function app.f() line 3 at SQL statement" }, ERR_FAILED,
+		"plan: unique key violation, table dem.names, constraint names_key", "" },
+	/* nor are its codes ours, or its connections */
+	{ { "ERROR", "EX501", "Kirk", "Kirk", NULL, NULL, NULL, NULL, "PL/pgSQL function app.f() line 3 at RAISE" }, ERR_FAILED,
+		"the database reports an error, in PL/pgSQL function app.f() line 3 at RAISE", "" },
+	{ { "ERROR", "08001", "Kirk", NULL, NULL, NULL, NULL, NULL, "SQL statement \"Kirk\"\nPL/pgSQL function app.f() line 3 at PERFORM" },
+		ERR_FAILED, "plan: the database reports an error", "" },
+	{ { "FATAL", "57P01", "Kirk", NULL, NULL, NULL, NULL, NULL, "PL/pgSQL function app.f() line 3 at PERFORM" }, ERR_LOST,
+		"plan: the database reports an error, in PL/pgSQL function app.f() line 3 at PERFORM", "" },
 	/* a server that says too little */
 	{ { NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL }, ERR_FAILED, "plan: no message", "" },
 };
