@@ -11,11 +11,12 @@
 #include "svc/crypt.h"
 #include "sys/clock.h"
 #include "sys/file.h"
+#include "sys/lines.h"
 #include "sys/lock.h"
 
 #define KEY_SIZE 32
 #define KEY_TEXT 64
-#define LEDGER_MAX ((size_t)1 << 30)
+#define LINE_MAX_READ 65536 /* what is longer was not written by us */
 #define LOCK_SECONDS 10
 #define ENTRY_MAX 4096 /* bytes: more than any line has */
 
@@ -267,36 +268,33 @@ ledger_forget(struct ledger *ledger)
 int
 ledger_verify(struct ledger *ledger, int64_t *ret_entries, struct err *err)
 {
-	CLEANUP(free_text) char *text = NULL;
-	char mac[65] = "";
-	size_t left = 0;
+	CLEANUP(lines_closep) struct lines *lines = NULL;
+	char mac[65] = "", next[65], *line;
+	size_t left;
+	bool ended;
 	int64_t n = 0;
 
 	*ret_entries = 0;
 	if (!file_exists(ledger->path))
 		return 0;
-	if (file_read(ledger->path, LEDGER_MAX, &text, &left, err) != 0)
+	if (lines_open(&lines, ledger->path, LINE_MAX_READ, err) != 0)
 		return -1;
-	for (char *line = text; left > 0; n++) {
-		char *end = memchr(line, '\n', left);
-		char next[65];
-
-		/* an append that is under way, or that a crash cut short: the next one cuts it off */
-		if (end == NULL && left < ENTRY_MAX && !lacks_only_its_end(ledger, mac, line, left))
+	for (;; n++) {
+		if (lines_next(lines, &line, &left, &ended, err) != 0)
+			return err_prefix(err, "the erasure ledger at line %lld", (long long)n + 1);
+		/* its end; or an append that is under way, or that a crash cut short: the next one cuts it off */
+		if (line == NULL || (!ended && left < ENTRY_MAX && !lacks_only_its_end(ledger, mac, line, left)))
 			break;
-		if (end == NULL)
+		if (!ended)
 			return err_set(err, ERR_FAILED, "the erasure ledger was changed at line %lld", (long long)n + 1);
-		if (end - line < 66 || end[-65] != ' ' || memchr(line, '\0', (size_t)(end - line)) != NULL)
+		if (left < 66 || line[left - 65] != ' ' || memchr(line, '\0', left) != NULL)
 			return err_set(err, ERR_FAILED, "the erasure ledger is malformed at line %lld", (long long)n + 1);
-		*end = '\0';
-		end[-65] = '\0';
+		line[left - 65] = '\0';
 		if (chain(ledger, mac, line, next, err) != 0)
 			return -1;
-		if (!secret_equal(next, end - 64, 64))
+		if (!secret_equal(next, line + left - 64, 64))
 			return err_set(err, ERR_FAILED, "the erasure ledger was changed at line %lld", (long long)n + 1);
 		(void)memcpy(mac, next, sizeof(mac));
-		left -= (size_t)(end + 1 - line);
-		line = end + 1;
 	}
 	*ret_entries = n;
 	return 0;
