@@ -184,6 +184,9 @@ void
 clinic_note_deed(PGconn *control, struct subject *s)
 {
 	(void)snprintf(s->state_then, sizeof(s->state_then), "%s", clinic_ask(control, "SELECT state FROM expunge.request WHERE id = '%s'", s->request));
+	if (s->deed == DECIDE && s->actor->sqlstate[0] == '\0' && clinic_ask(control, "SELECT 1 FROM expunge.request r"
+		" JOIN expunge.plan p ON p.request_id = r.id AND p.hash = r.approved_plan WHERE r.id = '%s'", s->request)[0] == '\0')
+		(void)snprintf(s->state_then, sizeof(s->state_then), "under an old plan");
 	(void)snprintf(s->lsn_then, sizeof(s->lsn_then), "%s", clinic_ask(control, "SELECT pg_current_wal_lsn()"));
 }
 
@@ -260,6 +263,8 @@ judge_other_deed(PGconn *control, const struct subject *s, bool gone, FILE *wron
 		fprintf(wrong, "%s was refused (%s)\n", clinic_deed_name(s->deed), s->actor->sqlstate);
 	if (s->deed == MERGE && done && gone)
 		fprintf(wrong, "merged into a patient who is gone\n");
+	if (strcmp(s->state_then, "under an old plan") == 0)
+		fprintf(wrong, "approved was a plan that is not the present one\n");
 	if (s->deed == DECIDE && gone)
 		fprintf(wrong, "removed under an old plan\n");
 	if (s->deed == LINK && done && clinic_ask(control, "SELECT 1 FROM app.guarantor WHERE id = %ld", s->id)[0] == '\0')
