@@ -217,7 +217,8 @@ read_indexes(struct builder *b, struct err *err)
 		if (t->n_key == 0 && is_key && are_not_null(t, index->columns, index->n_columns)) {
 			t->n_key = index->n_columns;
 			t->key = mem_zero(t->n_key, sizeof(*t->key));
-			memcpy(t->key, index->columns, t->n_key * sizeof(*t->key));
+			for (size_t k = 0; k < t->n_key; k++)
+				t->key[k] = index->columns[k];
 		}
 	}
 	return 0;

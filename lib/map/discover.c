@@ -216,9 +216,7 @@ add_owner(struct drafter *d, int table, struct str *unsure)
 	const struct cat_table *t = &d->catalog->tables[table];
 	CLEANUP(str_release) struct str path = STR_INIT;
 
-	if (table == d->subject)
-		return;
-	if (draft->distance > 0 && !map_action_is_owned(draft->action))
+	if (table == d->subject || !map_action_is_owned(draft->action))
 		return;
 	if (draft->distance > 0) {
 		if (add_fk_paths(d, table) > 1)

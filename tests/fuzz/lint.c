@@ -22,8 +22,7 @@ fuzz_lint(const uint8_t *data, size_t n)
 	if (plain >= 4 && value[plain] == '\0') {
 		CLEANUP(free_text) char *planted = mem_printf("%s\n, %c%s;", text, value[0] - 'a' + 'A', value + 1);
 
-		REQUIRE(lint_text(planted, &value, 1, &err) != 0 || strncmp(text, "expunge-certificate/v1\n", 23) == 0 ||
-			text[0] == '\0');
+		REQUIRE(lint_text(planted, &value, 1, &err) != 0 || strncmp(planted, "expunge-certificate/v1\n", 23) == 0);
 	}
 	return 0;
 }
