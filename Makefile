@@ -172,8 +172,16 @@ install: all
 	sed $(PLACES) etc/cron.d/expunge > $(DESTDIR)/etc/cron.d/expunge
 	chmod 644 $(DESTDIR)/lib/systemd/system/expunge.service $(DESTDIR)/etc/cron.d/expunge
 
+# all but what is the operator's own: configuration, maps, keys, state, ledger, certificates
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/bin/expunge $(DESTDIR)$(MANDIR)/man1/expunge.1 \
+	  $(DESTDIR)$(PREFIX)/share/bash-completion/completions/expunge \
+	  $(DESTDIR)/lib/systemd/system/expunge.service $(DESTDIR)/lib/systemd/system/expunge.timer \
+	  $(DESTDIR)/etc/cron.d/expunge $(DESTDIR)/usr/lib/sysusers.d/expunge.conf
+	rm -rf $(DESTDIR)$(PREFIX)/share/doc/expunge
+
 clean:
 	rm -rf $(B)
 
-.PHONY: all units fuzzers fuzz debug check check-full check-gnumed crash bench demo install clean
+.PHONY: all units fuzzers fuzz debug check check-full check-gnumed crash bench demo install uninstall clean
 -include $(LIB_OBJ:.o=.d) $(JOB_OBJ:.o=.d) $(UNIT_BIN:=.d) $(FUZZ_OBJ:.o=.d) $(RACE_OBJ:.o=.d)

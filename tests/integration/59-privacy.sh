@@ -2,6 +2,7 @@
 # No value of a person leaves the application's tables: a thousand planted words, every command at every log
 # level, and every way to fail that quotes rows. None is in what was said, logged or written: standard output and error,
 # certificates, exports, metrics, ledger, state, the control schema, core, and the server's log of our statements.
+# shellcheck disable=SC2034 # for lib.sh
 cluster_options=--tcp # of its own: what the server logs is a setting of the cluster
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/sessions.bash"
