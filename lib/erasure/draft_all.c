@@ -12,8 +12,8 @@
 /* Requests planned in one transaction. */
 #define CHUNK 100
 /* Requests listed at once, however many there are. */
-#define PAGE 5000
-#define PAGE_TEXT "5000"
+#define PAGE 2000
+#define PAGE_TEXT "2000"
 
 /* What the workers of one run share. */
 struct wanted {

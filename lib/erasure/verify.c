@@ -169,8 +169,8 @@ vacuum(struct run *run, int *ret_tables, bool *ret_clean, struct err *err)
 /* Requests of one recount, when there are that many. */
 #define CHUNK 500
 /* Requests listed, and vacuumed after, at once, however many there are. */
-#define PAGE 10000
-#define PAGE_TEXT "10000"
+#define PAGE 5000
+#define PAGE_TEXT "5000"
 
 /* What the workers of one run share: removed requests, each recounted by one of them. */
 struct to_recount {

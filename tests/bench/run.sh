@@ -124,12 +124,14 @@ foreground() {
 	ratio erase_foreground_p95 "$during" "$before"
 }
 
-# Peak memory of planning and erasing whole practices of 500 and of 50,000 patients.
+# Peak memory of planning and erasing whole practices of 500 and of 50,000 patients; batches of 100, so that both
+# keep all workers busy.
 memory() {
 	local patients kb=() n
 	"${CC:-cc}" -O1 -o "$T/maxrss" "$ROOT/tests/bench/maxrss.c"
 	for patients in 500 50000; do
 		practices "m$patients" 1 "$patients" 1
+		echo 'batch : { subjects = 100; };' >>"$CONF"
 		sql -U clinic_app "m$patients" "SELECT count(expunge_api.request_erasure('1', g::text, '17-1-b', 'bench', NULL, now(), NULL))
 			FROM generate_series(1, $patients) g" >/dev/null
 		sql -U oscar "m$patients" 'SELECT count(expunge.identify_request(id)) FROM expunge.request' >/dev/null
