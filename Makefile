@@ -116,6 +116,24 @@ fuzz:
 	  SANITIZE='-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined' fuzzers
 	tests/fuzz/run.sh $(B)/fuzz $(ONLY)
 
+# compilers with all warnings, then clang-tidy, cppcheck, the format, shell scripts; ONLY=tidy runs one of those
+lint:
+	tests/setup/packages.sh lint
+	$(MAKE) all units
+	$(MAKE) B=$(B)/lint CC=clang all units
+	ONLY='$(ONLY)' tests/lint/run.sh $(B)/lint
+
+# lines and branches of lib/ that the tests reach; fails below what tests/coverage.sh says
+coverage:
+	tests/setup/packages.sh coverage
+	$(MAKE) B=$(B)/coverage CC=gcc HARDEN=-fPIE OPT='-O0 -g' SANITIZE='--coverage -fprofile-update=atomic' all units
+	tests/coverage.sh $(B)/coverage $(UNIT_BIN:$(B)/%=$(B)/coverage/%) $(B)/coverage/tests/fuzz/replay $(sort $(wildcard tests/integration/*.sh))
+
+memcheck:
+	tests/setup/packages.sh memcheck
+	$(MAKE) all units
+	tests/memcheck.sh $(UNIT_BIN) $(B)/tests/fuzz/replay
+
 debug:
 	$(MAKE) B=$(B)/debug OPT='-O1 -g -fno-omit-frame-pointer' SANITIZE='-fsanitize=address,undefined' all units
 
@@ -183,5 +201,5 @@ uninstall:
 clean:
 	rm -rf $(B)
 
-.PHONY: all units fuzzers fuzz debug check check-full check-gnumed crash bench demo install uninstall clean
+.PHONY: all units fuzzers fuzz lint coverage memcheck debug check check-full check-gnumed crash bench demo install uninstall clean
 -include $(LIB_OBJ:.o=.d) $(JOB_OBJ:.o=.d) $(UNIT_BIN:=.d) $(FUZZ_OBJ:.o=.d) $(RACE_OBJ:.o=.d)

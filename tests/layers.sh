@@ -15,9 +15,10 @@ rank() {
 
 for f in lib/*/*.[ch] jobs/*.[ch]; do
 	[ -e "$f" ] || continue
-	case "$f" in lib/*) layer=${f#lib/}; layer=${layer%%/*} ;; *) layer=jobs ;; esac
+	case "$f" in lib/*) layer=${f#lib/}; layer=${layer%%/*} ;; *) layer='jobs' ;; esac
 	own=$(rank "$layer")
 	[ "$own" = unknown ] && { say "$f: $layer is not a layer of the architecture"; continue; }
+	# shellcheck disable=SC2013 # names of layers hold no blanks
 	for inc in $(sed -n 's/^#include "\([a-z]*\)\/.*/\1/p' "$f" | sort -u); do
 		other=$(rank "$inc")
 		[ "$other" = unknown ] && { say "$f: includes from unknown layer $inc"; continue; }

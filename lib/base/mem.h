@@ -30,7 +30,9 @@ char *mem_printf(const char *fmt, ...) __attribute__((format(printf, 1, 2), retu
  * new zeroed element at the end. Capacity grows in powers of two and is derived from n.
  */
 void *mem_grow(void *item, size_t n, size_t size) __attribute__((returns_nonnull));
+/* clang-format off */
 #define MEM_PUSH(item, n)                                                   \
 	((item) = mem_grow((item), (n), sizeof(*(item))), (n)++, &(item)[(n) - 1])
+/* clang-format on */
 
 #endif

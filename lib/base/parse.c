@@ -99,7 +99,7 @@ static bool
 is_hex(char c, bool upper_too)
 {
 	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') ||
-	       (upper_too && c >= 'A' && c <= 'F');
+		(upper_too && c >= 'A' && c <= 'F');
 }
 
 bool
@@ -167,7 +167,7 @@ bool
 parse_is_hidden(uint32_t v)
 {
 	return v < 0x20 || (v >= 0x7f && v <= 0x9f) || v == 0x61c || v == 0x200e || v == 0x200f ||
-	       (v >= 0x2028 && v <= 0x202e) || (v >= 0x2066 && v <= 0x2069) || v == 0xfeff;
+		(v >= 0x2028 && v <= 0x202e) || (v >= 0x2066 && v <= 0x2069) || v == 0xfeff;
 }
 
 bool

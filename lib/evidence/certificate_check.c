@@ -57,14 +57,14 @@ is_lsn(const char *text)
 	size_t high = slash == NULL ? 0 : (size_t)(slash - text);
 
 	return slash != NULL && high >= 1 && high <= 8 && strspn(text, DIGITS "ABCDEF") == high &&
-	       consists_of(slash + 1, DIGITS "ABCDEF", 1, 8);
+		consists_of(slash + 1, DIGITS "ABCDEF", 1, 8);
 }
 
 static bool
 is_text(const char *text)
 {
 	return text != NULL && parse_is_plain_text(text, CERTIFICATE_TEXT_MAX) && text[0] != ' ' &&
-	       text[strlen(text) - 1] != ' ';
+		text[strlen(text) - 1] != ' ';
 }
 
 /* any UTF-8: what a terminal should not show is escaped */
@@ -119,7 +119,7 @@ check_ground(const struct certificate *c, struct err *err)
 {
 	const char *ground = c->ground == NULL ? "" : c->ground;
 	bool article_17 = strlen(ground) == 16 && strncmp(ground, "UK-GDPR-17(1)(", 14) == 0 &&
-			  ground[14] >= 'a' && ground[14] <= 'g' && ground[15] == ')';
+		ground[14] >= 'a' && ground[14] <= 'g' && ground[15] == ')';
 	bool article_28 = strcmp(ground, "UK-GDPR-28(3)(g)") == 0;
 	bool retention = strncmp(ground, "retention:", 10) == 0 && is_name(ground + 10);
 

@@ -394,9 +394,9 @@ parse_fields(char *text, size_t *ret_line, struct certificate *c)
 		if (*l.next == '\0')
 			l.next = NULL;
 		rc = parse_head(&l, c) != 0 || parse_times(&l, c) != 0 || parse_approval(&l, c) != 0 ||
-				     parse_live(&l, c) != 0 || parse_retained(&l, c) != 0 ||
-				     parse_keys(&l, c) != 0 || parse_archives(&l, c) != 0 ||
-				     parse_verification(&l, c) != 0 || parse_end(&l, c) != 0
+				parse_live(&l, c) != 0 || parse_retained(&l, c) != 0 ||
+				parse_keys(&l, c) != 0 || parse_archives(&l, c) != 0 ||
+				parse_verification(&l, c) != 0 || parse_end(&l, c) != 0
 			? -1 : 0;
 	}
 	*ret_line = l.number;

@@ -39,22 +39,22 @@ static struct pattern {
 	{ .what = "an e-mail address", .flags = REG_ICASE,
 	  .expression = "()([^][ \t<>()@:;,\"]+@[a-z0-9-]+(\\.[a-z0-9-]+)+)" },
 	{ .what = "a telephone number",
-	  .expression = "(^|[^A-Za-z0-9_])((\\+|00)44[ -]?(\\(0\\))?[ -]?[1-35789]([ -]?[0-9]){8,9})" AFTER },
+		.expression = "(^|[^A-Za-z0-9_])((\\+|00)44[ -]?(\\(0\\))?[ -]?[1-35789]([ -]?[0-9]){8,9})" AFTER },
 	{ .what = "a telephone number",
-	  .expression = BEFORE "(0[1-35789]([ ()-]{0,2}[0-9]){8,9})" AFTER },
+		.expression = BEFORE "(0[1-35789]([ ()-]{0,2}[0-9]){8,9})" AFTER },
 	{ .what = "an NHS number", .confirm = is_nhs_number,
 	  .expression = BEFORE "([0-9]{3}[ -]?[0-9]{3}[ -]?[0-9]{4})" AFTER },
 	{ .what = "a date of birth",
-	  .expression = BEFORE "(" DAY "[/.-](0?[1-9]|1[0-2])[/.-]" YEAR ")" AFTER },
+		.expression = BEFORE "(" DAY "[/.-](0?[1-9]|1[0-2])[/.-]" YEAR ")" AFTER },
 	{ .what = "a date of birth", .flags = REG_ICASE,
 	  .expression = BEFORE "(" DAY "(st|nd|rd|th)?( of)? " MONTH_NAME ",? " YEAR ")" AFTER },
 	{ .what = "a date of birth", .flags = REG_ICASE,
 	  .expression = BEFORE "(" MONTH_NAME " " DAY "(st|nd|rd|th)?,? " YEAR ")" AFTER },
 	{ .what = "a postcode",
-	  .expression = BEFORE "([A-PR-UWYZ][A-HK-Y]?[0-9][0-9A-HJKPS-UW-Y]? ?[0-9][ABD-HJLNP-UW-Z]{2})" AFTER },
+		.expression = BEFORE "([A-PR-UWYZ][A-HK-Y]?[0-9][0-9A-HJKPS-UW-Y]? ?[0-9][ABD-HJLNP-UW-Z]{2})" AFTER },
 	/* without the space, lower case is how short hashes look */
 	{ .what = "a postcode",
-	  .expression = BEFORE "([a-pr-uwyz][a-hk-y]?[0-9][0-9a-hjkps-uw-y]? [0-9][abd-hjlnp-uw-z]{2})" AFTER },
+		.expression = BEFORE "([a-pr-uwyz][a-hk-y]?[0-9][0-9a-hjkps-uw-y]? [0-9][abd-hjlnp-uw-z]{2})" AFTER },
 };
 
 static pthread_once_t compiled_once = PTHREAD_ONCE_INIT;
@@ -133,7 +133,7 @@ static bool
 is_space(uint32_t c)
 {
 	return c == ' ' || (c >= 0x09 && c <= 0x0d) || c == 0xa0 || (c >= 0x2000 && c <= 0x200a) ||
-	       c == 0x202f || c == 0x3000;
+		c == 0x202f || c == 0x3000;
 }
 
 static bool

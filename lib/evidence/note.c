@@ -93,7 +93,7 @@ note_key_parse(struct note_key *ret, const char *text, struct err *err)
 	if (key_at == NULL || key_at - id_at != 2 * NOTE_KEY_ID_SIZE + 1)
 		return err_set(err, ERR_USAGE, "a verifier key must read name+keyid+base64");
 	name = mem_copy_n(text, (size_t)(id_at - text));
-	id_text = mem_copy_n(id_at + 1, 2 * NOTE_KEY_ID_SIZE);
+	id_text = mem_copy_n(id_at + 1, (size_t)2 * NOTE_KEY_ID_SIZE);
 	if (bytes_from_hex(id_text, id, NOTE_KEY_ID_SIZE) != 0 ||
 	    bytes_from_base64(key_at + 1, strlen(key_at + 1), typed, KEY_SIZE) != KEY_SIZE ||
 	    typed[0] != ALGORITHM_ED25519)

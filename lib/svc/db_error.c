@@ -103,7 +103,7 @@ static bool
 has_true_names(const struct db_report *r)
 {
 	return !names_foreign_function(r->context) || starts(r->context, "SQL statement ") ||
-	       starts(r->context, "SQL function ");
+		starts(r->context, "SQL function ");
 }
 
 /* "PL/pgSQL function f(integer) line 3 at RAISE": the innermost frame names code, never values;

@@ -12,6 +12,7 @@
 #include "base/parse.h"
 
 #define REQUIRED NULL
+/* NOLINTBEGIN(bugprone-macro-parentheses): parts of initializers take none */
 #define TEXT(NAME, PRESET, MAX, HELP, ...) \
 	{ .name = NAME, .type = SETTING_TEXT, .preset = PRESET, .min = 1, .max = MAX, .help = HELP, __VA_ARGS__ }
 #define PATH(NAME, HELP) \
@@ -22,6 +23,7 @@
 	{ .name = NAME, .type = SETTING_CHOICE, .preset = PRESET, .choices = CHOICES, .help = HELP }
 #define LIST(NAME, HELP) \
 	{ .name = NAME, .type = SETTING_LIST, .preset = "", .help = HELP }
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 static const struct setting settings[SETTING_COUNT] = {
 	[SET_DATABASE_CONNINFO] = TEXT("database.conninfo", REQUIRED, 4096,

@@ -62,7 +62,7 @@ static _Thread_local bool connecting;
 #define REAL(NAME) \
 	static __typeof__(NAME) *real; \
 	if (real == NULL) \
-		real = (__typeof__(real))dlsym(RTLD_NEXT, #NAME)
+	real = (__typeof__(real))dlsym(RTLD_NEXT, #NAME)
 
 static const char *
 setting(const char *name)

@@ -22,7 +22,7 @@ sql probe "
 build=$(dirname "$EXPUNGE")
 sanitize=()
 if nm "$build/libexpunge.a" 2>/dev/null | grep __asan_init >/dev/null; then
-	sanitize=(-fsanitize=address,undefined) # a library that `make debug` built
+	sanitize=("-fsanitize=address,undefined") # a library that `make debug` built
 elif nm "$build/libexpunge.a" 2>/dev/null | grep __gcov_init >/dev/null; then
 	sanitize=(--coverage) # one that `make coverage` built
 fi

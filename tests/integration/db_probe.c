@@ -145,9 +145,9 @@ test_values(void)
 	(void)memset(big, 'x', 10000000);
 	check(db_text(db, DB_ONE, "SELECT $1, $2, $3::bigint, true, length($4)", 4,
 		      DB_PARAMS(hostile, NULL, "-9223372036854775808", big), &res, &err) == 0 &&
-		      strcmp(db_get(res, 0, 0), hostile) == 0 && db_get(res, 0, 1) == NULL &&
-		      db_get_int(res, 0, 2) == INT64_MIN && db_get_bool(res, 0, 3) && db_get_int(res, 0, 4) == 10000000 &&
-		      db_column_type(res, 2) == DB_TYPE_INTEGER && db_column_type(res, 3) == DB_TYPE_BOOL,
+			strcmp(db_get(res, 0, 0), hostile) == 0 && db_get(res, 0, 1) == NULL &&
+			db_get_int(res, 0, 2) == INT64_MIN && db_get_bool(res, 0, 3) && db_get_int(res, 0, 4) == 10000000 &&
+			db_column_type(res, 2) == DB_TYPE_INTEGER && db_column_type(res, 3) == DB_TYPE_BOOL,
 		"parameters arrive as they are");
 	name = db_quote_name(db, "a\"b; --");
 	literal = db_quote_literal(db, "it's \\");
@@ -169,7 +169,7 @@ test_errors(void)
 		"a unique violation names table and constraint");
 	rc = db_command(db, "INSERT INTO app.t VALUES (9, $1)", 1, DB_PARAMS("Kirk"), NULL, &err);
 	check(failed_as(rc, ERR_FAILED, "P0001") && strstr(err.msg, "Kirk") == NULL && err.hint[0] == '\0' &&
-		      strstr(err.msg, "PL/pgSQL function app.refuse() line") != NULL,
+			strstr(err.msg, "PL/pgSQL function app.refuse() line") != NULL,
 		"a trigger's exception is located, not quoted");
 	rc = db_text(db, DB_ONE, "SELECT v::int FROM app.t WHERE id = 1", 0, NULL, NULL, &err);
 	check(failed_as(rc, ERR_FAILED, "22P02") && strstr(err.msg, "secret") == NULL, "a bad cast does not quote the value");
@@ -180,7 +180,7 @@ test_errors(void)
 	check(failed_as(rc, ERR_FAILED, "EX201"), "our own failures are failures");
 	(void)db_take_warnings(db);
 	check(command(db, "DO $$BEGIN RAISE WARNING 'x'; RAISE NOTICE 'y'; END$$") == 0 && db_take_warnings(db) == 1 &&
-		      db_take_warnings(db) == 0,
+			db_take_warnings(db) == 0,
 		"warnings are counted once");
 }
 
@@ -282,12 +282,12 @@ test_pipeline(void)
 	good = db_begin(db, &err) == 0 && db_pipeline_begin(db, &err) == 0;
 	for (int i = 0; good && i < MANY / 2; i++)
 		good = db_send(db, "SELECT $1", 1, DB_PARAMS(bulk), &err) == 0 &&
-		       db_send(db, "UPDATE app.t SET v = v WHERE id = 1", 0, NULL, &err) == 0;
+			db_send(db, "UPDATE app.t SET v = v WHERE id = 1", 0, NULL, &err) == 0;
 	for (int i = 0; good && i < MANY / 2; i++) {
 		CLEANUP(db_result_freep) struct db_result *res = NULL;
 
 		good = db_receive(db, DB_ONE, &res, NULL, &err) == 0 && strlen(db_get_text(res, 0, 0)) == 20000 &&
-		       db_receive(db, DB_NONE, NULL, &rows, &err) == 0;
+			db_receive(db, DB_NONE, NULL, &rows, &err) == 0;
 		sum += rows;
 	}
 	check(good && sum == MANY / 2, "a pipeline of 10,000 statements does not block");
@@ -295,7 +295,7 @@ test_pipeline(void)
 	check(db_pipeline_end(db, &err) == 0 && db_commit(db, &err) == 0, "it ends in ordinary mode");
 
 	good = db_pipeline_begin(db, &err) == 0 && db_send(db, "SELECT 1", 0, NULL, &err) == 0 &&
-	       db_send(db, "SELECT 1/0", 0, NULL, &err) == 0 && db_send(db, "SELECT 2", 0, NULL, &err) == 0;
+		db_send(db, "SELECT 1/0", 0, NULL, &err) == 0 && db_send(db, "SELECT 2", 0, NULL, &err) == 0;
 	check(good && db_receive(db, DB_ONE, NULL, NULL, &err) == 0, "before the error all is well");
 	check(db_text(db, DB_ONE, "SELECT 1", 0, NULL, NULL, &err) == -1 && err.code == ERR_FAILED, "no other statement meanwhile");
 	check(failed_as(db_receive(db, DB_ONE, NULL, NULL, &err), ERR_FAILED, "22012"), "the error comes in its place");
@@ -307,7 +307,7 @@ test_pipeline(void)
 	good = db_pipeline_begin(db, &err) == 0 && db_send(db, "SELECT 1/0", 0, NULL, &err) == 0;
 	check(good && failed_as(db_pipeline_end(db, &err), ERR_FAILED, "22012"), "an error that nobody received is told at the end");
 	good = db_begin(db, &err) == 0 && db_pipeline_begin(db, &err) == 0 &&
-	       db_send(db, "DELETE FROM app.t", 0, NULL, &err) == 0;
+		db_send(db, "DELETE FROM app.t", 0, NULL, &err) == 0;
 	db_rollback(db);
 	check(good && !db_in_transaction(db) && value_is(db, "SELECT count(*) FROM app.t", "3"), "ROLLBACK ends a pipeline");
 	good = db_pipeline_begin(db, &err) == 0;
@@ -326,7 +326,7 @@ test_pipeline_lost(void)
 	(void)db_begin(db, &err);
 	child = terminate_later(300);
 	good = db_pipeline_begin(db, &err) == 0 && db_send(db, "SELECT pg_sleep(30)", 0, NULL, &err) == 0 &&
-	       db_send(db, "SELECT 1", 0, NULL, &err) == 0;
+		db_send(db, "SELECT 1", 0, NULL, &err) == 0;
 	check(good && db_receive(db, DB_ONE, NULL, NULL, &err) == -1 && err.code == ERR_LOST, "lost in a pipeline");
 	check(db_receive(db, DB_ONE, NULL, NULL, &err) == -1 && err.code == ERR_LOST, "for all that follows");
 	check(db_pipeline_end(db, &err) == -1 && err.code == ERR_LOST && db_is_lost(db), "and at its end");
@@ -353,8 +353,8 @@ test_copy(void)
 	db_copy_escape(&row, NULL);
 	str_add(&row, "\n");
 	good = command(db, "CREATE TEMP TABLE copied (a text, b text)") == 0 &&
-	       db_copy_in_begin(db, "COPY pg_temp.copied FROM STDIN", &err) == 0 &&
-	       db_copy_in_put(db, row.s, row.len, &err) == 0;
+		db_copy_in_begin(db, "COPY pg_temp.copied FROM STDIN", &err) == 0 &&
+		db_copy_in_put(db, row.s, row.len, &err) == 0;
 	check(good && db_copy_in_end(db, &rows, &err) == 0 && rows == 1, "COPY takes rows");
 	check(value_is(db, "SELECT (a = E'a\\tb\\\\c\\nd' AND b IS NULL)::text FROM pg_temp.copied", "true"), "as they are");
 	good = db_copy_in_begin(db, "COPY app.t FROM STDIN", &err) == 0 && db_copy_in_put(db, "1\tKirk\n", 7, &err) == 0;
@@ -386,7 +386,7 @@ test_each(void)
 		"rows one at a time");
 	sum = 0;
 	check(db_each(db, "SELECT generate_series(1, 1000000000)", 0, NULL, add_up, &sum, &err) == -1 &&
-		      strcmp(err.msg, "enough") == 0,
+			strcmp(err.msg, "enough") == 0,
 		"reading stops when asked");
 	check(value_is(db, "SELECT 1", "1"), "and the connection still works");
 	sum = 0;

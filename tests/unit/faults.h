@@ -42,7 +42,7 @@ fails(const char *name)
 	static __typeof__(name) *real;                                 \
                                                                        \
 	if (real == NULL)                                              \
-		real = (__typeof__(name) *)dlsym(RTLD_NEXT, #name)
+	real = (__typeof__(name) *)dlsym(RTLD_NEXT, #name)
 
 /* Runs it with the first call failing, with the second, ... until none is left to fail. */
 static inline void
