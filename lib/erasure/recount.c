@@ -185,8 +185,8 @@ count_large_objects(struct counts *counts, const struct program *program, int ta
 		if (!program_lo_goes(program, table, (int)c) || t->action == MAP_SHARED)
 			continue;
 		str_addf(&sql, "SELECT k.request_id, count(*) FROM expunge.key_set k JOIN pg_catalog.pg_largeobject_metadata m"
-			" ON m.oid = k.key[1]::oid WHERE k.request_id = ANY($1) AND k.table_id = %d AND k.via = %zu",
-			program->tables[table].id, PROGRAM_VIA_LO + c);
+			" ON m.oid = k.key[1]::oid WHERE k.request_id = ANY($1) AND k.table_id = %d AND k.via = %d",
+			program->tables[table].id, program_lo_via(program, table, c));
 		sql_lo_unheld(&sql, program);
 		str_add(&sql, " GROUP BY 1");
 		add_count(counts, table, t->cat, &sql);

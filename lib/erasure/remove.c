@@ -92,7 +92,7 @@ compose_group(struct steps *steps, const struct program *program, const int *tab
 		for (size_t c = 0; c < t->n_columns; c++) {
 			if (!program->tables[tables[i]].owned || !program_lo_goes(program, tables[i], (int)c))
 				continue;
-			sql_unlink(&sql, program, tables[i], (int)c);
+			sql_unlink(&sql, program, tables[i], c);
 			add_step(steps, STEP_UNLINK, &tables[i], 1, &sql);
 		}
 	}

@@ -236,11 +236,11 @@ sql_update(struct str *sql, const struct program *program, int table)
 }
 
 void
-sql_unlink(struct str *sql, const struct program *program, int table, int column)
+sql_unlink(struct str *sql, const struct program *program, int table, size_t column_line)
 {
 	str_addf(sql, "SELECT 0, NULL, count(pg_catalog.lo_unlink(m.oid)) FROM pg_catalog.pg_largeobject_metadata m"
 		" WHERE m.oid IN (SELECT k.key[1]::oid FROM expunge.key_set k WHERE k.request_id = ANY($1)"
 		" AND k.table_id = %d AND k.via = %d AND k.round >= $2::smallint)",
-		program->tables[table].id, PROGRAM_VIA_LO + column);
+		program->tables[table].id, program_lo_via(program, table, column_line));
 	sql_lo_unheld(sql, program);
 }

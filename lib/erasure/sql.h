@@ -12,7 +12,7 @@ void sql_delete_group(struct str *sql, const struct program *program, const int 
  * there is nothing to set. */
 bool sql_update(struct str *sql, const struct program *program, int table);
 /* Unlinks the large objects of removed rows that no declared column refers to any more. */
-void sql_unlink(struct str *sql, const struct program *program, int table, int column);
+void sql_unlink(struct str *sql, const struct program *program, int table, size_t column_line);
 /* " AND NOT EXISTS (what refers to t and does not go with these requests)": a shared row goes when
  * nothing outside the batch refers to it any more. $1 is the uuid[] of requests. */
 void sql_last_owner(struct str *sql, const struct program *program, int table);

@@ -215,6 +215,8 @@ compose_vias(struct statements *list, const struct program *program, enum collec
 	for (size_t v = 1; v < pt->n_vias; v++) {
 		struct str sql = STR_INIT;
 
+		if (pt->vias[v].n == 0)
+			continue;
 		add_insert(&sql, program, set, table, (int)v, false);
 		str_addf(&sql, "%s k JOIN ", set_name(set));
 		sql_from(&sql, program, table, "t");
@@ -235,7 +237,7 @@ compose_vias(struct statements *list, const struct program *program, enum collec
 			continue;
 		str_addf(&sql, "INSERT INTO expunge.key_set (request_id, table_id, via, key, arrived, round) "
 			"SELECT k.request_id, %d, %d, ARRAY[t.%s::text], false, $2::smallint FROM expunge.key_set k JOIN ",
-			pt->id, PROGRAM_VIA_LO + (int)c, column);
+			pt->id, program_lo_via(program, table, c), column);
 		sql_from(&sql, program, table, "t");
 		str_add(&sql, " ON ");
 		sql_match(&sql, program, table, 0, "t", "k");

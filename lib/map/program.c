@@ -5,6 +5,7 @@
 
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "map/via_numbers.h"
 #include "query.h"
 
 const struct cat_table *
@@ -62,6 +63,12 @@ add_via(struct program *program, int table, const int *columns, size_t n)
 	via->n = n;
 	if (n > 0)
 		(void)memcpy(via->columns, columns, n * sizeof(int));
+}
+
+int
+program_lo_via(const struct program *program, int table, size_t column_line)
+{
+	return PROGRAM_VIA_LO + program_cat(program, table)->columns[program->map->tables[table].columns[column_line].column].number;
 }
 
 int
@@ -146,10 +153,12 @@ program_make(struct program **ret, const struct map *map, struct db *db, struct 
 				(void)memcpy(key->columns, t->key_columns, key->n * sizeof(int));
 		}
 	}
+	if (number_tables(program, db, err) != 0 || via_numbers_read(program, db, err) != 0)
+		return -1;
 	mark_references(program);
 	if (map_collect_order(&program->collect, map, err) != 0 || map_remove_order(&program->remove, map, err) != 0)
 		return -1;
-	if (catalog_hash(program->catalog, program->schema_hash, err) != 0 || number_tables(program, db, err) != 0)
+	if (catalog_hash(program->catalog, program->schema_hash, err) != 0 || via_numbers_keep(program, db, err) != 0)
 		return -1;
 	*ret = TAKE_PTR(program);
 	return 0;

@@ -19,7 +19,7 @@
 
 struct program_via {
 	int *columns; /* catalogue column indexes */
-	size_t n;
+	size_t n;     /* 0: a keyless table's key, or columns that are gone */
 };
 
 struct program_table {
@@ -90,6 +90,8 @@ void sql_type(struct str *sql, const char *type);
 void sql_is_tenant(struct str *sql, const struct program *program, const char *expression);
 /* 'text' with quotes doubled (standard_conforming_strings is on). */
 void sql_literal(struct str *sql, const char *text);
+/* The number of the via of large objects in this column line of the map. */
+int program_lo_via(const struct program *program, int table, size_t column_line);
 /* The number of the via of `table` with these columns (in any order); 0 is the key; -1 none. */
 int program_via(const struct program *program, int table, const int *columns, size_t n);
 

@@ -74,6 +74,7 @@ GRANT UPDATE (state, reason, reason_at, attempts, removed_at, removed_xid, waits
 	recounted_lsn, certified_at, subject, subject_hash) ON expunge.request TO expunge_job;
 GRANT SELECT, INSERT, UPDATE, DELETE ON expunge.plan, expunge.key_set, expunge.control_set, expunge.tally TO expunge_job;
 GRANT SELECT, INSERT ON expunge.mapped_table TO expunge_job;
+GRANT SELECT, INSERT, UPDATE ON expunge.mapped_via TO expunge_job;
 GRANT SELECT, INSERT, UPDATE ON expunge.recipient TO expunge_job;
 GRANT INSERT, DELETE, SELECT (request_id, tenant, expires_at) ON expunge.opening TO expunge_job; -- never the salt again
 GRANT SELECT, UPDATE (used_by) ON expunge.cap_raise TO expunge_job;

@@ -45,6 +45,14 @@ CREATE TABLE expunge.mapped_table (
 );
 COMMENT ON TABLE expunge.mapped_table IS 'a short number for each table a map ever named; stable across maps';
 
+CREATE TABLE expunge.mapped_via (
+	table_id smallint NOT NULL REFERENCES expunge.mapped_table,
+	via      smallint NOT NULL,
+	columns  text NOT NULL,
+	PRIMARY KEY (table_id, via)
+);
+COMMENT ON TABLE expunge.mapped_via IS 'which columns a number in key_set.via stands for; stable across maps and schemas, because saved keys outlive both';
+
 CREATE TABLE expunge.request (
 	id              uuid PRIMARY KEY DEFAULT gen_random_uuid(),
 	kind            text NOT NULL DEFAULT 'subject-erasure' CHECK (kind IN ('subject-erasure')),

@@ -57,6 +57,7 @@ expunge.lock_tenant()                    -     -     -     -     -     -     -
 expunge.log_event()                      -     -     -     -     -     -     -
 expunge.mapped_table                     -     -     r     r     ar    r     -
 expunge.mapped_table_id_seq              -     -     -     -     -     -     -
+expunge.mapped_via                       -     -     -     -     arw   -     -
 expunge.migration                        -     -     r     r     r     r     r
 expunge.no_request()                     -     -     -     -     -     -     -
 expunge.oldest_xmin()                    -     -     -     x     x     -     -
