@@ -69,7 +69,14 @@ $(B)/layers.ok: tests/layers.sh $(LIB_SRC) $(JOB_SRC) $(wildcard lib/*/*.h)
 $(B)/tests/unit/%: tests/unit/%.c $(B)/libexpunge.a
 	@mkdir -p $(@D)
 	@echo '  CC    $<'
-	$(Q)$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(B)/libexpunge.a $(PKG_LIBS) $$(pkg-config --cflags --libs check)
+	$(Q)$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(filter %.o,$^) $(B)/libexpunge.a $(PKG_LIBS) $$(pkg-config --cflags --libs check)
+
+# the same tests with a fake libpq, whose functions hide those of the library, and with the real one
+$(B)/tests/unit/test_db_fake: $(B)/tests/fake/libpq.o
+$(B)/tests/fake/test_db_real: tests/unit/test_db_fake.c $(B)/libexpunge.a
+	@mkdir -p $(@D)
+	@echo '  CC    $@ (REAL_LIBPQ)'
+	$(Q)$(CC) -DREAL_LIBPQ $(CPPFLAGS) $(PKG_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(B)/libexpunge.a $(PKG_LIBS) $$(pkg-config --cflags --libs check)
 
 # without $(HARDEN): its headers would define the functions that are to be defined here
 $(B)/tests/crash/interpose.so: tests/crash/interpose.c
@@ -77,7 +84,7 @@ $(B)/tests/crash/interpose.so: tests/crash/interpose.c
 	@echo '  CC    $<'
 	$(Q)$(CC) -D_GNU_SOURCE $(PKG_CFLAGS) -std=gnu11 $(OPT) $(WARN) -fPIC -shared -o $@ $<
 
-units: $(UNIT_BIN) $(B)/tests/crash/interpose.so $(B)/tests/fuzz/replay $(B)/tests/race/race $(B)/tests/race/gate.so
+units: $(UNIT_BIN) $(B)/tests/crash/interpose.so $(B)/tests/fuzz/replay $(B)/tests/race/race $(B)/tests/race/gate.so $(B)/tests/fake/test_db_real
 
 # races: expunge under a gate that holds each statement back, and those who meddle meanwhile
 $(B)/tests/race/gate.so: tests/race/gate.c tests/race/gate.h

@@ -99,7 +99,8 @@ db_fail_result(struct db *db, const PGresult *res, const char *what, struct err 
 	};
 	struct err own;
 
-	if (report.sqlstate == NULL)
+	db->unanswered = report.sqlstate == NULL;
+	if (db->unanswered)
 		return db_fail_local(db, what, err);
 	(void)db_error_set(&own, what, &report);
 	if (own.code == ERR_LOST || PQstatus(db->conn) == CONNECTION_BAD) {
@@ -112,9 +113,9 @@ db_fail_result(struct db *db, const PGresult *res, const char *what, struct err 
 }
 
 int
-db_doubt(struct err *err)
+db_doubt(const struct db *db, struct err *err)
 {
-	if (err != NULL && err->code == ERR_LOST) {
+	if (err != NULL && (err->code == ERR_LOST || (err->code == ERR_FAILED && db->unanswered))) {
 		err->code = ERR_UNKNOWN;
 		err_hint(err, "it may have been committed: look before doing it again");
 	}
@@ -149,6 +150,7 @@ db_take_warnings(struct db *db)
 int
 db_check_idle(struct db *db, const char *what, struct err *err)
 {
+	db->unanswered = false;
 	if (db->lost || PQstatus(db->conn) == CONNECTION_BAD)
 		return db_fail_lost(db, what, err);
 	if (db->piping || PQtransactionStatus(db->conn) == PQTRANS_ACTIVE)
@@ -218,7 +220,7 @@ run(struct db *db, const char *what, enum db_shape shape, const char *sql, int n
 	if (db_finish(db, PQexecParams(db->conn, sql, n_params, NULL, params, NULL, NULL, 0), shape, what, ret, ret_rows,
 		    err) == 0)
 		return 0;
-	return sole ? db_doubt(err) : -1;
+	return sole ? db_doubt(db, err) : -1;
 }
 
 int
@@ -255,7 +257,7 @@ db_script(struct db *db, const char *name, const char *sql, struct err *err)
 	if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK)
 		return 0;
 	(void)db_fail_result(db, res, name, err);
-	return sole ? db_doubt(err) : -1;
+	return sole ? db_doubt(db, err) : -1;
 }
 
 int
@@ -278,7 +280,7 @@ db_commit(struct db *db, struct err *err)
 	res = PQexec(db->conn, "COMMIT");
 	if (PQresultStatus(res) != PGRES_COMMAND_OK) {
 		(void)db_fail_result(db, res, "COMMIT", err);
-		return db_doubt(err);
+		return db_doubt(db, err);
 	}
 	/* the server answers the COMMIT of a failed transaction without an error */
 	if (strcmp(PQcmdStatus(res), "COMMIT") != 0)

@@ -6,7 +6,7 @@
  * from names quoted by the catalogue; values are always parameters.
  * Server errors reach struct err as db_error.h says: DETAIL and row values are never copied.
  *   40001 40P01 55P03 -> ERR_RETRY;  class 57P0x, 08xxx, broken socket -> ERR_LOST;
- *   connection lost while COMMIT was under way -> ERR_UNKNOWN;  EX5xx (raised by our own
+ *   COMMIT under way, and no answer came -> ERR_UNKNOWN;  EX5xx (raised by our own
  *   functions as a safeguard) -> ERR_REFUSED;  anything else -> ERR_FAILED.
  * A statement outside a transaction is its own COMMIT: lost under way, it is ERR_UNKNOWN too, unless
  * it starts with SELECT, VALUES, TABLE or SHOW. (A SELECT of a function that writes belongs in a transaction.)
@@ -76,7 +76,8 @@ int db_script(struct db *db, const char *name, const char *sql, struct err *err)
 #define DB_PARAMS(...) ((const char *const[]){ __VA_ARGS__ })
 
 int db_begin(struct db *db, struct err *err);
-/* ERR_UNKNOWN when the connection was lost while the COMMIT was under way. */
+/* ERR_UNKNOWN when no answer came: the connection was lost while the COMMIT was under way, or there was no memory for
+ * the answer. */
 int db_commit(struct db *db, struct err *err);
 /* Best effort; the connection stays usable, or is marked lost. Never touches an error. */
 void db_rollback(struct db *db);

@@ -23,6 +23,7 @@ struct db {
 	struct db_options options;
 	char *conninfo, *user, *name; /* what options point to */
 	bool lost;
+	bool unanswered; /* the last statement failed, and not by a word of the server */
 	int warnings;
 	/* pipeline */
 	bool piping, piping_in_transaction, unflushed;
@@ -46,8 +47,8 @@ void db_add_line(struct str *text, const char *message);
 int db_fail_lost(struct db *db, const char *what, struct err *err);
 int db_fail_local(struct db *db, const char *what, struct err *err);
 int db_fail_result(struct db *db, const PGresult *res, const char *what, struct err *err);
-/* What was its own COMMIT and got lost under way may have happened: ERR_LOST becomes ERR_UNKNOWN. */
-int db_doubt(struct err *err);
+/* What was its own COMMIT may have happened when no answer came: ERR_LOST, or libpq's own failure, becomes ERR_UNKNOWN. */
+int db_doubt(const struct db *db, struct err *err);
 
 /* Refuses when the connection is lost or in the middle of something. */
 int db_check_idle(struct db *db, const char *what, struct err *err);

@@ -32,7 +32,7 @@ static int
 first_error(struct db *db, struct err *err)
 {
 	if (!db->piping_in_transaction)
-		(void)db_doubt(&db->first);
+		(void)db_doubt(db, &db->first);
 	if (err != NULL)
 		*err = db->first;
 	return -1;
@@ -208,6 +208,7 @@ db_copy_in_end(struct db *db, int64_t *ret_rows, struct err *err)
 {
 	int64_t rows = 0;
 	int failed = 0;
+	bool ended = false;
 	PGresult *res;
 
 	if (PQputCopyEnd(db->conn, NULL) != 1)
@@ -216,9 +217,11 @@ db_copy_in_end(struct db *db, int64_t *ret_rows, struct err *err)
 		if (PQresultStatus(res) != PGRES_COMMAND_OK)
 			failed = db_fail_result(db, res, "COPY", err);
 		else
-			(void)parse_int64(PQcmdTuples(res), 0, INT64_MAX, &rows);
+			ended = parse_int64(PQcmdTuples(res), 0, INT64_MAX, &rows) == 0;
 		PQclear(res);
 	}
+	if (failed == 0 && !ended)
+		return db_fail_lost(db, "COPY", err);
 	if (failed == 0 && ret_rows != NULL)
 		*ret_rows = rows;
 	return failed;
@@ -251,6 +254,7 @@ db_each(struct db *db, const char *sql, int n_params, const char *const *params,
 	int (*each)(void *ctx, const struct db_result *row, struct err *err), void *ctx, struct err *err)
 {
 	struct label what = db_label(sql);
+	bool ended = false;
 	PGresult *res;
 
 	if (db_check_idle(db, what.text, err) != 0)
@@ -259,6 +263,7 @@ db_each(struct db *db, const char *sql, int n_params, const char *const *params,
 	    PQsetSingleRowMode(db->conn) != 1)
 		return db_fail_local(db, what.text, err);
 	while ((res = PQgetResult(db->conn)) != NULL) {
+		ended = PQresultStatus(res) == PGRES_TUPLES_OK;
 		if (take_row(db, res, what.text, each, ctx, err) != 0) {
 			if (PQtransactionStatus(db->conn) == PQTRANS_ACTIVE)
 				db_cancel(db);
@@ -266,7 +271,8 @@ db_each(struct db *db, const char *sql, int n_params, const char *const *params,
 			return -1;
 		}
 	}
-	return 0;
+	/* rows that stopped coming must not look like all of them */
+	return ended ? 0 : db_fail_lost(db, what.text, err);
 }
 
 /* ---- quoting ------------------------------------------------------------------------------- */
