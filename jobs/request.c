@@ -184,7 +184,7 @@ run_recipients(struct job *job, struct err *err)
 	if (db_query(job->db, &QUERY_RECIPIENT_LIST, DB_PARAMS(id, job_flag(job, "open") ? "true" : "false"), &res, err) != 0)
 		return -1;
 	if (db_rows(res) == 0 && !job_flag(job, "json")) {
-		printf("no external store %s\n", job_flag(job, "open") ? "has an acknowledgement outstanding" : "was told");
+		printf("no external store %s\n", job_flag(job, "open") ? "that was told has an acknowledgement outstanding" : "was told");
 		return 0;
 	}
 	return listing_print(stdout, res, job_flag(job, "json"), err);

@@ -52,7 +52,9 @@ mode != "schema" && /^-- params:/ {
 	params = $0
 	list = $0
 	sub(/^-- params: */, "", list)
-	count = list == "none" ? 0 : split(list, unused, ",")
+	count = list == "none" ? 0 : split(list, listed, ",")
+	for (i = 1; i <= count; i++)
+		if (listed[i] !~ "^ *" i " [^ ]") { print FILENAME ": parameter " i " is not \"" i " what it is\"" > "/dev/stderr"; failed = 1 }
 	next
 }
 mode != "schema" && /^-- rows:/ { rows = $3; if (!(rows in shape)) { print FILENAME ": unknown rows: " rows > "/dev/stderr"; failed = 1 } next }

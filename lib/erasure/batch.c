@@ -108,13 +108,10 @@ drop_listed(struct run *run, struct batch *batch, const struct db_result *listed
 	return 0;
 }
 
-/* A hold was meant for somebody. Until a person has corrected or released it, one whose subject is
- * nobody's key in its tenant keeps that tenant, and one whose tenant there is not keeps everybody. */
-static int
-drop_doubtful(struct run *run, struct batch *batch, const char *requests, struct err *err)
+int
+batch_find_doubtful(struct run *run, const char *requests, struct db_result **ret, struct err *err)
 {
 	CLEANUP(str_release) struct str sql = STR_INIT;
-	CLEANUP(db_result_freep) struct db_result *doubtful = NULL;
 	const struct map *map = run->map;
 
 	str_add(&sql, "SELECT DISTINCT r.id FROM expunge.request r JOIN expunge.hold h ON h.released_at IS NULL"
@@ -128,7 +125,15 @@ drop_doubtful(struct run *run, struct batch *batch, const char *requests, struct
 	str_add(&sql, ") OR NOT ");
 	sql_is_tenant(&sql, run->program, "h.tenant");
 	str_add(&sql, ")");
-	if (db_text(run->db, DB_MANY, sql.s, 1, DB_PARAMS(requests), &doubtful, err) != 0)
+	return db_text(run->db, DB_MANY, sql.s, 1, DB_PARAMS(requests), ret, err);
+}
+
+static int
+drop_doubtful(struct run *run, struct batch *batch, const char *requests, struct err *err)
+{
+	CLEANUP(db_result_freep) struct db_result *doubtful = NULL;
+
+	if (batch_find_doubtful(run, requests, &doubtful, err) != 0)
 		return -1;
 	return drop_listed(run, batch, doubtful, "hold: a hold names no known subject or tenant; correct or release it (expunge hold list)", err);
 }

@@ -26,6 +26,10 @@ void batch_release(struct batch *batch);
 void batch_id_array(const struct batch *batch, struct str *array);
 /* Claims at most `limit` due requests, at least one if there is any; n 0: nothing is due. */
 int batch_claim(struct run *run, struct batch *batch, size_t limit, struct err *err);
+/* Requests of these that a doubtful hold keeps. A hold was meant for somebody: until a person has corrected or released
+ * it, one whose subject is nobody's key in its tenant keeps that tenant, and one whose tenant there is not keeps
+ * everybody. */
+int batch_find_doubtful(struct run *run, const char *requests, struct db_result **ret, struct err *err);
 /* Collects their rows under lock and keeps those whose plan is the approved one and who are not held;
  * the others are blocked with a reason. */
 int batch_plan_again(struct run *run, struct batch *batch, struct plans *plans, struct err *err);

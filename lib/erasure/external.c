@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "erasure/batch.h"
 #include "map/plan.h"
 #include "query.h"
 #include "sys/command.h"
@@ -42,6 +43,7 @@ external_names(const struct map *map, struct str *array)
 struct told {
 	const char *request, *tenant;
 	struct db_result *keys;
+	bool stopped;      /* asked to stop between two calls: the next run tells the rest */
 	char reason[1000]; /* why a store was not told; codes and names, never values */
 };
 
@@ -93,27 +95,36 @@ tell_store(struct run *run, const struct map_external *store, struct told *told,
 		return -1;
 	if (!db_get_bool(untold, 0, 0))
 		return 0;
-	for (int i = 0; i < db_rows(told->keys); i++)
+	for (int i = 0; i < db_rows(told->keys); i++) {
+		told->stopped = told->stopped || run_stop_asked(run);
+		if (told->stopped)
+			return 0;
 		if (call(store, told, db_get_text(told->keys, i, 0), &acknowledged, &why) != 0) {
 			(void)snprintf(told->reason, sizeof(told->reason), "external store %s was not told: %s", store->name, why.msg);
 			return 0;
 		}
+	}
 	return db_query(run->db, &QUERY_EXTERNAL_TOLD, DB_PARAMS(told->request, store->name, acknowledged ? "true" : "false"),
 		NULL, err);
 }
 
-/* What a hold came for must not go from the stores either. */
+/* What a hold came for must not go from the stores either. Without the tenant's lock, for a store may take long, and
+ * whoever places a hold by then hears that the rows were gone before it. */
 static int
 check_hold(struct run *run, struct told *told, const char *table, const char *via, struct err *err)
 {
 	CLEANUP(db_result_freep) struct db_result *held = NULL;
+	CLEANUP(db_result_freep) struct db_result *doubtful = NULL;
 	CLEANUP(str_release) struct str one = STR_INIT;
 
 	plan_id_array(&one, &told->request, 1);
-	if (db_query(run->db, &QUERY_REQUEST_LOCK_TENANTS, DB_PARAMS(one.s), NULL, err) != 0 ||
-	    db_query(run->db, &QUERY_REQUEST_HELD, DB_PARAMS(one.s, table, via), &held, err) != 0)
+	if (db_query(run->db, &QUERY_REQUEST_HELD, DB_PARAMS(one.s, table, via), &held, err) != 0 ||
+	    batch_find_doubtful(run, one.s, &doubtful, err) != 0)
 		return -1;
-	if (db_rows(held) > 0)
+	if (db_rows(held) == 0 && db_rows(doubtful) > 0)
+		(void)snprintf(told->reason, sizeof(told->reason), "external stores were not told: a hold names no known subject or "
+			"tenant; correct or release it (expunge hold list)");
+	else if (db_rows(held) > 0)
 		(void)snprintf(told->reason, sizeof(told->reason), "external stores were not told: a hold was placed after the removal");
 	return 0;
 }

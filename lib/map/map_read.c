@@ -401,8 +401,8 @@ judge_external(struct reader *r, const struct map_external *e)
 		problem(r, e->line, "a line of external needs name, owner and command");
 		return;
 	}
-	if (!parse_is_plain_text(e->name, 100))
-		problem(r, e->line, "the name of an external store must be 1 to 100 bytes of plain text");
+	if (!parse_is_plain_text(e->name, 100) || strchr(e->name, ':') != NULL)
+		problem(r, e->line, "the name of an external store must be 1 to 100 bytes of plain text without a colon");
 	if (e->command.names[0][0] != '/')
 		problem(r, e->line, "the command of %s must be a list that begins with the absolute path of a program", e->name);
 	for (size_t i = 0; i < e->command.n; i++) {

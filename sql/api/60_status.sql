@@ -29,7 +29,7 @@ CREATE VIEW expunge.request_list AS
 			WHEN r.state = 'scheduled' THEN 'waits for the next run'
 			WHEN r.state = 'running' THEN 'is being removed, or a run broke off and the next one goes on'
 			WHEN r.state = 'removed' AND r.reason IS NOT NULL THEN 'removed; ' || r.reason
-			WHEN r.state = 'removed' THEN 'waits for the recount and the certificate'
+			WHEN r.state = 'removed' THEN 'waits for the recount, for external stores if there are any, and for the certificate'
 			ELSE r.state || ': ' || coalesce(r.reason, 'no reason given')
 		END AS why_not_yet
 	FROM expunge.request r

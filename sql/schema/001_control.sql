@@ -164,6 +164,7 @@ CREATE TABLE expunge.recipient (
 );
 CREATE INDEX recipient_pending ON expunge.recipient (told_at) WHERE acknowledged_at IS NULL;
 COMMENT ON TABLE expunge.recipient IS 'external stores of the data map that were told of an erasure (Article 19), and whether they have acknowledged';
+COMMENT ON COLUMN expunge.recipient.acknowledged_by IS 'the login of the person who noted it; NULL: the store''s program said so';
 COMMENT ON COLUMN expunge.recipient.removed_xid IS 'the removal it was told of; after another one it is told again';
 
 CREATE TABLE expunge.opening (

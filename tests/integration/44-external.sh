@@ -55,7 +55,7 @@ is "$(note_of "$id" | grep -c -e mailing -e "practice.s IT" -e Post)" 0 "without
 run expunge_as dora request recipients "$id"
 out_like "mailing \"list\" +20" "the list of recipients"
 run expunge_as dora request recipients --open
-out_is "no external store has an acknowledgement outstanding" "nothing is outstanding"
+out_is "no external store that was told has an acknowledgement outstanding" "nothing is outstanding"
 run expunge_as oscar request show "$id"
 out_like 'recipient-acknowledged +documents' "the history tells it"
 run expunge_as night nightly

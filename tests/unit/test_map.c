@@ -66,6 +66,7 @@ static const struct {
 	{ EXTERNAL("{ };"), "must be a list of groups" },
 	{ EXTERNAL("( { name = \"x\"; owner = \"o\"; } );"), "needs name, owner and command" },
 	{ EXTERNAL("( { name = \"x\"; command = \"/x {subject}\"; } );"), "needs name, owner and command" },
+	{ EXTERNAL("( { name = \"x:y\"; owner = \"o\"; command = [ \"/x\", \"{subject}\" ]; } );"), "without a colon" },
 	{ EXTERNAL("( { name = \"x\"; owner = \"o\"; command = [ \"x\", \"{subject}\" ]; } );"), "absolute path" },
 	{ EXTERNAL("( { name = \"x\"; owner = \"o\"; command = [ \"/x\", \"{tenant}\" ]; } );"), "never says {subject}" },
 	{ EXTERNAL("( { name = \"x\"; owner = \"o\"; command = [ \"/x\", \"{patient}\", \"{subject}\" ]; } );"), "braces hold" },
