@@ -149,10 +149,19 @@ check:
 	$(MAKE) all units
 	EXPUNGE=$(abspath $(B))/expunge tests/run $(UNIT_BIN) $(B)/tests/fuzz/replay $(sort $(wildcard tests/integration/*.sh))
 
-# what make check samples, at length: an hour or two
+# what make check samples, at length, and all that is not in it: some hours
 check-full:
 	KILL_ROUNDS=100 CRASH_SAMPLE=100 CRASH_ONLY=nightly,erase,init,plan,export,freeze TEST_TIMEOUT=7200 $(MAKE) check
 	$(MAKE) check-gnumed
+	$(MAKE) lint
+	$(MAKE) mutants
+	FUZZ_SECONDS=600 $(MAKE) fuzz
+
+# the program broken in one place after the other: a test must notice each; ONLY="name name", SAMPLE=n SEED=n
+mutants:
+	tests/setup/packages.sh test
+	$(MAKE) all
+	tests/mutation/run.sh $(ONLY)
 
 check-gnumed:
 	tests/setup/packages.sh test
@@ -208,5 +217,5 @@ uninstall:
 clean:
 	rm -rf $(B)
 
-.PHONY: all units fuzzers fuzz lint coverage memcheck debug check check-full check-gnumed crash bench demo install uninstall clean
+.PHONY: all units fuzzers fuzz lint coverage memcheck debug check check-full check-gnumed crash mutants bench demo install uninstall clean
 -include $(LIB_OBJ:.o=.d) $(JOB_OBJ:.o=.d) $(UNIT_BIN:=.d) $(FUZZ_OBJ:.o=.d) $(RACE_OBJ:.o=.d)
