@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Races: holds, withdrawals, new rows, merges, approvals, other hosts and other nights against a run, interleaved
-# statement by statement (tests/race). Samples; RACE_ROUNDS=1000 a scenario is the long version.
+# statement by statement (tests/race). Samples; RACE_ROUNDS=300 is the long version.
 #
 #   RACE_ONLY=hold RACE_SEED=42 RACE_ROUNDS=1 tests/integration/58-race.sh      repeats one round
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/sessions.bash"
 race=$(dirname "$EXPUNGE")/tests/race
 [ -x "$race/race" ] || skip_all "no $race/race: make units builds it"
-rounds=${RACE_ROUNDS:-12}
+rounds=${RACE_ROUNDS:-8}
 RACE_SEED=${RACE_SEED:-$((RANDOM * 32768 + RANDOM))}
 scenarios=${RACE_ONLY:-hold hold-practice withdrawal arrival move merge hosts failure nights approval mixed}
 note "RACE_SEED=$RACE_SEED"
