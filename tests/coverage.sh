@@ -38,8 +38,8 @@ report() {
 }
 report --txt "$directory/coverage.txt"
 report --branches | awk 'NR > 4'
-report --print-summary --txt /dev/null
-report --fail-under-line "$lines" --fail-under-branch "$branches" --txt /dev/null >/dev/null || {
+report --print-summary --txt "$directory/coverage.txt"
+report --fail-under-line "$lines" --fail-under-branch "$branches" --txt "$directory/coverage.txt" >/dev/null || {
 	echo "coverage: below $lines % of lines or $branches % of branches; see $directory/coverage.txt" >&2
 	rc=1
 }
