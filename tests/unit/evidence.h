@@ -109,6 +109,15 @@ sample_certificate(void)
 	return c;
 }
 
+/* How far apart the cases of the longest loops are: 1, or what tests/memcheck.sh asks for. */
+static inline size_t
+stride(void)
+{
+	const char *text = getenv("EXPUNGE_TEST_STRIDE");
+
+	return text == NULL ? 1 : (size_t)strtoul(text, NULL, 10);
+}
+
 static inline int
 run_suite(const char *name, TCase *tests)
 {
