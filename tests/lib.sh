@@ -17,7 +17,7 @@
 #               runs alone starts its own. A file has the cluster to itself while it runs: databases,
 #               prepared transactions and roles that it leaves behind are removed at its end.
 #
-# A failing assertion prints what it got and the test goes on. Anything else that fails ends the
+# A failing assertion prints what it got and the test goes on (with FAIL_FAST=1 it ends). Anything else that fails ends the
 # test at once (set -e), and tests/run counts the missing plan as a failure.
 # shellcheck shell=bash
 set -euo pipefail
@@ -50,6 +50,7 @@ verdict() {
 		done
 		printf 'not ok %d - %s\n#   at %s line %s\n' "$tests" "$2" \
 			"${BASH_SOURCE[frame]##*/}" "${BASH_LINENO[frame - 1]}"
+		[ "${FAIL_FAST:-}" != 1 ] || exit 1
 	fi
 }
 

@@ -54,7 +54,7 @@ field() { # field NAME NUMBER
 # passes TEST: whether the test passes against what the copy has built
 passes() {
 	case $1 in
-	*.sh) EXPUNGE=$copy/build/expunge "$copy/tests/run" "$copy/$1" ;;
+	*.sh) FAIL_FAST=1 EXPUNGE=$copy/build/expunge "$copy/tests/run" "$copy/$1" ;;
 	*) "$copy/tests/run" "$copy/build/$1" ;;
 	esac >"$copy/test.log" 2>&1
 }
