@@ -20,7 +20,7 @@
 #include "sys/files.h"
 
 /* Certificates of one transaction. */
-#define BATCH 500
+#define BATCH 250
 /* Where rows_per_second is set: a transaction's worth of small steps. */
 #define PACED_BATCH 20
 #define TRIES 5
