@@ -129,10 +129,12 @@ START_TEST(appends_of_many_processes_are_whole)
 
 	for (int child = 0; child < 4; child++) {
 		if (fork() == 0) {
+			int n_failed = 0;
+
 			for (int i = 0; i < 50; i++)
-				if (file_append(path, "0123456789abcdef\n", 17, NULL) != 0)
-					_exit(1);
-			_exit(0);
+				n_failed += file_append(path, "0123456789abcdef\n", 17, NULL) != 0;
+			free(path);
+			_exit(n_failed);
 		}
 	}
 	for (int child = 0, status; child < 4; child++) {
