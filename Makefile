@@ -41,6 +41,13 @@ $(B)/libexpunge.a: $(LIB_OBJ)
 	@echo '  AR    $@'
 	$(Q)rm -f $@ && ar rcs $@ $(LIB_OBJ)
 
+# what is compiled in from the command line: a change builds jobs/ again
+$(B)/places: FORCE
+	@mkdir -p $(@D)
+	@echo '$(SYSCONFDIR) $(VERSION)' | cmp -s - $@ || echo '$(SYSCONFDIR) $(VERSION)' > $@
+$(JOB_OBJ): $(B)/places
+FORCE:
+
 $(B)/%.o: %.c | $(B)/gen/query.h
 	@mkdir -p $(@D)
 	@echo '  CC    $<'
@@ -217,5 +224,5 @@ uninstall:
 clean:
 	rm -rf $(B)
 
-.PHONY: all units fuzzers fuzz lint coverage memcheck debug check check-full check-gnumed crash mutants bench demo install uninstall clean
+.PHONY: FORCE all units fuzzers fuzz lint coverage memcheck debug check check-full check-gnumed crash mutants bench demo install uninstall clean
 -include $(LIB_OBJ:.o=.d) $(JOB_OBJ:.o=.d) $(UNIT_BIN:=.d) $(FUZZ_OBJ:.o=.d) $(RACE_OBJ:.o=.d)
