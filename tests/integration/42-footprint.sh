@@ -66,6 +66,15 @@ is "$(request_state clinic "$id")" failed "the request is failed"
 "$ROOT/tests/sample/rows.sh" clinic >"$T/after"
 is "$(diff "$T/before" "$T/after")" "" "and no row was changed"
 
+# A change over another connection, as foreign tables and queues make it: no counter of our transaction sees it, only
+# the neighbours' rows do.
+sql clinic 'CREATE EXTENSION dblink'
+phone=$(sql clinic 'SELECT phone FROM app.patient WHERE id = 43')
+meddle app.patient_guarantor '' '' "PERFORM public.dblink_exec('host=$PGHOST port=$PGPORT dbname=clinic user=postgres password=$(password)',
+	'UPDATE app.patient SET phone = phone || ''1'' WHERE id = 43');"
+refused elsewhere 'app.patient: rows of other subjects in the control sample changed during the removal'
+sql clinic "UPDATE app.patient SET phone = '$phone' WHERE id = 43" 'DROP EXTENSION dblink CASCADE'
+
 sql clinic 'DROP FUNCTION app.meddle CASCADE' 2>/dev/null
 expunge_as ruth request withdraw "$id" >/dev/null
 id=$(file_request clinic 1 42)
@@ -73,4 +82,16 @@ approve clinic "$id"
 run expunge_as night nightly
 rc_is 0 "without the trigger it goes through"
 is "$(request_state clinic "$id")" certified "and is certified"
+
+# One of a batch cannot be removed: it is found, and the others go.
+meddle app.appointment '' '' "IF OLD.patient_id = 46 THEN RAISE EXCEPTION 'not this one'; END IF;"
+sed -i 's/tenant_share_percent = 50/tenant_share_percent = 100/' "$CONF"
+ids=()
+for patient in 60 44 46 48; do # 60 is the canary
+	ids+=("$(file_request clinic 1 "$patient")")
+	approve clinic "${ids[-1]}"
+done
+run expunge_as night nightly
+rc_is 3 "one request of a batch fails"
+is "$(for i in "${ids[@]}"; do request_state clinic "$i"; done | xargs)" "certified certified failed certified" "that one, and no other"
 done_testing
