@@ -36,20 +36,22 @@ run expunge_as night nightly
 is "$RC $(request_state clinic "$id")" "0 certified" "with the line put back, it is recounted and certified"
 
 # ---- columns get another order among the vias: numbers keep their meaning
+sql clinic 'CREATE TABLE app.badge (id bigint PRIMARY KEY, nhs text)' 'ALTER TABLE app.badge OWNER TO app_owner' \
+	'CREATE TABLE app.tag (id bigint PRIMARY KEY, email text)' 'ALTER TABLE app.tag OWNER TO app_owner'
+badge='{ table = "app.badge"; owner = "nhs -> app.patient(nhs_number)"; action = "delete"; }'
+sed "s|^tables = (|&\n  { table = \"app.tag\"; action = \"none\"; reason = \"not used yet\"; },\n  $badge,|" "$ROOT/etc/maps/sample.conf" >"$T/map.conf"
 removed_only 44
 sql clinic 'SELECT table_id, via, columns FROM expunge.mapped_via ORDER BY 1, 2' >"$T/vias.before"
 ok "vias are numbered" test -s "$T/vias.before"
-sql clinic 'CREATE TABLE app.badge (id bigint PRIMARY KEY, nhs text)' \
-	'GRANT ALL ON app.badge TO app_owner' 'ALTER TABLE app.badge OWNER TO app_owner'
-# a line in front of all others, which refers to patients by a column that nothing referred to before
-sed 's|^tables = (|&\n  { table = "app.badge"; owner = "nhs -> app.patient(nhs_number)"; action = "delete"; },|' "$ROOT/etc/maps/sample.conf" >"$T/map.conf"
+# a line in front, which refers to patients by a column that nothing referred to before
+sed "s|^tables = (|&\n  { table = \"app.tag\"; owner = \"email -> app.patient(email)\"; action = \"delete\"; },\n  $badge,|" "$ROOT/etc/maps/sample.conf" >"$T/map.conf"
 run expunge_as night nightly
 is "$RC $(request_state clinic "$id")" "0 certified" "another line in front is no other meaning of saved keys"
 sql clinic 'SELECT table_id, via, columns FROM expunge.mapped_via ORDER BY 1, 2' >"$T/vias.after"
 is "$(diff "$T/vias.before" "$T/vias.after" | grep -c '^<' || true)" 0 "no number has changed"
-is "$(diff "$T/vias.before" "$T/vias.after" | grep -c '^> .*nhs_number' || true)" 1 "the new column list has a new one"
+is "$(diff "$T/vias.before" "$T/vias.after" | grep -c '^> .*email' || true)" 1 "the new column list has a new one"
 
-sql clinic 'DROP TABLE app.badge'
+sql clinic 'DROP TABLE app.badge, app.tag'
 
 # ---- another key for a table whose rows are saved
 sql clinic 'ALTER TABLE app.message ADD UNIQUE (id, ref_id)'
