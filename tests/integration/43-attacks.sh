@@ -155,6 +155,11 @@ err_like 'the stored certificate 413 is not one that we signed' "and the one tha
 is "$(request_state forged "$id") $(find "$T/forged/certificates" -name '*.note' | wc -l) $(find "$T/forged/certificates" -name '*412-*' | wc -l)" \
 	"certified 1 0" "ours is published, they are not"
 sql forged 'DELETE FROM expunge.certificate WHERE serial IN (412, 413)'
+sql forged "INSERT INTO expunge.certificate (serial, id, kind, stage, tenant, request_id, note)
+	SELECT 414, md5('y'), kind, stage, '2', gen_random_uuid(), note FROM expunge.certificate WHERE request_id = '$id'"
+run expunge_as night nightly
+err_like 'the stored certificate 414 belongs to another row' "nor is a note of ours in a row that is not its own"
+sql forged 'DELETE FROM expunge.certificate WHERE serial = 414'
 id=$(scheduled forged 1 43)
 other=$(scheduled forged 2 243)
 say app 'BEGIN; SELECT txid_current()'
