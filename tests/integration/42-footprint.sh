@@ -94,4 +94,12 @@ done
 run expunge_as night nightly
 rc_is 3 "one request of a batch fails"
 is "$(for i in "${ids[@]}"; do request_state clinic "$i"; done | xargs)" "certified certified failed certified" "that one, and no other"
+
+# The same keys, but another birth: somebody else by now.
+sql clinic 'DROP FUNCTION app.meddle CASCADE' 2>/dev/null
+id=$(file_request clinic 1 5)
+approve clinic "$id"
+sql clinic "UPDATE app.patient SET created_at = created_at - interval '1 day' WHERE id = 5"
+run expunge_as night nightly
+is "$(request_state clinic "$id")" blocked "who has the keys but not the birth of the approved is not erased"
 done_testing
