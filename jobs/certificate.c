@@ -288,8 +288,8 @@ run_export(struct job *job, struct err *err)
 	e.export = export;
 	e.notes = parsed == EXPORT_NOTES;
 	failed = export_keys(&e, config_text(job->config, SET_ISSUER_NAME), err) != 0 ||
-	         db_each(job->db, QUERY_CERTIFICATE_EXPORT.sql, 3, params, export_one, &e, err) != 0 ||
-	         export_end(export, err) != 0;
+		db_each(job->db, QUERY_CERTIFICATE_EXPORT.sql, 3, params, export_one, &e, err) != 0 ||
+		export_end(export, err) != 0;
 	if (e.has_key)
 		note_key_release(&e.key);
 	if (failed)
@@ -328,7 +328,7 @@ const struct command certificate_commands[] = {
 	  "A file is read without configuration and database. Whether its signature is good, is for\n"
 	  "certificate verify to say." },
 	{ "certificate verify", "verify certificates: no database, no configuration", "FILE...", 1, -1, NEEDS_NOTHING,
-	  verify_options, run_verify,
+		verify_options, run_verify,
 	  "Says \"good\" or why not for each file; exit code 1 if one is bad. Checks the signature and every rule\n"
 	  "between the fields. Take the key by a way that you trust: a key that came with the file proves little." },
 	{ "certificate export", "write certificates to a directory", "", 0, 0, NEEDS_DB, export_options, run_export,

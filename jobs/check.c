@@ -139,7 +139,7 @@ static const struct option_row check_options[] = { OPTION_JSON, OPTION_END };
 
 const struct command check_commands[] = {
 	{ "check", "every precondition of a nightly run, each failure with its remedy", "", 0, 0, NEEDS_NOTHING, check_options,
-	  run_check,
+		run_check,
 	  "Changes nothing. Run it as the user and the role that run the job. Exit code 5 if a safeguard would stop\n"
 	  "the run (binding, freeze, clock, data map), 1 if something else would, 0 if only warnings are left." },
 	{ 0 }

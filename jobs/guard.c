@@ -103,6 +103,6 @@ const struct command guard_commands[] = {
 	{ "freeze show", "say whether it is frozen, by whom and why", "", 0, 0, NEEDS_BINDING, show_options, run_freeze_show, NULL },
 	{ "cap raise", "lift the caps for one run", "", 0, 0, NEEDS_BINDING, reason_options, run_cap_raise, NULL },
 	{ "clock accept", "vouch for the present time after the clock jumped", "", 0, 0, NEEDS_BINDING, reason_options,
-	  run_clock_accept, NULL },
+		run_clock_accept, NULL },
 	{ 0 }
 };

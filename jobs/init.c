@@ -139,7 +139,7 @@ publish_key(const struct job *job, struct err *err)
 	int failed;
 
 	failed = issuer_open(&issuer, config_text(job->config, SET_ISSUER_KEY), config_text(job->config, SET_ISSUER_NAME), err) != 0 ||
-	         issuer_public_pem(&issuer, &pem, err) != 0;
+		issuer_public_pem(&issuer, &pem, err) != 0;
 	issuer_release(&issuer);
 	if (failed)
 		return -1;

@@ -244,7 +244,7 @@ const struct command request_commands[] = {
 	{ "request withdraw", "take it back", "ID", 1, 1, NEEDS_BINDING, NULL, run_withdraw, NULL },
 	{ "request extend", "extend the time once, to three months", "ID", 1, 1, NEEDS_BINDING, extend_options, run_extend, NULL },
 	{ "request recipients", "external stores that were told of erasures", "[ID]", 0, 1, NEEDS_BINDING, recipients_options,
-	  run_recipients, NULL },
+		run_recipients, NULL },
 	{ "request acknowledge", "an external store has said that it erased", "ID STORE", 2, 2, NEEDS_BINDING, NULL, run_acknowledge,
 	  "For stores whose program answers that the acknowledgement comes later." },
 	{ 0 }

@@ -105,9 +105,9 @@ issue(struct run *run, struct certify *certify, struct signed_batch *batch, cons
 		return -1;
 	bytes_to_hex(salt, sizeof(salt), salt_hex);
 	failed = certify_compose(certify, &c, rows, row, serial, salt, recount, err) != 0 ||
-	         certificate_encode(&c, &text, err) != 0 ||
-	         issuer_sign(&run->issuer, &note, text.s, text.len, err) != 0 ||
-	         add_signed(run, batch, &c, rows, row, note.s, salt_hex, err) != 0;
+		certificate_encode(&c, &text, err) != 0 ||
+		issuer_sign(&run->issuer, &note, text.s, text.len, err) != 0 ||
+		add_signed(run, batch, &c, rows, row, note.s, salt_hex, err) != 0;
 	secret_wipe(salt, sizeof(salt));
 	secret_wipe(salt_hex, sizeof(salt_hex));
 	if (failed)
@@ -131,7 +131,7 @@ issue_all(struct run *run, struct certify *certify, const struct db_result *rows
 	if (db_query(run->db, &QUERY_CERTIFICATE_STORE, DB_PARAMS(array_end(&batch.serials), array_end(&batch.ids),
 		array_end(&batch.kinds), array_end(&batch.stages), array_end(&batch.tenants), array_end(&batch.requests),
 		array_end(&batch.notes), array_end(&batch.salts), array_end(&batch.subjects), array_end(&batch.hashes)),
-		&stored, err) != 0)
+		    &stored, err) != 0)
 		return -1;
 	for (int c = 0; c < db_columns(stored); c++)
 		if (db_get_int(stored, 0, c) != db_rows(rows))

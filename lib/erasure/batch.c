@@ -43,7 +43,7 @@ choose(struct batch *batch, int64_t max_rows)
 
 		for (size_t j = 0; j < batch->n && fits; j++)
 			fits = strcmp(db_get_text(batch->claimed, i, C_TENANT), db_get_text(batch->claimed, batch->rows[j], C_TENANT)) != 0 ||
-			       strcmp(db_get_text(batch->claimed, i, C_SUBJECT), db_get_text(batch->claimed, batch->rows[j], C_SUBJECT)) != 0;
+				strcmp(db_get_text(batch->claimed, i, C_SUBJECT), db_get_text(batch->claimed, batch->rows[j], C_SUBJECT)) != 0;
 		fits = fits && (batch->n == 0 || (rows + db_get_int(batch->claimed, i, C_N_ROWS) <= max_rows &&
 			batch->round == 0 && db_get_int(batch->claimed, i, C_ROUND) == 0));
 		if (!fits)

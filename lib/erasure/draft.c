@@ -427,9 +427,9 @@ draft_many(struct run *run, const char *const *requests, size_t n, struct draft 
 {
 	struct values *values = mem_zero(n, sizeof(*values));
 	int failed = db_begin(run->db, err) != 0 || db_command(run->db, "SAVEPOINT draft", 0, NULL, NULL, err) != 0 ||
-	             compose_many(run, requests, n, ret, values, err) != 0 ||
-	             db_command(run->db, "ROLLBACK TO SAVEPOINT draft", 0, NULL, NULL, err) != 0 ||
-	             store_plans(run, requests, n, ret, ret_kept, err) != 0 || db_commit(run->db, err) != 0;
+		compose_many(run, requests, n, ret, values, err) != 0 ||
+		db_command(run->db, "ROLLBACK TO SAVEPOINT draft", 0, NULL, NULL, err) != 0 ||
+		store_plans(run, requests, n, ret, ret_kept, err) != 0 || db_commit(run->db, err) != 0;
 
 	for (size_t i = 0; i < n; i++)
 		values_release(&values[i]);

@@ -387,9 +387,9 @@ erase_rehearse(struct run *run, const char *request, struct tallies *tallies, st
 	if (db_begin(run->db, err) != 0)
 		return -1;
 	failed = db_query(run->db, &QUERY_REQUEST_LOCK_TENANTS, DB_PARAMS(array.s), NULL, err) != 0 ||
-	         collect_subjects(run->program, run->db, COLLECT_LOCKED, array.s, 0, err) != 0 ||
-	         plan_read(run->program, run->db, &request, 1, 0, true, plans, err) != 0 ||
-	         draft_residue(run, request, residue, err) != 0;
+		collect_subjects(run->program, run->db, COLLECT_LOCKED, array.s, 0, err) != 0 ||
+		plan_read(run->program, run->db, &request, 1, 0, true, plans, err) != 0 ||
+		draft_residue(run, request, residue, err) != 0;
 	if (!failed && plans->items[0].obstacles.len > 0)
 		failed = err_set(err, ERR_FAILED, "obstacles stand in the way");
 	if (!failed) {
@@ -397,8 +397,8 @@ erase_rehearse(struct run *run, const char *request, struct tallies *tallies, st
 		tallies_plan(tallies, plans);
 		failed = control_take(&control, run->program, run->db, array.s,
 				 (int)config_int(run->config, SET_VERIFY_CONTROL_SUBJECTS), err) != 0 ||
-		         carry_out(run, array.s, 0, &control, tallies, err) != 0 ||
-		         rehearse_recount(run, array.s, err) != 0;
+			carry_out(run, array.s, 0, &control, tallies, err) != 0 ||
+			rehearse_recount(run, array.s, err) != 0;
 	}
 	db_rollback(run->db);
 	return failed ? -1 : 0;

@@ -68,7 +68,7 @@ call(const struct map_external *store, const struct told *told, const char *key,
 	char **argv = mem_zero(store->command.n + 1, sizeof(*argv));
 	int exit_code = 0;
 	int failed = make_arguments(store, told, key, argv, err) != 0 ||
-	             command_run((const char *const *)argv, store->timeout_seconds, &exit_code, err) != 0;
+		command_run((const char *const *)argv, store->timeout_seconds, &exit_code, err) != 0;
 
 	for (size_t i = 0; i < store->command.n && argv[i] != NULL; i++) {
 		secret_wipe(argv[i], strlen(argv[i]));

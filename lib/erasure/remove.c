@@ -341,11 +341,11 @@ remove_rows(const struct program *program, struct db *db, const char *requests, 
 	int failed;
 
 	failed = footprint_take(&footprint, program->catalog, db, err) != 0 ||
-	         remove_planned(&removal, err) != 0 ||
-	         remove_created(&removal, err) != 0 ||
-	         compare_counts(&removal, err) != 0 ||
-	         footprint_compare(&footprint, program, db, removal.total, removal.created, err) != 0 ||
-	         forget_keyless(&removal, err) != 0;
+		remove_planned(&removal, err) != 0 ||
+		remove_created(&removal, err) != 0 ||
+		compare_counts(&removal, err) != 0 ||
+		footprint_compare(&footprint, program, db, removal.total, removal.created, err) != 0 ||
+		forget_keyless(&removal, err) != 0;
 	footprint_release(&footprint);
 	free(removal.total);
 	free(removal.created);

@@ -72,8 +72,8 @@ found_once(const struct program *program, int table, int round)
 	if (table == program->map->subject)
 		return t->n_paths == 0 && program->map->subject_merged_column < 0;
 	return t->n_paths == 1 && t->paths[0].kind == MAP_FORWARD && t->paths[0].target != table &&
-	       program_via(program, t->paths[0].target, t->paths[0].target_columns, t->paths[0].n_columns) == 0 &&
-	       !is_cyclic(program, table);
+		program_via(program, t->paths[0].target, t->paths[0].target_columns, t->paths[0].n_columns) == 0 &&
+		!is_cyclic(program, table);
 }
 
 /* Every row is locked, also one that nothing refers to: it must not move to another subject before its
@@ -324,7 +324,7 @@ collect_subjects(const struct program *program, struct db *db, enum collect_set 
 		CLEANUP(statements_release) struct statements cycle = { .round = round };
 		int group = order->group[i];
 		bool cyclic = order->cyclic[group] ||
-		              (order->tables[i] == program->map->subject && program->map->subject_merged_column >= 0);
+			(order->tables[i] == program->map->subject && program->map->subject_merged_column >= 0);
 
 		for (; i < order->n && order->group[i] == group; i++)
 			compose_table(cyclic ? &cycle : &straight, program, set, order->tables[i]);

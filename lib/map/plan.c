@@ -173,7 +173,7 @@ is_owner_path(const struct program *program, int table, int target, const struct
 	for (size_t p = 0; p < t->n_paths; p++) {
 		const struct map_path *path = &t->paths[p];
 		bool same = path->kind == MAP_FORWARD && path->target == target && path->when_column_name == NULL &&
-		            path->n_columns == fk->n_columns;
+			path->n_columns == fk->n_columns;
 
 		for (size_t i = 0; same && i < fk->n_columns; i++)
 			same = path->columns[i] == fk->columns[i] && path->target_columns[i] == fk->target_columns[i];

@@ -75,7 +75,7 @@ static const struct fake_answer *
 next_answer(const char *sql)
 {
 	static const struct fake_answer begin = { "BEGIN", FAKE_COMMAND, 0, "BEGIN", NULL },
-		rollback = { "ROLLBACK", FAKE_COMMAND, 0, "ROLLBACK", NULL }, set = { "SET", FAKE_COMMAND, 0, "SET", NULL };
+					rollback = { "ROLLBACK", FAKE_COMMAND, 0, "ROLLBACK", NULL }, set = { "SET", FAKE_COMMAND, 0, "SET", NULL };
 	static struct fake_answer pid = { "SELECT", FAKE_ROWS, 1, NULL, NULL };
 	static char text[16];
 
@@ -219,7 +219,7 @@ PQcmdTuples(PGresult *res)
 	struct words *w = words_of(res);
 	char *last = w == NULL ? NULL : strrchr(w->tag, ' ');
 
-	return last == NULL ? (char *)(uintptr_t)"" : last + 1;
+	return last == NULL ? (char *)(uintptr_t) "" : last + 1;
 }
 
 void

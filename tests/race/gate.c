@@ -30,7 +30,7 @@ static unsigned char unasked; /* so many statements go without asking */
 #define REAL(NAME) \
 	static __typeof__(NAME) *real; \
 	if (real == NULL) \
-		real = (__typeof__(real))dlsym(RTLD_NEXT, #NAME)
+	real = (__typeof__(real))dlsym(RTLD_NEXT, #NAME)
 
 __attribute__((constructor)) static void
 start(void)
