@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/mem.h"
 #include "base/str.h"
 
 static bool
@@ -13,17 +14,34 @@ starts(const char *text, const char *prefix)
 	return text != NULL && strncmp(text, prefix, strlen(prefix)) == 0;
 }
 
+/* One line of CONTEXT. Its words come in the server's language (lc_messages), but for the name of a procedural
+ * language: "PL/pgSQL function app.f() line 3 at RAISE", "PL/pgSQL-Funktion app.f() Zeile 3 bei RAISE". */
+static bool
+is_foreign_frame(const char *line)
+{
+	static const char *const ours[] = { " function expunge.", " function expunge_api.", " function inline_code_block " };
+	const char *function = strstr(line, " function ");
+
+	if (function == NULL)
+		return strstr(line, "PL/") != NULL && strstr(line, " expunge.") == NULL && strstr(line, " expunge_api.") == NULL &&
+			strstr(line, " inline_code_block ") == NULL;
+	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
+		if (starts(function, ours[i]))
+			return false;
+	return true;
+}
+
 /* True when a frame of CONTEXT is a function of neither of our schemas, nor a block of our own scripts. */
 static bool
 names_foreign_function(const char *context)
 {
 	for (const char *line = context; line != NULL && *line != '\0';) {
-		const char *end = strchr(line, '\n'), *function = strstr(line, " function ");
+		size_t n = strcspn(line, "\n");
+		CLEANUP(free_text) char *frame = mem_copy_n(line, n);
 
-		if (function != NULL && (end == NULL || function < end) && !starts(function, " function expunge.") &&
-		    !starts(function, " function expunge_api.") && !starts(function, " function inline_code_block "))
+		if (is_foreign_frame(frame))
 			return true;
-		line = end == NULL ? NULL : end + 1;
+		line += n + (line[n] == '\n' ? 1 : 0);
 	}
 	return false;
 }

@@ -70,6 +70,11 @@ static const struct {
 	/* nor are its codes ours, or its connections */
 	{ { "ERROR", "EX501", "Kirk", "Kirk", NULL, NULL, NULL, NULL, "PL/pgSQL function app.f() line 3 at RAISE" }, ERR_FAILED,
 		"the database reports an error, in PL/pgSQL function app.f() line 3 at RAISE", "" },
+	{ { "ERROR", "EX501", "Kirk", "Kirk", NULL, "Kirk", NULL, "Kirk", "PL/pgSQL-Funktion app.f() Zeile 3 bei RAISE" }, ERR_FAILED,
+		"the database reports an error", "" },
+	{ { "FEHLER", "EX503", "request is under hold", "release it", NULL, NULL, NULL, NULL,
+		  "PL/pgSQL-Funktion expunge.check_approval(expunge.request,text) Zeile 9 bei RAISE" }, ERR_REFUSED,
+		"request is under hold", "release it" },
 	{ { "ERROR", "08001", "Kirk", NULL, NULL, NULL, NULL, NULL, "SQL statement \"Kirk\"\nPL/pgSQL function app.f() line 3 at PERFORM" },
 		ERR_FAILED, "plan: the database reports an error", "" },
 	{ { "FATAL", "57P01", "Kirk", NULL, NULL, NULL, NULL, NULL, "PL/pgSQL function app.f() line 3 at PERFORM" }, ERR_LOST,
