@@ -9,33 +9,18 @@
 
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "directory.h"
 #include "sys/clock.h"
 #include "sys/command.h"
 #include "sys/file.h"
 
-static char directory[] = "/tmp/expunge-unit.XXXXXX";
 static struct err err;
-
-static char *
-in_directory(const char *name)
-{
-	return file_join(directory, name);
-}
 
 static void
 set_up(void)
 {
-	(void)strcpy(directory + sizeof(directory) - 7, "XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(directory));
+	directory_make();
 	err_clear(&err);
-}
-
-static void
-tear_down(void)
-{
-	CLEANUP(free_text) char *command = mem_printf("rm -rf -- %s", directory);
-
-	ck_assert_int_eq(system(command), 0);
 }
 
 /* A script in the private directory; the caller frees its path. */
@@ -220,7 +205,7 @@ main(void)
 	SRunner *runner;
 	int failed;
 
-	tcase_add_checked_fixture(c, set_up, tear_down);
+	tcase_add_checked_fixture(c, set_up, directory_remove);
 	tcase_set_timeout(c, 60);
 	tcase_add_test(c, arguments_arrive_as_they_are);
 	tcase_add_test(c, the_program_starts_clean);

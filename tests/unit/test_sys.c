@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "directory.h"
 #include "sys/clock.h"
 #include "sys/file.h"
 #include "sys/lock.h"
@@ -20,14 +21,7 @@
 #include "sys/progress.h"
 #include "sys/stop.h"
 
-static char directory[] = "/tmp/expunge-unit.XXXXXX";
 static struct err err;
-
-static char *
-in_directory(const char *name)
-{
-	return file_join(directory, name);
-}
 
 static int
 entries(void)
@@ -45,17 +39,8 @@ entries(void)
 static void
 set_up(void)
 {
-	(void)strcpy(directory + sizeof(directory) - 7, "XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(directory));
+	directory_make();
 	err_clear(&err);
-}
-
-static void
-tear_down(void)
-{
-	CLEANUP(free_text) char *command = mem_printf("rm -rf -- %s", directory);
-
-	ck_assert_int_eq(system(command), 0);
 }
 
 START_TEST(write_replaces_or_keeps)
@@ -426,7 +411,7 @@ main(void)
 	SRunner *runner;
 	int failed;
 
-	tcase_add_checked_fixture(c, set_up, tear_down);
+	tcase_add_checked_fixture(c, set_up, directory_remove);
 	tcase_set_timeout(c, 60);
 	tcase_add_test(c, write_replaces_or_keeps);
 	tcase_add_test(c, write_failures_leave_nothing);
