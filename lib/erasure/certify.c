@@ -94,8 +94,23 @@ first_tally(const struct db_result *tallies, const char *request)
 	return from;
 }
 
-static void
-add_live(struct certify *certify, struct certificate *c, const char *request)
+/* Whether the map that recounts says of this table what the removal did there; a table that is gone holds nothing. */
+static bool
+is_recounted(const struct run *run, const struct certificate_live *live)
+{
+	int table = map_table(run->map, live->table);
+
+	if (catalog_table(run->catalog, live->table) < 0)
+		return true;
+	if (table < 0)
+		return live->removed + live->masked + live->retained == 0;
+	return (live->removed == 0 || run->program->tables[table].removed) &&
+		(live->masked + live->retained == 0 || run->program->tables[table].updated ||
+			run->map->tables[table].action == MAP_SHARED);
+}
+
+static int
+add_live(struct certify *certify, struct certificate *c, const char *request, struct err *err)
 {
 	const struct db_result *t = certify->tallies;
 
@@ -112,12 +127,16 @@ add_live(struct certify *certify, struct certificate *c, const char *request)
 		live->masked = db_get_int(t, i, T_MASKED);
 		live->retained = db_get_int(t, i, T_RETAINED);
 		live->created = db_get_int(t, i, T_CREATED);
+		if (!is_recounted(certify->run, live))
+			return err_set(err, ERR_FAILED, "%s is not in the data map as it was at the removal: no recount speaks of it",
+				live->table);
 		if (live->retained > 0)
 			add_retained(c, table < 0 ? NULL : &certify->run->map->tables[table], live->table);
 		if (live->retained + live->masked > 0)
 			c->outcome = CERTIFICATE_WITH_EXCLUSIONS;
 	}
 	certificate_sort(c);
+	return 0;
 }
 
 /* The frozen lines of the approved plan. */
@@ -212,7 +231,8 @@ certify_compose(struct certify *certify, struct certificate *ret, const struct d
 		return -1;
 	ret->plan = mem_copy(db_get(rows, row, CERTIFY_PLAN));
 	ret->holds_at = mem_copy(db_get(rows, row, CERTIFY_EXECUTED));
-	add_live(certify, ret, db_get_text(rows, row, CERTIFY_ID));
+	if (add_live(certify, ret, db_get_text(rows, row, CERTIFY_ID), err) != 0)
+		return -1;
 	ret->as_of = mem_copy(recount->as_of);
 	ret->as_of_lsn = mem_copy(recount->lsn);
 	add_stores(run, ret);

@@ -246,7 +246,12 @@ tell_all(struct run *run, struct err *err)
 int
 external_tell(struct run *run, struct err *err)
 {
-	if (tell_all(run, err) != 0 || db_begin(run->db, err) != 0)
+	if (tell_all(run, err) != 0)
+		return -1;
+	/* a run that was asked to stop has not told all that it could */
+	if (run_stop_asked(run))
+		return 0;
+	if (db_begin(run->db, err) != 0)
 		return -1;
 	if (note_lost(run, err) == 0 && db_commit(run->db, err) == 0)
 		return 0;

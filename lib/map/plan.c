@@ -344,7 +344,7 @@ plan_document(const struct plan *plan, const struct program *program, const char
 			str_addf(text, "follows: %s the rows of %s\n", map->tables[i].name,
 				map->tables[map->tables[i].log_table].name);
 	for (size_t i = 0; i < map->n_externals; i++)
-		str_addf(text, "tells: %s of %s\n", map->externals[i].name, map->externals[i].owner);
+		str_addf(text, "tells: %s: %s\n", map->externals[i].name, map->externals[i].owner);
 	str_add(text, str_cstr(&plan->obstacles));
 	str_add(text, out_of_scope);
 }

@@ -12,6 +12,15 @@
 /* columns of mapped_vias */
 enum { V_TABLE, V_VIA, V_COLUMNS };
 
+/* Whose number a row of mapped_vias gives; -1 for tables whose rows are not collected any more. */
+static int
+owned_table(const struct program *program, const struct db_result *res, int row)
+{
+	int table = program_table_by_id(program, (int)db_get_int(res, row, V_TABLE));
+
+	return table >= 0 && program->tables[table].owned ? table : -1;
+}
+
 /* "a, \"odd name\""; "" for no columns */
 static void
 columns_text(struct str *text, const struct program *program, int table, const struct program_via *via)
@@ -60,7 +69,7 @@ check_key(const struct program *program, int table, const char *saved, struct db
 		return -1;
 	if (db_rows(res) == 1)
 		return 0;
-	(void)err_set(err, ERR_REFUSED, "rows of %s that were removed, or are planned, are known by (%s), and the map now says (%s)",
+	(void)err_set(err, ERR_REFUSED, "rows of %s that were removed are known by (%s), and the map now says (%s)",
 		program->map->tables[table].name, saved, str_cstr(&now));
 	return err_hint(err, "give the table's line its former key until those requests are certified");
 }
@@ -73,11 +82,11 @@ via_numbers_read(struct program *program, struct db *db, struct err *err)
 	if (db_query(db, &QUERY_MAPPED_VIAS, NULL, &res, err) != 0)
 		return -1;
 	for (int i = 0; i < db_rows(res); i++) {
-		int table = program_table_by_id(program, (int)db_get_int(res, i, V_TABLE));
+		int table = owned_table(program, res, i);
 		size_t number = (size_t)db_get_int(res, i, V_VIA);
 		struct program_table *pt = table < 0 ? NULL : &program->tables[table];
 
-		if (pt == NULL || !pt->owned)
+		if (pt == NULL)
 			continue;
 		if (number == 0) {
 			if (check_key(program, table, db_get_text(res, i, V_COLUMNS), db, err) != 0)
@@ -100,11 +109,11 @@ compare(const struct program *program, struct db *db, struct err *err)
 	if (db_query(db, &QUERY_MAPPED_VIAS, NULL, &res, err) != 0)
 		return -1;
 	for (int i = 0; i < db_rows(res); i++) {
-		int table = program_table_by_id(program, (int)db_get_int(res, i, V_TABLE));
+		int table = owned_table(program, res, i);
 		size_t number = (size_t)db_get_int(res, i, V_VIA);
 		CLEANUP(str_release) struct str ours = STR_INIT;
 
-		if (table < 0 || !program->tables[table].owned)
+		if (table < 0)
 			continue;
 		if (number < program->tables[table].n_vias)
 			columns_text(&ours, program, table, &program->tables[table].vias[number]);

@@ -23,7 +23,7 @@ SELECT r.id, r.tenant, r.subject, r.ground,
                     WHERE starts_with(line, 'tells: ')
                       AND NOT EXISTS (SELECT FROM expunge.recipient t
                                        WHERE t.request_id = r.id AND t.removed_xid = r.removed_xid
-                                         AND starts_with(line, 'tells: ' || t.name || ' of ')))
+                                         AND starts_with(line, 'tells: ' || t.name || ': ')))
  ORDER BY r.removed_at, r.id
  LIMIT $1::integer
    FOR UPDATE OF r SKIP LOCKED

@@ -41,7 +41,7 @@ out_like 'external stores: 2, their programs can be run' "check looks at their p
 # ---- both acknowledge; a merged duplicate's key is told too
 id=$(scheduled clinic 1 148)
 run expunge_as night erase --dry-run --request "$id"
-out_like '^tells: documents of the practice.s IT$' "the approver sees in the plan who will be told"
+out_like '^tells: documents: the practice.s IT$' "the approver sees in the plan who will be told"
 is "$(calls documents)" "" "a dry run tells nobody"
 run expunge_as night erase --rehearse --request "$id"
 is "$(calls documents)" "" "nor does a rehearsal"
@@ -189,7 +189,7 @@ for left in documents none; do
 	[ "$left" = documents ] || sed -i '/external = (/,$d' "$T/map.conf"
 	run expunge_as night nightly
 	rc_is 3 "the map loses a store (left: $left)"
-	err_like "request $id: external store mailing \"list\" of Post & Co was not told: the map does not have it any more" "that the approved plan names"
+	err_like "request $id: external store mailing \"list\" was not told: the map does not have it any more" "that the approved plan names"
 	is "$(request_state clinic "$id") $(note_of "$id")" "removed " "no certificate without it"
 done
 cp "$T/map.both" "$T/map.conf"
