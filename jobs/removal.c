@@ -6,6 +6,7 @@
 #include "erasure/attest.h"
 #include "erasure/erase.h"
 #include "erasure/external.h"
+#include "erasure/publish.h"
 #include "erasure/verify.h"
 #include "sys/clock.h"
 #include "sys/log.h"
@@ -96,5 +97,5 @@ removal_carry_out(struct run *run, struct err *err)
 		return -1;
 	if (run->n_certified > 0)
 		log_info("requests certified: %lld, in %lld ms", (long long)run->n_certified, (long long)(clock_ms() - start));
-	return attest_publish(run, err);
+	return publish_rest(run, err);
 }

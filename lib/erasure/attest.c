@@ -11,13 +11,12 @@
 #include "erasure/certify.h"
 #include "erasure/external.h"
 #include "erasure/pace.h"
+#include "erasure/publish.h"
 #include "erasure/verify.h"
 #include "erasure/workers.h"
-#include "evidence/sshsig.h"
 #include "query.h"
 #include "svc/crypt.h"
 #include "sys/clock.h"
-#include "sys/files.h"
 
 /* Certificates of one transaction. */
 #define BATCH 250
@@ -45,9 +44,10 @@ take_serials(struct run *run, int64_t *ret_first, int n, struct err *err)
 	return 0;
 }
 
-/* The signed certificates of one batch, a column of certificate_store each. */
+/* The signed certificates of one batch: a column of certificate_store each, and what becomes of them as files. */
 struct signed_batch {
 	struct str serials, ids, kinds, stages, tenants, requests, notes, salts, subjects, hashes;
+	struct publish files;
 };
 
 static void
@@ -65,6 +65,7 @@ signed_release(struct signed_batch *batch)
 	str_release(&batch->salts);
 	str_release(&batch->subjects);
 	str_release(&batch->hashes);
+	publish_release(&batch->files);
 }
 
 static int
@@ -110,27 +111,31 @@ issue(struct run *run, struct certify *certify, struct signed_batch *batch, cons
 		add_signed(run, batch, &c, rows, row, note.s, salt_hex, err) != 0;
 	secret_wipe(salt, sizeof(salt));
 	secret_wipe(salt_hex, sizeof(salt_hex));
-	if (failed)
+	if (!failed)
+		publish_add(&batch->files, c.serial, c.id, &note, text.len);
+	else
 		(void)snprintf(certify->unfit, sizeof(certify->unfit), "%s", db_get_text(rows, row, CERTIFY_ID));
 	return failed ? err_prefix(err, "certificate of request %s", db_get_text(rows, row, CERTIFY_ID)) : 0;
 }
 
+/* The counter's row stays locked from here to the commit, and another worker waits for it. */
 static int
-issue_all(struct run *run, struct certify *certify, const struct db_result *rows, const struct recount *recount,
-	struct err *err)
+issue_all(struct run *run, struct certify *certify, struct signed_batch *batch, const struct db_result *rows,
+	const struct recount *recount, struct err *err)
 {
-	CLEANUP(signed_release) struct signed_batch batch = { 0 };
 	CLEANUP(db_result_freep) struct db_result *stored = NULL;
 	int64_t first = 0;
 
 	if (take_serials(run, &first, db_rows(rows), err) != 0)
 		return -1;
 	for (int i = 0; i < db_rows(rows); i++)
-		if (issue(run, certify, &batch, rows, i, first + i, recount, err) != 0)
+		if (issue(run, certify, batch, rows, i, first + i, recount, err) != 0)
 			return -1;
-	if (db_query(run->db, &QUERY_CERTIFICATE_STORE, DB_PARAMS(array_end(&batch.serials), array_end(&batch.ids),
-		array_end(&batch.kinds), array_end(&batch.stages), array_end(&batch.tenants), array_end(&batch.requests),
-		array_end(&batch.notes), array_end(&batch.salts), array_end(&batch.subjects), array_end(&batch.hashes)),
+	if (db_query(run->db, &QUERY_CERTIFICATE_STORE,
+		    DB_PARAMS(array_end(&batch->serials), array_end(&batch->ids), array_end(&batch->kinds),
+			    array_end(&batch->stages), array_end(&batch->tenants), array_end(&batch->requests),
+			    array_end(&batch->notes), array_end(&batch->salts), array_end(&batch->subjects),
+			    array_end(&batch->hashes)),
 		    &stored, err) != 0)
 		return -1;
 	for (int c = 0; c < db_columns(stored); c++)
@@ -152,7 +157,7 @@ refuse_left_over(struct certify *certify, const struct recount *recount, struct 
 
 /* Everything of one batch of certificates between BEGIN and COMMIT; *ret_n: how many. */
 static int
-certify_batch(struct run *run, struct certify *certify, int *ret_n, struct err *err)
+certify_batch(struct run *run, struct certify *certify, struct signed_batch *batch, int *ret_n, struct err *err)
 {
 	CLEANUP(db_result_freep) struct db_result *rows = NULL;
 	CLEANUP(recount_release) struct recount recount = { 0 };
@@ -170,11 +175,11 @@ certify_batch(struct run *run, struct certify *certify, int *ret_n, struct err *
 	for (int i = 0; i < *ret_n; i++)
 		str_addf(&array, "%s%s", i == 0 ? "{" : ",", db_get_text(rows, i, CERTIFY_ID));
 	str_add(&array, "}");
-	if (run_check_schema(run, run->recount, err) != 0 || verify_recount(run, run->recount, array.s, &recount, err) != 0 || refuse_left_over(certify, &recount, err) != 0)
+	if (run_check_schema(run, run->recount, err) != 0 || verify_recount(run, run->recount, array.s, &recount, err) != 0 ||
+	    refuse_left_over(certify, &recount, err) != 0 || certify_tallies(certify, array.s, err) != 0 ||
+	    db_query(run->db, &QUERY_CERTIFIED_FORGET, DB_PARAMS(array.s), NULL, err) != 0)
 		return -1;
-	if (certify_tallies(certify, array.s, err) != 0 || issue_all(run, certify, rows, &recount, err) != 0)
-		return -1;
-	return db_query(run->db, &QUERY_CERTIFIED_FORGET, DB_PARAMS(array.s), NULL, err);
+	return issue_all(run, certify, batch, rows, &recount, err);
 }
 
 /* One request that cannot be certified never stops the others. */
@@ -203,11 +208,12 @@ certify_batches(struct run *run, void *ctx, struct err *err)
 	if (certify_open(&certify, run, err) != 0)
 		return -1;
 	do {
+		CLEANUP(signed_release) struct signed_batch batch = { 0 };
 		int64_t start = clock_ms();
 
 		if (db_begin(run->db, err) != 0)
 			return -1;
-		if (certify_batch(run, &certify, &n, err) != 0 || db_commit(run->db, err) != 0) {
+		if (certify_batch(run, &certify, &batch, &n, err) != 0 || db_commit(run->db, err) != 0) {
 			db_rollback(run->db);
 			n = batch_size(run);
 			/* another worker was slow with the counter's row */
@@ -223,6 +229,8 @@ certify_batches(struct run *run, void *ctx, struct err *err)
 		}
 		tries = 0;
 		run->n_certified += n;
+		if (publish_signed(run, &batch.files, err) != 0)
+			return -1;
 		pace_wait(run, n == 0 ? 0 : certify_rows(&certify), start);
 	} while (n == batch_size(run) && !run_stop_asked(run));
 	return 0;
@@ -232,103 +240,4 @@ int
 attest_recounted(struct run *run, struct err *err)
 {
 	return workers_run(run, (run->n_recounted + BATCH - 1) / BATCH, certify_batches, NULL, err);
-}
-
-/* Only what this issuer signed, as this row's certificate, gets our name on a file. */
-static int
-check_stored(const struct run *run, const struct db_result *rows, int row, struct note *ret, struct err *err)
-{
-	CLEANUP(certificate_release) struct certificate c = CERTIFICATE_INIT;
-	const char *note = db_get_text(rows, row, 2);
-
-	if (note_open(ret, note, strlen(note), &run->issuer.key, 1, err) != 0 ||
-	    certificate_parse(ret->text, ret->n, &c, err) != 0)
-		return err_prefix(err, "the stored certificate %s is not one that we signed", db_get_text(rows, row, 0));
-	if (c.serial != db_get_int(rows, row, 0) || strcmp(c.id, db_get_text(rows, row, 1)) != 0 ||
-	    strcmp(c.controller, db_get_text(rows, row, 3)) != 0)
-		return err_set(err, ERR_FAILED, "the stored certificate %s belongs to another row", db_get_text(rows, row, 0));
-	return 0;
-}
-
-/* A note and its sidecar. */
-static int
-add_files(struct run *run, struct files *files, const struct db_result *rows, int row, const struct note *note,
-	struct err *err)
-{
-	const char *bytes = db_get_text(rows, row, 2);
-	CLEANUP(str_release) struct str armored = STR_INIT;
-	CLEANUP(free_text) char *sidecar = NULL;
-	char name[CERTIFICATE_FILE_NAME_SIZE];
-
-	certificate_file_name(db_get_int(rows, row, 0), db_get_text(rows, row, 1), name);
-	sidecar = mem_printf("%s.sig", name);
-	if (sshsig_sign(&armored, note->text, note->n, run->issuer.signer, err) != 0)
-		return -1;
-	return files_add(files, sidecar, armored.s, armored.len, 0644, err) != 0 ? -1
-	     : files_add(files, name, bytes, strlen(bytes), 0644, err);
-}
-
-/* Files of one batch, durable before the database says that they are published. */
-static int
-publish(struct run *run, const struct db_result *rows, struct err *err)
-{
-	CLEANUP(files_endp) struct files *files = NULL;
-	CLEANUP(str_release) struct str serials = STR_INIT;
-
-	if (files_begin(&files, config_text(run->config, SET_CERTIFICATE_DIRECTORY), err) != 0)
-		return -1;
-	for (int i = 0; i < db_rows(rows); i++) {
-		CLEANUP(note_release) struct note note = NOTE_INIT;
-
-		if (check_stored(run, rows, i, &note, err) != 0) {
-			/* told each night, and never in the way of the others */
-			run->n_failed++;
-			run_note(run, NOTE_ERROR, "%s", err->msg);
-			err_clear(err);
-			continue;
-		}
-		if (add_files(run, files, rows, i, &note, err) != 0)
-			return -1;
-		str_addf(&serials, "%s%s", serials.len == 0 ? "{" : ",", db_get_text(rows, i, 0));
-	}
-	str_add(&serials, serials.len == 0 ? "{}" : "}");
-	if (files_publish(files, err) != 0)
-		return -1;
-	return db_query(run->db, &QUERY_CERTIFICATE_PUBLISHED, DB_PARAMS(serials.s), NULL, err);
-}
-
-static int
-publish_batches(struct run *run, void *ctx, struct err *err)
-{
-	char limit[16], after[24] = "0";
-	int n;
-
-	(void)ctx;
-	(void)snprintf(limit, sizeof(limit), "%d", BATCH);
-	do {
-		CLEANUP(db_result_freep) struct db_result *rows = NULL;
-
-		if (db_begin(run->db, err) != 0 || db_query(run->db, &QUERY_CERTIFICATE_UNPUBLISHED, DB_PARAMS(limit, after), &rows, err) != 0)
-			return -1;
-		n = db_rows(rows);
-		if (n > 0)
-			(void)snprintf(after, sizeof(after), "%s", db_get_text(rows, n - 1, 0));
-		if ((n == 0 || publish(run, rows, err) == 0) && db_commit(run->db, err) == 0)
-			continue;
-		db_rollback(run->db);
-		if (err->code == ERR_LOST || err->code == ERR_UNKNOWN)
-			return -1;
-		run->n_failed += n;
-		run_note(run, NOTE_ERROR, "%d certificates (from serial %s) are signed and stored, but not written to files: %s", n,
-			db_get_text(rows, 0, 0), err->msg);
-		err_clear(err);
-		return 0;
-	} while (n == BATCH);
-	return 0;
-}
-
-int
-attest_publish(struct run *run, struct err *err)
-{
-	return workers_run(run, (run->n_certified + BATCH - 1) / BATCH, publish_batches, NULL, err);
 }

@@ -7,10 +7,7 @@
 
 #include "erasure/run.h"
 
-/* Counts once more, signs and commits; then publishes. */
+/* Counts once more, signs, commits and publishes, a batch after the other. */
 int attest_recounted(struct run *run, struct err *err);
-/* Writes certificates that are committed but not yet in certificate_directory: NNNNNNNN-<id>.note and
- * its SSHSIG sidecar .note.sig. A failure is counted and told, and the next run tries again. */
-int attest_publish(struct run *run, struct err *err);
 
 #endif

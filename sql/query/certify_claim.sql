@@ -9,18 +9,19 @@ SELECT r.id, r.tenant, r.subject, r.ground,
        to_char(r.decided_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
        r.decided_by, r.approved_plan,
        to_char(r.removed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
-       r.vacuumed, CASE WHEN p.hash = r.approved_plan THEN p.document ELSE p.approved_document END, r.controlled,
+       r.vacuumed, plan.document, r.controlled,
        (SELECT count(*) FROM expunge.recipient t WHERE t.request_id = r.id),
        (SELECT count(t.acknowledged_at) FROM expunge.recipient t WHERE t.request_id = r.id)
   FROM expunge.request r
   JOIN expunge.plan p ON p.request_id = r.id
+ CROSS JOIN LATERAL (SELECT CASE WHEN p.hash = r.approved_plan THEN p.document ELSE p.approved_document END) AS plan(document)
  CROSS JOIN expunge.instance i
  WHERE r.state = 'removed' AND r.recounted_at IS NOT NULL AND r.id <> ALL ($2::uuid[])
    AND NOT EXISTS (SELECT FROM unnest($3::text[]) AS store(name)
                     WHERE NOT EXISTS (SELECT FROM expunge.recipient t
                                        WHERE t.request_id = r.id AND t.name = store.name AND t.removed_xid = r.removed_xid))
-   AND NOT EXISTS (SELECT FROM regexp_split_to_table(CASE WHEN p.hash = r.approved_plan THEN p.document ELSE p.approved_document END, '\n') AS line
-                    WHERE starts_with(line, 'tells: ')
+   AND NOT EXISTS (SELECT FROM regexp_split_to_table(plan.document, '\n') AS line
+                    WHERE strpos(plan.document, chr(10) || 'tells: ') > 0 AND starts_with(line, 'tells: ')
                       AND NOT EXISTS (SELECT FROM expunge.recipient t
                                        WHERE t.request_id = r.id AND t.removed_xid = r.removed_xid
                                          AND starts_with(line, 'tells: ' || t.name || ': ')))
