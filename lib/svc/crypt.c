@@ -5,9 +5,11 @@
 #include <limits.h>
 #include <linux/capability.h>
 #include <openssl/bio.h>
+#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/kdf.h>
 #include <openssl/pem.h>
 #include <openssl/rand.h>
 #include <stdbool.h>
@@ -206,6 +208,98 @@ crypt_hmac_sha256(const struct secret *key, const void *bytes, size_t n, uint8_t
 	if (EVP_Q_mac(NULL, "HMAC", NULL, "SHA256", NULL, key->bytes, key->n, bytes, n, ret, SHA256_SIZE, &got) == NULL ||
 	    got != SHA256_SIZE)
 		return fail(err, "computing HMAC-SHA-256");
+	return 0;
+}
+
+static void
+free_kdf(EVP_KDF **kdf)
+{
+	EVP_KDF_free(*kdf);
+}
+
+static void
+free_kdf_context(EVP_KDF_CTX **context)
+{
+	EVP_KDF_CTX_free(*context);
+}
+
+int
+crypt_hkdf_expand(const uint8_t *key, size_t n_key, const void *info, size_t n_info, uint8_t *ret, size_t n,
+	struct err *err)
+{
+	CLEANUP(free_kdf) EVP_KDF *kdf = EVP_KDF_fetch(NULL, "HKDF", NULL);
+	CLEANUP(free_kdf_context) EVP_KDF_CTX *context = kdf == NULL ? NULL : EVP_KDF_CTX_new(kdf);
+	int mode = EVP_KDF_HKDF_MODE_EXPAND_ONLY;
+	const OSSL_PARAM params[] = {
+		OSSL_PARAM_construct_int(OSSL_KDF_PARAM_MODE, &mode),
+		OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, (char *)(uintptr_t)"SHA256", 0),
+		OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, (void *)(uintptr_t)key, n_key),
+		OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_INFO, (void *)(uintptr_t)info, n_info),
+		OSSL_PARAM_construct_end(),
+	};
+
+	if (context == NULL || EVP_KDF_derive(context, ret, n, params) != 1)
+		return fail(err, "deriving a key");
+	return 0;
+}
+
+/* ---- AES-256-GCM --------------------------------------------------------------------------- */
+
+static void
+free_cipher(EVP_CIPHER_CTX **context)
+{
+	EVP_CIPHER_CTX_free(*context);
+}
+
+/* A context that has its key, its nonce and all the additional data; NULL. */
+static EVP_CIPHER_CTX *
+gcm_begin(const struct gcm *gcm, bool seal)
+{
+	CLEANUP(free_cipher) EVP_CIPHER_CTX *context = EVP_CIPHER_CTX_new();
+	int n;
+
+	if (context == NULL || gcm->n_aad > INT_MAX ||
+	    EVP_CipherInit_ex2(context, EVP_aes_256_gcm(), gcm->key, gcm->nonce, seal ? 1 : 0, NULL) != 1 ||
+	    (gcm->n_aad > 0 && EVP_CipherUpdate(context, NULL, &n, gcm->aad, (int)gcm->n_aad) != 1))
+		return NULL;
+	return TAKE_PTR(context);
+}
+
+int
+crypt_gcm_seal(const struct gcm *gcm, const void *text, size_t n, uint8_t *ret, struct err *err)
+{
+	CLEANUP(free_cipher) EVP_CIPHER_CTX *context = n > INT_MAX ? NULL : gcm_begin(gcm, true);
+	int got = 0, rest = 0;
+
+	if (context == NULL || (n > 0 && EVP_CipherUpdate(context, ret, &got, text, (int)n) != 1) || (size_t)got != n ||
+	    EVP_CipherFinal_ex(context, ret + n, &rest) != 1 || rest != 0 ||
+	    EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, GCM_TAG_SIZE, ret + n) != 1)
+		return fail(err, "sealing");
+	return 0;
+}
+
+int
+crypt_gcm_open(const struct gcm *gcm, const uint8_t *sealed, size_t n, uint8_t *ret, bool *ret_authentic,
+	struct err *err)
+{
+	CLEANUP(free_cipher) EVP_CIPHER_CTX *context = n > INT_MAX ? NULL : gcm_begin(gcm, false);
+	uint8_t tag[GCM_TAG_SIZE];
+	int got = 0, rest = 0;
+
+	*ret_authentic = false;
+	if (n < GCM_TAG_SIZE)
+		return 0;
+	n -= GCM_TAG_SIZE;
+	(void)memcpy(tag, sealed + n, sizeof(tag));
+	if (context == NULL || (n > 0 && EVP_CipherUpdate(context, ret, &got, sealed, (int)n) != 1) || (size_t)got != n ||
+	    EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, GCM_TAG_SIZE, tag) != 1) {
+		secret_wipe(ret, n);
+		return fail(err, "opening what was sealed");
+	}
+	*ret_authentic = EVP_CipherFinal_ex(context, ret + n, &rest) == 1;
+	if (!*ret_authentic)
+		secret_wipe(ret, n);
+	ERR_clear_error();
 	return 0;
 }
 

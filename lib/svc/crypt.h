@@ -4,6 +4,7 @@
 #ifndef EXPUNGE_SVC_CRYPT_H
 #define EXPUNGE_SVC_CRYPT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -11,6 +12,9 @@
 #include "base/secret.h"
 
 #define SHA256_SIZE 32
+#define AES256_KEY_SIZE 32
+#define GCM_NONCE_SIZE 12
+#define GCM_TAG_SIZE 16
 #define ED25519_KEY_SIZE 32
 #define ED25519_SIGNATURE_SIZE 64
 
@@ -31,6 +35,27 @@ int crypt_sha256_file(const char *path, uint8_t ret[SHA256_SIZE], struct err *er
 int crypt_sha256_text(const void *bytes, size_t n, char *text, struct err *err);
 int crypt_hmac_sha256(const struct secret *key, const void *bytes, size_t n,
 	uint8_t ret[SHA256_SIZE], struct err *err);
+
+/* HKDF-Expand with SHA-256 (RFC 5869 section 2.3): n <= 8160 bytes from a key that is random already and a purpose.
+ * On failure nothing of ret is to be used. */
+int crypt_hkdf_expand(const uint8_t *key, size_t n_key, const void *info, size_t n_info, uint8_t *ret, size_t n,
+	struct err *err);
+
+/* What crypt_gcm_seal and crypt_gcm_open are given besides the text: AES-256-GCM (NIST SP 800-38D), a nonce of
+ * 96 bits, additional data that is authenticated but not hidden. A key seals once under one nonce. */
+struct gcm {
+	const uint8_t *key;   /* AES256_KEY_SIZE */
+	const uint8_t *nonce; /* GCM_NONCE_SIZE */
+	const void *aad;
+	size_t n_aad;
+};
+
+/* Writes n + GCM_TAG_SIZE bytes. */
+int crypt_gcm_seal(const struct gcm *gcm, const void *text, size_t n, uint8_t *ret, struct err *err);
+/* n bytes with the tag; writes n - GCM_TAG_SIZE. *ret_authentic false: not sealed under these, or altered since, and
+ * ret is wiped. -1 only when it could not be tried. */
+int crypt_gcm_open(const struct gcm *gcm, const uint8_t *sealed, size_t n, uint8_t *ret, bool *ret_authentic,
+	struct err *err);
 
 /* Ed25519 (RFC 8032). The signing key is opaque, and wiped when freed. */
 struct signer;

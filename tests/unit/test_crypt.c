@@ -1,4 +1,4 @@
-/* lib/svc crypt, against published vectors: FIPS 180, RFC 4231, RFC 8032. */
+/* lib/svc crypt, against published vectors: FIPS 180, RFC 4231, RFC 5869, RFC 8032, AES-GCM of its authors. */
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
@@ -96,6 +96,91 @@ START_TEST(hmac_follows_rfc_4231)
 	secret_erase(&key);
 	ck_assert_int_eq(crypt_hmac_sha256(&key, data, n, mac, &err), -1); /* no key */
 	free(data);
+}
+END_TEST
+
+static const struct {
+	const char *key, *info, *okm;
+} hkdf_cases[] = { /* RFC 5869 appendix A, the second step of cases 1, 2 and 3 */
+	{ "077709362c2e32df0ddc3f0dc47bba6390b6c73bb50f9c3122ec844ad7c2b3e5", "f0f1f2f3f4f5f6f7f8f9",
+		"3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865" },
+	{ "06a6b88c5853361a06104c9ceb35b45cef760014904671014a193f40c15fc244",
+		"b0b1b2b3b4b5b6b7b8b9babbbcbdbebfc0c1c2c3c4c5c6c7c8c9cacbcccdcecfd0d1d2d3d4d5d6d7d8d9dadbdcdddedfe0e1e2e3e4e5"
+		"e6e7e8e9eaebecedeeeff0f1f2f3f4f5f6f7f8f9fafbfcfdfeff",
+		"b11e398dc80327a1c8e7f78c596a49344f012eda2d4efad8a050cc4c19afa97c59045a99cac7827271cb41c65e590e09da3275600c2f09"
+		"b8367793a9aca3db71cc30c58179ec3e87c14c01d5c1f3434f1d87" },
+	{ "19ef24a32c717b167f33a91d6f648bdf96596776afdb6377ac434c1c293ccb04", "",
+		"8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d9d201395faa4b61a96c8" },
+};
+
+START_TEST(hkdf_expand_follows_rfc_5869)
+{
+	size_t n_key, n_info, n;
+	uint8_t *key = from_hex(hkdf_cases[_i].key, &n_key), *info = from_hex(hkdf_cases[_i].info, &n_info);
+	uint8_t *expected = from_hex(hkdf_cases[_i].okm, &n), *okm = mem_zero(n, 1);
+
+	ck_assert_msg(crypt_hkdf_expand(key, n_key, info, n_info, okm, n, &err) == 0, "%s", err.msg);
+	ck_assert_mem_eq(okm, expected, n);
+	free(key);
+	free(info);
+	free(expected);
+	free(okm);
+}
+END_TEST
+
+static const struct {
+	const char *key, *nonce, *aad, *text, *sealed;
+} gcm_cases[] = { /* McGrew and Viega, "The Galois/Counter Mode of Operation", appendix B, cases 13 to 16 */
+	{ "0000000000000000000000000000000000000000000000000000000000000000", "000000000000000000000000", "", "",
+		"530f8afbc74536b9a963b4f1c4cb738b" },
+	{ "0000000000000000000000000000000000000000000000000000000000000000", "000000000000000000000000", "",
+		"00000000000000000000000000000000", "cea7403d4d606b6e074ec5d3baf39d18d0d1c8a799996bf0265b98b5d48ab919" },
+	{ "feffe9928665731c6d6a8f9467308308feffe9928665731c6d6a8f9467308308", "cafebabefacedbaddecaf888", "",
+		"d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a721c3c0c95956809532fcf0e2449a6b525b16aedf5aa0de657"
+		"ba637b391aafd255",
+		"522dc1f099567d07f47f37a32a84427d643a8cdcbfe5c0c97598a2bd2555d1aa8cb08e48590dbb3da7b08b1056828838c5f61e6393ba7a0a"
+		"bcc9f662898015adb094dac5d93471bdec1a502270e3cc6c" },
+	{ "feffe9928665731c6d6a8f9467308308feffe9928665731c6d6a8f9467308308", "cafebabefacedbaddecaf888",
+		"feedfacedeadbeeffeedfacedeadbeefabaddad2",
+		"d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a721c3c0c95956809532fcf0e2449a6b525b16aedf5aa0de657"
+		"ba637b39",
+		"522dc1f099567d07f47f37a32a84427d643a8cdcbfe5c0c97598a2bd2555d1aa8cb08e48590dbb3da7b08b1056828838c5f61e6393ba7a0a"
+		"bcc9f66276fc6ece0f4e1768cddf8853bb2d551b" },
+};
+
+START_TEST(gcm_follows_its_vectors_and_sees_every_flipped_bit)
+{
+	size_t n, n_aad, unused;
+	uint8_t *key = from_hex(gcm_cases[_i].key, &unused), *nonce = from_hex(gcm_cases[_i].nonce, &unused);
+	uint8_t *aad = from_hex(gcm_cases[_i].aad, &n_aad), *text = from_hex(gcm_cases[_i].text, &n);
+	uint8_t *expected = from_hex(gcm_cases[_i].sealed, &unused), sealed[128], opened[128];
+	struct gcm gcm = { .key = key, .nonce = nonce, .aad = aad, .n_aad = n_aad };
+	bool authentic;
+
+	ck_assert_int_eq(crypt_gcm_seal(&gcm, text, n, sealed, &err), 0);
+	ck_assert_mem_eq(sealed, expected, n + GCM_TAG_SIZE);
+	ck_assert_int_eq(crypt_gcm_open(&gcm, sealed, n + GCM_TAG_SIZE, opened, &authentic, &err), 0);
+	ck_assert(authentic);
+	ck_assert_mem_eq(opened, text, n);
+	for (size_t bit = 0; bit < 8 * (n + GCM_TAG_SIZE); bit++) {
+		sealed[bit / 8] ^= (uint8_t)(1U << bit % 8);
+		ck_assert_int_eq(crypt_gcm_open(&gcm, sealed, n + GCM_TAG_SIZE, opened, &authentic, &err), 0);
+		ck_assert(!authentic);
+		sealed[bit / 8] ^= (uint8_t)(1U << bit % 8);
+	}
+	for (size_t bit = 0; bit < 8 * n_aad; bit++) {
+		aad[bit / 8] ^= (uint8_t)(1U << bit % 8);
+		ck_assert_int_eq(crypt_gcm_open(&gcm, sealed, n + GCM_TAG_SIZE, opened, &authentic, &err), 0);
+		ck_assert(!authentic);
+		aad[bit / 8] ^= (uint8_t)(1U << bit % 8);
+	}
+	ck_assert_int_eq(crypt_gcm_open(&gcm, sealed, GCM_TAG_SIZE - 1, opened, &authentic, &err), 0);
+	ck_assert(!authentic);
+	free(key);
+	free(nonce);
+	free(aad);
+	free(text);
+	free(expected);
 }
 END_TEST
 
@@ -275,6 +360,8 @@ main(void)
 
 	tcase_add_loop_test(c, sha256_of_bytes_and_files, 0, (int)(sizeof(sha_cases) / sizeof(sha_cases[0])));
 	tcase_add_loop_test(c, hmac_follows_rfc_4231, 0, (int)(sizeof(hmac_cases) / sizeof(hmac_cases[0])));
+	tcase_add_loop_test(c, hkdf_expand_follows_rfc_5869, 0, (int)(sizeof(hkdf_cases) / sizeof(hkdf_cases[0])));
+	tcase_add_loop_test(c, gcm_follows_its_vectors_and_sees_every_flipped_bit, 0, (int)(sizeof(gcm_cases) / sizeof(gcm_cases[0])));
 	tcase_add_loop_test(c, ed25519_follows_rfc_8032, 0, (int)(sizeof(eddsa_cases) / sizeof(eddsa_cases[0])));
 	tcase_add_test(c, keys_survive_their_pem);
 	tcase_add_loop_test(c, other_keys_are_refused, 0, (int)(sizeof(bad_keys) / sizeof(bad_keys[0])));
