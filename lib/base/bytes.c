@@ -113,3 +113,16 @@ bytes_get_u32(const uint8_t *p)
 {
 	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }
+
+void
+bytes_put_u64(uint8_t *p, uint64_t v)
+{
+	bytes_put_u32(p, (uint32_t)(v >> 32));
+	bytes_put_u32(p + 4, (uint32_t)v);
+}
+
+uint64_t
+bytes_get_u64(const uint8_t *p)
+{
+	return (uint64_t)bytes_get_u32(p) << 32 | bytes_get_u32(p + 4);
+}

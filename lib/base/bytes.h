@@ -22,5 +22,7 @@ long bytes_from_base64(const char *text, size_t len, uint8_t *ret, size_t max);
 /* Big-endian integers. */
 void bytes_put_u32(uint8_t *p, uint32_t v);
 uint32_t bytes_get_u32(const uint8_t *p);
+void bytes_put_u64(uint8_t *p, uint64_t v);
+uint64_t bytes_get_u64(const uint8_t *p);
 
 #endif

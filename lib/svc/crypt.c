@@ -185,6 +185,49 @@ crypt_sha256_file(const char *path, uint8_t ret[SHA256_SIZE], struct err *err)
 	return 0;
 }
 
+struct digest {
+	EVP_MD_CTX *context;
+};
+
+int
+crypt_digest_begin(struct digest **ret, struct err *err)
+{
+	CLEANUP(free_context) EVP_MD_CTX *context = EVP_MD_CTX_new();
+
+	if (context == NULL || EVP_DigestInit_ex2(context, EVP_sha256(), NULL) != 1)
+		return fail(err, "computing SHA-256");
+	*ret = mem_zero(1, sizeof(**ret));
+	(*ret)->context = TAKE_PTR(context);
+	return 0;
+}
+
+int
+crypt_digest_add(struct digest *digest, const void *bytes, size_t n, struct err *err)
+{
+	if (EVP_DigestUpdate(digest->context, bytes, n) != 1)
+		return fail(err, "computing SHA-256");
+	return 0;
+}
+
+int
+crypt_digest_end(struct digest *digest, uint8_t ret[SHA256_SIZE], struct err *err)
+{
+	unsigned int got = 0;
+
+	if (EVP_DigestFinal_ex(digest->context, ret, &got) != 1 || got != SHA256_SIZE)
+		return fail(err, "computing SHA-256");
+	return 0;
+}
+
+void
+crypt_digest_free(struct digest *digest)
+{
+	if (digest == NULL)
+		return;
+	EVP_MD_CTX_free(digest->context);
+	free(digest);
+}
+
 int
 crypt_sha256_text(const void *bytes, size_t n, char *text, struct err *err)
 {
@@ -232,7 +275,7 @@ crypt_hkdf_expand(const uint8_t *key, size_t n_key, const void *info, size_t n_i
 	int mode = EVP_KDF_HKDF_MODE_EXPAND_ONLY;
 	const OSSL_PARAM params[] = {
 		OSSL_PARAM_construct_int(OSSL_KDF_PARAM_MODE, &mode),
-		OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, (char *)(uintptr_t)"SHA256", 0),
+		OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, (char *)(uintptr_t) "SHA256", 0),
 		OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, (void *)(uintptr_t)key, n_key),
 		OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_INFO, (void *)(uintptr_t)info, n_info),
 		OSSL_PARAM_construct_end(),

@@ -33,6 +33,12 @@ int crypt_sha256(const void *bytes, size_t n, uint8_t ret[SHA256_SIZE], struct e
 int crypt_sha256_file(const char *path, uint8_t ret[SHA256_SIZE], struct err *err);
 /* "sha256:<64 hex digits>" of bytes, text[72]. */
 int crypt_sha256_text(const void *bytes, size_t n, char *text, struct err *err);
+/* The same of bytes that come one after the other. After _end nothing may be added. */
+struct digest;
+int crypt_digest_begin(struct digest **ret, struct err *err);
+int crypt_digest_add(struct digest *digest, const void *bytes, size_t n, struct err *err);
+int crypt_digest_end(struct digest *digest, uint8_t ret[SHA256_SIZE], struct err *err);
+void crypt_digest_free(struct digest *digest);
 int crypt_hmac_sha256(const struct secret *key, const void *bytes, size_t n,
 	uint8_t ret[SHA256_SIZE], struct err *err);
 

@@ -10,7 +10,7 @@
 set -euo pipefail
 
 pg=${PG_MAJOR:-15}
-build=(gcc libc6-dev make pkg-config libpq-dev libconfig-dev libssl-dev libjansson-dev)
+build=(gcc libc6-dev make pkg-config libpq-dev libconfig-dev libssl-dev libjansson-dev libzstd-dev)
 demo=("${build[@]}" "postgresql-$pg" "postgresql-client-$pg" openssl openssh-client procps util-linux tzdata)
 tests=("${demo[@]}" check faketime libfaketime)
 fuzz=("${build[@]}" clang libclang-rt-14-dev)

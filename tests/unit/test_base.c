@@ -271,11 +271,14 @@ END_TEST
 
 START_TEST(integers_are_big_endian)
 {
-	uint8_t p[4];
+	uint8_t p[8];
 
 	bytes_put_u32(p, 0x01020380U);
 	ck_assert(memcmp(p, "\x01\x02\x03\x80", 4) == 0);
 	ck_assert_uint_eq(bytes_get_u32(p), 0x01020380U);
+	bytes_put_u64(p, 0x0102030485868788U);
+	ck_assert(memcmp(p, "\x01\x02\x03\x04\x85\x86\x87\x88", 8) == 0);
+	ck_assert_uint_eq(bytes_get_u64(p), 0x0102030485868788U);
 }
 END_TEST
 

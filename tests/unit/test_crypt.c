@@ -38,11 +38,18 @@ static const struct {
 	{ "a", 1000000, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0" },
 };
 
+static void
+free_digest(struct digest **digest)
+{
+	crypt_digest_free(*digest);
+}
+
 START_TEST(sha256_of_bytes_and_files)
 {
 	size_t n = strlen(sha_cases[_i].text) * sha_cases[_i].times;
 	CLEANUP(free_text) char *bytes = mem_zero(n, 1);
 	char path[] = "/tmp/expunge-sha.XXXXXX", text[72], hex[65];
+	CLEANUP(free_digest) struct digest *streamed = NULL;
 	uint8_t digest[SHA256_SIZE];
 	int fd = mkstemp(path);
 
@@ -51,6 +58,12 @@ START_TEST(sha256_of_bytes_and_files)
 	ck_assert_int_eq(crypt_sha256_text(bytes, n, text, &err), 0);
 	ck_assert(parse_is_sha256(text));
 	ck_assert_str_eq(text + 7, sha_cases[_i].digest);
+	ck_assert_int_eq(crypt_digest_begin(&streamed, &err), 0);
+	for (size_t at = 0; at < n; at += 70001)
+		ck_assert_int_eq(crypt_digest_add(streamed, bytes + at, n - at < 70001 ? n - at : 70001, &err), 0);
+	ck_assert_int_eq(crypt_digest_end(streamed, digest, &err), 0);
+	bytes_to_hex(digest, sizeof(digest), hex);
+	ck_assert_str_eq(hex, sha_cases[_i].digest);
 	ck_assert_int_eq(write(fd, bytes, n), (ssize_t)n);
 	(void)close(fd);
 	ck_assert_int_eq(crypt_sha256_file(path, digest, &err), 0);
