@@ -83,4 +83,14 @@ GRANT SELECT, INSERT, UPDATE (published_at) ON expunge.certificate TO expunge_jo
 GRANT SELECT, UPDATE (last) ON expunge.certificate_counter TO expunge_job;
 GRANT SELECT, INSERT (kind, tenant, request_id, detail) ON expunge.event TO expunge_job; -- who and when are the server's
 
+-- which epoch, and how far a change has come
+GRANT SELECT ON expunge.key_tree, expunge.key_change TO expunge_operator, expunge_approver, expunge_dpo;
+
+-- the key tree: sealed rows; a tombstone is never taken away again
+GRANT SELECT, INSERT, UPDATE (epoch, attempt, key_seq, run_nonce, changed_at) ON expunge.key_tree TO expunge_job;
+GRANT USAGE ON SEQUENCE expunge.key_id TO expunge_job;
+GRANT SELECT, INSERT, UPDATE, DELETE ON expunge.key_page TO expunge_job;
+GRANT SELECT, INSERT, UPDATE (name, name_hash, sealed_name, page, slot, shredded_epoch, seq) ON expunge.key_leaf TO expunge_job;
+GRANT SELECT, INSERT, UPDATE (state, n_pages, n_live, seq, changed_at) ON expunge.key_change TO expunge_job;
+
 RESET ROLE;

@@ -51,7 +51,12 @@ expunge.identify_request()               -     x     -     x     -     -     -
 expunge.instance                         -     -     r     r     r     r     r
 expunge.instance_zone()                  -     x     x     x     x     x     x
 expunge.is_held()                        -     -     x     x     x     x     -
+expunge.key_change                       -     -     r     r     War   r     -
+expunge.key_id                           -     -     -     -     u     -     -
+expunge.key_leaf                         -     -     -     -     War   -     -
+expunge.key_page                         -     -     -     -     adrw  -     -
 expunge.key_set                          -     -     -     -     adrw  -     -
+expunge.key_tree                         -     -     r     r     War   r     -
 expunge.lock_request()                   -     -     -     -     -     -     -
 expunge.lock_tenant()                    -     -     -     -     -     -     -
 expunge.log_event()                      -     -     -     -     -     -     -

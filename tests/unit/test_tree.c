@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "attacker.h"
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "keys/tree.h"
@@ -188,68 +189,6 @@ random_living(void)
 
 /* ---- the attacker ------------------------------------------------------------------------------- */
 
-struct known {
-	uint8_t key[PAGE_KEY_SIZE], kcv[KCV_SIZE];
-};
-
-struct attacker {
-	struct known *keys;
-	size_t n;
-};
-
-static void
-learn(struct attacker *attacker, const uint8_t *key)
-{
-	struct known one;
-
-	(void)memcpy(one.key, key, PAGE_KEY_SIZE);
-	ck_assert_int_eq(kcv_of(key, one.kcv, &err), 0);
-	for (size_t i = 0; i < attacker->n; i++)
-		if (memcmp(attacker->keys[i].kcv, one.kcv, KCV_SIZE) == 0)
-			return;
-	*MEM_PUSH(attacker->keys, attacker->n) = one;
-}
-
-static void
-try_row(struct attacker *attacker, const struct tree_page *row, const uint8_t *key)
-{
-	struct page_place place = { .instance = INSTANCE, .tenant = row->tenant, .id = row->id, .parent = row->parent,
-		.slot = row->slot, .level = row->level, .epoch = row->epoch };
-	enum page_verdict verdict;
-	struct page_keys keys;
-
-	(void)memcpy(place.kcv, row->kcv, KCV_SIZE);
-	ck_assert_int_eq(page_open(&place, key, row->sealed, &keys, &verdict, &err), 0);
-	if (verdict != PAGE_OPEN)
-		return;
-	for (int slot = 0; slot < PAGE_SLOTS; slot++)
-		if (keys.live >> slot & 1)
-			learn(attacker, keys.slots[slot]);
-}
-
-/* Everything that can be opened, starting from one key, with all rows of all times. */
-static void
-attack(struct attacker *attacker, const uint8_t *held)
-{
-	learn(attacker, held);
-	for (size_t k = 0; k < attacker->n; k++) {
-		const struct known known = attacker->keys[k];
-
-		for (size_t i = 0; i < store.n_seen; i++)
-			if (memcmp(store.seen[i].kcv, known.kcv, KCV_SIZE) == 0)
-				try_row(attacker, &store.seen[i], known.key);
-	}
-}
-
-static bool
-knows(const struct attacker *attacker, const uint8_t *key)
-{
-	for (size_t i = 0; i < attacker->n; i++)
-		if (memcmp(attacker->keys[i].key, key, PAGE_KEY_SIZE) == 0)
-			return true;
-	return false;
-}
-
 /* How many dropped keys the attacker gets at; every living one must be among those that open. */
 static size_t
 recovered(void)
@@ -257,14 +196,14 @@ recovered(void)
 	struct attacker attacker = { 0 };
 	size_t n = 0;
 
-	attack(&attacker, store.root);
+	attacker_open_all(&attacker, INSTANCE, store.seen, store.n_seen, store.root);
 	for (size_t i = 0; i < store.n_leaves; i++) {
-		bool known = knows(&attacker, store.leaves[i].key);
+		bool known = attacker_knows(&attacker, store.leaves[i].key);
 
 		ck_assert_msg(known || store.leaves[i].dropped, "leaf %zu lives, and its key is lost", i);
 		n += known && store.leaves[i].dropped;
 	}
-	free(attacker.keys);
+	attacker_release(&attacker);
 	return n;
 }
 
