@@ -1,0 +1,72 @@
+/*
+ * read: opens sealed archives. Nothing of a file is believed before its footer, its hash and its signature have been
+ * checked, and nothing is handed out that did not open under its keys. Takes about 5 MiB (measured), whatever the size
+ * of the archive.
+ *
+ * Every function that can fail says in *ret_verdict what is wrong with the archive, besides the error, whose message
+ * begins with the verdict's words; both without anything of a row. ARCHIVE_OK with -1: nothing is known against the
+ * archive; a callback failed, or the call was out of order.
+ */
+#ifndef EXPUNGE_ARCHIVE_READ_H
+#define EXPUNGE_ARCHIVE_READ_H
+
+#include "archive/archive.h"
+
+struct archive;
+
+/* Reads the whole file once: both ends, the signature, the hash, the header. Needs no key but those of the signers
+ * that are trusted. fd: a regular file, read with pread() only; stays the caller's and must stay open. *ret is NULL
+ * on failure. */
+int archive_open(struct archive **ret, int fd, const uint8_t (*signers)[ED25519_KEY_SIZE], size_t n_signers,
+	enum archive_verdict *ret_verdict, struct err *err);
+/* Wipes keys and clear text, and frees. NULL is fine. */
+void archive_close(struct archive *archive);
+void archive_closep(struct archive **archive);
+
+/* Owned by the archive; so with all that follows. */
+const struct archive_header *archive_header(const struct archive *archive);
+/* The hash that is signed: of everything before the footer. */
+const uint8_t *archive_hash(const struct archive *archive);
+/* The trusted key that has signed it. */
+const uint8_t *archive_signer(const struct archive *archive);
+
+/* Opens the index. ARCHIVE_WRONG_KEY when the key is not the one whose check value the header has. The key is copied. */
+int archive_unlock(struct archive *archive, const uint8_t generation_key[ARCHIVE_KEY_SIZE],
+	enum archive_verdict *ret_verdict, struct err *err);
+
+/* Of an archive that is unlocked; else there are none. */
+size_t archive_tables(const struct archive *archive);
+const struct archive_table *archive_table(const struct archive *archive, size_t number);
+uint64_t archive_frames(const struct archive *archive);
+/* The entry of the index. Entries are read fastest in their order. */
+int archive_frame(struct archive *archive, uint64_t number, struct archive_frame *ret, enum archive_verdict *ret_verdict,
+	struct err *err);
+
+/* What a reading calls. */
+struct archive_reading {
+	/* The key of a leaf: 1 with ret_key, which is wiped after use; 0 when there is none any more (shredded): the
+	 * frame is counted as withheld; -1 with err when that could not be found out. */
+	int (*key)(void *ctx, int64_t leaf, uint8_t ret_key[ARCHIVE_KEY_SIZE], struct err *err);
+	/* n bytes of COPY text of a table, in order; a row may go on in the next call. text is gone after the call.
+	 * -1 with err ends the reading. NULL: nothing is handed out, all is checked. */
+	int (*text)(void *ctx, const struct archive_frame *frame, uint32_t table, const void *text, size_t n,
+		struct err *err);
+	void *ctx;
+};
+
+/* All counts are of what was read, none of what was left out by `table`. */
+struct archive_tally {
+	uint64_t frames, rows, text; /* opened; text in bytes */
+	uint64_t withheld, withheld_rows; /* frames and rows whose leaf key was not given */
+};
+
+/* One frame. Rows that were handed out before an error are genuine, but not all of the frame. The archive must not be
+ * used from within the callbacks. *tally is added to. */
+int archive_read_frame(struct archive *archive, const struct archive_frame *frame,
+	const struct archive_reading *reading, struct archive_tally *tally, enum archive_verdict *ret_verdict, struct err *err);
+/* Every frame in the order of the index; of a table number, only frames with rows of that table, of which text is
+ * given only what is of the table. ARCHIVE_SEVERAL: every table. Stops at the first error. */
+int archive_read(struct archive *archive, uint32_t table, const struct archive_reading *reading,
+	struct archive_tally *ret, enum archive_verdict *ret_verdict, struct err *err);
+
+#endif

@@ -1,0 +1,41 @@
+/* read_private: what the two halves of the reader share. */
+#ifndef EXPUNGE_ARCHIVE_READ_PRIVATE_H
+#define EXPUNGE_ARCHIVE_READ_PRIVATE_H
+
+#include "archive/read.h"
+#include "archive/seal.h"
+
+#define WINDOW_SIZE ((size_t)FORMAT_CHUNK_HEAD + FORMAT_CHUNK_SEALED)
+
+struct archive {
+	int fd;
+	uint64_t size;
+	struct archive_header header;
+	struct format_footer footer;
+	uint8_t binding[SHA256_SIZE]; /* of the header */
+
+	uint8_t *window; /* bytes of the file, from window_at on */
+	uint64_t window_at;
+	size_t n_window;
+
+	bool is_unlocked; /* what follows is there */
+	struct secret key; /* the generation's */
+	struct sealer sealer;
+	struct secret text; /* one chunk */
+	struct format_contents contents;
+	uint8_t *part; /* the part of the index that is at hand, if one is */
+	uint64_t part_number;
+	bool has_part;
+	uint64_t next_part, part_end; /* the part behind the one that was read last, and where its frames begin */
+};
+
+/* Sets verdict and error ("altered: what is wrong"). Returns -1. */
+int archive_refuse(enum archive_verdict *ret_verdict, enum archive_verdict verdict, struct err *err, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+/* n <= WINDOW_SIZE bytes of the file, until the next call. */
+int archive_fetch(struct archive *archive, uint64_t at, size_t n, const uint8_t **ret, enum archive_verdict *ret_verdict,
+	struct err *err);
+/* Wipes and frees what archive_unlock has made. */
+void archive_lock(struct archive *archive);
+
+#endif
