@@ -259,10 +259,10 @@ open_regular(const char *path, struct stat *ret_st, struct err *err)
 	return opened;
 }
 
-/* Reads up to n bytes until the end of the file; -1 with errno. */
-static ssize_t
-read_all(int fd, char *bytes, size_t n)
+ssize_t
+file_read_all(int fd, void *to, size_t n)
 {
+	char *bytes = to;
 	size_t got = 0;
 
 	while (got < n) {
@@ -300,7 +300,7 @@ file_read(const char *path, size_t max, char **ret, size_t *ret_n, struct err *e
 		return -1;
 	n = (size_t)st.st_size;
 	bytes = mem_resize(NULL, n + 2, 1); /* one byte more than wanted tells a file that grew */
-	got = read_all(fd, bytes, n + 1);
+	got = file_read_all(fd, bytes, n + 1);
 	if (got < 0)
 		return err_sys(err, "reading %s", path);
 	if ((size_t)got != n)
@@ -330,7 +330,7 @@ file_read_secret(const char *path, size_t max, struct secret *ret, struct err *e
 		return err_hint(err, "chmod 600 %s, and ask who may have read it", path);
 	}
 	secret_new(&bytes, (size_t)st.st_size);
-	got = read_all(fd, (char *)bytes.bytes, bytes.n);
+	got = file_read_all(fd, bytes.bytes, bytes.n);
 	if (got < 0)
 		return err_sys(err, "reading %s", path);
 	if ((size_t)got != bytes.n)

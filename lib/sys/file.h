@@ -23,6 +23,8 @@ int file_open_nameless(const char *path, char **ret_temporary);
 int file_name(int fd, const char *temporary, const char *path);
 /* All n bytes to an open file, whatever write() takes at a time; 0, or -1 with errno. */
 int file_write_all(int fd, const void *from, size_t n);
+/* Up to n bytes of an open file, fewer only at its end, whatever read() gives at a time; -1 with errno. */
+ssize_t file_read_all(int fd, void *to, size_t n);
 /* A whole regular file of at most max bytes; the caller frees *ret (NUL-terminated). */
 int file_read(const char *path, size_t max, char **ret, size_t *ret_n, struct err *err);
 /* The same for a secret: refuses a file that group or others can read or that is not ours (or root's). */
