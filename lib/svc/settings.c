@@ -11,12 +11,16 @@
 #include "sys/file.h"
 #include "base/parse.h"
 
+#define PATH_MAX_BYTES 4095
+#define SHARES_MAX 8   /* what a record of a root share has room for */
+#define REPLICAS_MAX 8 /* of one share */
+
 #define REQUIRED NULL
 /* NOLINTBEGIN(bugprone-macro-parentheses): parts of initializers take none */
 #define TEXT(NAME, PRESET, MAX, HELP, ...) \
 	{ .name = NAME, .type = SETTING_TEXT, .preset = PRESET, .min = 1, .max = MAX, .help = HELP, __VA_ARGS__ }
-#define PATH(NAME, HELP) \
-	{ .name = NAME, .type = SETTING_PATH, .preset = REQUIRED, .min = 1, .max = 4095, .help = HELP }
+#define PATH(NAME, PRESET, HELP) \
+	{ .name = NAME, .type = SETTING_PATH, .preset = PRESET, .min = 1, .max = PATH_MAX_BYTES, .help = HELP }
 #define INT(NAME, PRESET, MIN, MAX, HELP) \
 	{ .name = NAME, .type = SETTING_INT, .preset = PRESET, .min = MIN, .max = MAX, .help = HELP }
 #define CHOICE(NAME, PRESET, CHOICES, HELP) \
@@ -38,17 +42,17 @@ static const struct setting settings[SETTING_COUNT] = {
 		"How long a statement waits for a lock of the application before its batch is tried again."),
 	[SET_DATABASE_STATEMENT_TIMEOUT_MS] = INT("database.statement_timeout_ms", "0", 0, 86400000,
 		"How long one statement may run; 0 is no limit."),
-	[SET_MAP] = PATH("map",
+	[SET_MAP] = PATH("map", REQUIRED,
 		"The data map: who owns each row, and what becomes of it."),
-	[SET_STATE_DIRECTORY] = PATH("state_directory",
+	[SET_STATE_DIRECTORY] = PATH("state_directory", REQUIRED,
 		"Holds the binding to the database, the locks, and the sentinel file that freezes all erasure."),
-	[SET_LEDGER_DIRECTORY] = PATH("ledger_directory",
+	[SET_LEDGER_DIRECTORY] = PATH("ledger_directory", REQUIRED,
 		"Holds the erasure ledger; must be in a place that a restore of the database does not touch."),
-	[SET_CERTIFICATE_DIRECTORY] = PATH("certificate_directory",
+	[SET_CERTIFICATE_DIRECTORY] = PATH("certificate_directory", REQUIRED,
 		"Where signed certificates are written."),
 	[SET_ISSUER_NAME] = TEXT("issuer.name", REQUIRED, 255,
 		"The name of the signing key, which every certificate carries; without spaces and '+'.", .word = true),
-	[SET_ISSUER_KEY] = PATH("issuer.key",
+	[SET_ISSUER_KEY] = PATH("issuer.key", REQUIRED,
 		"The signing key (PEM), made by expunge init, readable by its user only; keep a copy in a safe."),
 	[SET_PROCESSOR] = TEXT("processor", REQUIRED, 200,
 		"The operator and its ICO registration, as certificates show it.", .secret = false),
@@ -90,6 +94,11 @@ static const struct setting settings[SETTING_COUNT] = {
 		"A larger jump of the clock since the last run refuses the run."),
 	[SET_STORES] = LIST("stores",
 		"Other stores that hold copies of the rows (backups, archived WAL): a name, and the days until a copy has aged out."),
+	[SET_KEYS_SHARES] = LIST("keys.shares",
+		"Where the root key is kept, outside the database and its backups: the shares that together give it, and of each its "
+		"copies (replicas); without any there is no key tree."),
+	[SET_KEYS_ANCHOR] = PATH("keys.anchor", "/var/lib/expunge/anchor",
+		"The file that remembers how far this installation has come; not in a place that is restored with the database."),
 	[SET_LOG_LEVEL] = CHOICE("log.level", "info", "error|warning|info|debug",
 		"What a run says on standard error."),
 };
@@ -237,6 +246,48 @@ read_store(struct reading *r, const struct conf_node *list, size_t i)
 	}
 }
 
+/* Paths are compared as text, so each has one way to be written. */
+static void
+read_replica(struct reading *r, const struct conf_node *node)
+{
+	const char *path = conf_text(node);
+
+	if (path == NULL || path[0] != '/' || !parse_is_plain_text(path, PATH_MAX_BYTES))
+		complain(r, node, "a replica of a share must be an absolute path in quotes");
+	else if (path[1] == '\0' || path[strlen(path) - 1] == '/' || strstr(path, "//") != NULL || strstr(path, "/./") != NULL ||
+		strstr(path, "/../") != NULL)
+		complain(r, node, "%s must be a directory of its own, without \"//\", \"/./\", \"/../\" or a slash at its end", path);
+}
+
+static void
+read_share(struct reading *r, const struct conf_node *list, size_t i)
+{
+	const struct conf_node *share = conf_at(list, i), *replicas = conf_member(share, "replicas");
+
+	if (i == SHARES_MAX)
+		complain(r, share, "there are more than %d shares", SHARES_MAX);
+	if (conf_type(share) != CONF_GROUP || replicas == NULL || conf_type(replicas) != CONF_LIST || conf_count(share) != 1) {
+		complain(r, share, "a share is { replicas = [ \"/directory\", ... ]; }");
+		return;
+	}
+	if (conf_count(replicas) < 1 || conf_count(replicas) > REPLICAS_MAX)
+		complain(r, replicas, "a share has 1 to %d replicas", REPLICAS_MAX);
+	for (size_t k = 0; k < conf_count(replicas); k++)
+		read_replica(r, conf_at(replicas, k));
+}
+
+static void
+read_list(struct reading *r, const struct setting *s, const struct conf_node *list)
+{
+	if (conf_type(list) != CONF_LIST)
+		complain(r, list, "%s must be a list in parentheses", s->name);
+	for (size_t i = 0; i < conf_count(list); i++)
+		if (s == &settings[SET_STORES])
+			read_store(r, list, i);
+		else
+			read_share(r, list, i);
+}
+
 static void
 read_setting(struct reading *r, const struct setting *s, struct value *value)
 {
@@ -268,10 +319,7 @@ read_setting(struct reading *r, const struct setting *s, struct value *value)
 			complain(r, node, "%s must be true or false", s->name);
 		break;
 	case SETTING_LIST:
-		if (conf_type(node) != CONF_LIST)
-			complain(r, node, "%s must be a list in parentheses", s->name);
-		for (size_t i = 0; i < conf_count(node); i++)
-			read_store(r, node, i);
+		read_list(r, s, node);
 		break;
 	}
 }
