@@ -1,0 +1,158 @@
+#include "keys/root_config.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "base/mem.h"
+
+struct reading {
+	const struct config *config;
+	struct str *problems;
+	size_t count;
+};
+
+/* A path of the configuration, and what it is without symbolic links. */
+struct named {
+	const char *what, *path;
+	int line; /* 0: not a share's directory */
+	char *real;
+};
+
+struct named_list {
+	struct named *items;
+	size_t n;
+};
+
+static void
+named_release(struct named_list *list)
+{
+	for (size_t i = 0; i < list->n; i++)
+		free(list->items[i].real);
+	free(list->items);
+}
+
+static void
+add_named(struct named_list *list, const char *what, const char *path, int line)
+{
+	*MEM_PUSH(list->items, list->n) = (struct named){ what, path, line, place_resolve(path) };
+}
+
+static void __attribute__((format(printf, 3, 4)))
+complain(struct reading *r, int line, const char *fmt, ...)
+{
+	va_list ap;
+	char what[768];
+
+	r->count++;
+	va_start(ap, fmt);
+	(void)vsnprintf(what, sizeof(what), fmt, ap);
+	va_end(ap);
+	str_addf(r->problems, "%s:%d: ", config_path(r->config), line);
+	str_add_visible(r->problems, what);
+	str_add(r->problems, "\n");
+}
+
+/* What is not there may still be made or mounted; what is there must not be anybody's to change. */
+static void
+check_directory(struct reading *r, const struct named *share)
+{
+	struct stat st;
+
+	if (lstat(share->path, &st) != 0)
+		return;
+	if (S_ISLNK(st.st_mode))
+		complain(r, share->line, "%s is a symbolic link; name the directory itself", share->path);
+	else if (!S_ISDIR(st.st_mode))
+		complain(r, share->line, "%s is not a directory", share->path);
+	else if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+		complain(r, share->line, "others may write to %s (mode %04o): chmod go-w", share->path, (unsigned)(st.st_mode & 07777));
+}
+
+static void
+check_pair(struct reading *r, const struct named *share, const struct named *other)
+{
+	if (strcmp(share->real, other->real) == 0)
+		complain(r, share->line, "%s is named twice: it is the %s, too", share->path, other->what);
+	else if (place_contains(other->real, share->real))
+		complain(r, share->line, "%s is in the %s %s; a share needs a directory of its own", share->path, other->what, other->path);
+	else if (place_contains(share->real, other->real))
+		complain(r, share->line, "%s holds the %s %s; a share needs a directory of its own", share->path, other->what, other->path);
+}
+
+static void
+check_all(struct reading *r, const struct named_list *list)
+{
+	for (size_t i = 0; i < list->n; i++) {
+		if (list->items[i].line == 0)
+			continue;
+		check_directory(r, &list->items[i]);
+		/* shares among themselves once, and each with all the rest */
+		for (size_t k = 0; k < list->n; k++)
+			if (k < i || list->items[k].line == 0)
+				check_pair(r, &list->items[i], &list->items[k]);
+	}
+}
+
+static void
+read_shares(const struct conf_node *list, struct root_config *ret, struct named_list *named)
+{
+	for (size_t i = 0; list != NULL && i < conf_count(list); i++) {
+		const struct conf_node *replicas = conf_member(conf_at(list, i), "replicas");
+		struct root_share_config *share = MEM_PUSH(ret->shares, ret->n);
+
+		for (size_t k = 0; k < conf_count(replicas); k++) {
+			*MEM_PUSH(share->replicas, share->n) = mem_copy(conf_text(conf_at(replicas, k)));
+			add_named(named, "directory of another replica", conf_text(conf_at(replicas, k)), conf_line(conf_at(replicas, k)));
+		}
+	}
+}
+
+int
+root_config_read(struct root_config *ret, const struct config *config, struct str *problems, struct err *err)
+{
+	static const struct {
+		enum setting_id id;
+		const char *what;
+	} others[] = {
+		{ SET_STATE_DIRECTORY, "state_directory" },
+		{ SET_LEDGER_DIRECTORY, "ledger_directory" },
+		{ SET_CERTIFICATE_DIRECTORY, "certificate_directory" },
+		{ SET_MAP, "map" },
+		{ SET_ISSUER_KEY, "issuer.key" },
+		{ SET_KEYS_ANCHOR, "keys.anchor" },
+	};
+	CLEANUP(root_config_release) struct root_config read = { 0 };
+	CLEANUP(named_release) struct named_list named = { 0 };
+	CLEANUP(str_release) struct str unwanted = STR_INIT;
+	struct reading r = { config, problems != NULL ? problems : &unwanted, 0 };
+
+	read_shares(config_list(config, SET_KEYS_SHARES), &read, &named);
+	read.anchor = mem_copy(config_text(config, SET_KEYS_ANCHOR));
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		add_named(&named, others[i].what, config_text(config, others[i].id), 0);
+	check_all(&r, &named);
+	if (r.count > 0) {
+		(void)err_set(err, ERR_USAGE, "keys.shares of %s has %zu problem%s", config_path(config), r.count, r.count == 1 ? "" : "s");
+		return problems == NULL ? err_hint(err, "%s", str_cstr(&unwanted)) : -1;
+	}
+	*ret = read;
+	read = (struct root_config){ 0 };
+	return 0;
+}
+
+void
+root_config_release(struct root_config *config)
+{
+	for (size_t i = 0; i < config->n; i++) {
+		for (size_t k = 0; k < config->shares[i].n; k++)
+			free(config->shares[i].replicas[k]);
+		free(config->shares[i].replicas);
+	}
+	free(config->shares);
+	free(config->anchor);
+	*config = (struct root_config){ 0 };
+}
