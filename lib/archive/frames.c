@@ -14,19 +14,21 @@ static int
 open_chunk(struct archive *a, struct seal_place *place, uint64_t *at, uint64_t end, size_t *ret_n,
 	enum archive_verdict *ret_verdict, struct err *err)
 {
-	const uint8_t *bytes = NULL;
+	const uint8_t *bytes;
 	bool authentic = false;
 	uint32_t n = 0;
 
 	if (*at > end || end - *at < FORMAT_CHUNK_HEAD)
 		return archive_refuse(ret_verdict, ARCHIVE_ALTERED, err, "no chunk has room at byte %llu",
 			(unsigned long long)*at);
-	if (archive_fetch(a, *at, FORMAT_CHUNK_HEAD, &bytes, ret_verdict, err) != 0)
+	bytes = archive_fetch(a, *at, FORMAT_CHUNK_HEAD, ret_verdict, err);
+	if (bytes == NULL)
 		return -1;
 	if (format_chunk_decode(bytes, &n, &place->last) != 0 || n > end - *at - FORMAT_CHUNK_HEAD)
 		return archive_refuse(ret_verdict, ARCHIVE_ALTERED, err, "the chunk at byte %llu has no possible length",
 			(unsigned long long)*at);
-	if (archive_fetch(a, *at + FORMAT_CHUNK_HEAD, n, &bytes, ret_verdict, err) != 0)
+	bytes = archive_fetch(a, *at + FORMAT_CHUNK_HEAD, n, ret_verdict, err);
+	if (bytes == NULL)
 		return -1;
 	if (seal_open_chunk(&a->sealer, place, bytes, n, a->text.bytes, ret_n, &authentic, err) != 0) {
 		*ret_verdict = authentic ? ARCHIVE_ALTERED : ARCHIVE_UNREADABLE;
@@ -131,14 +133,15 @@ archive_frames(const struct archive *a)
 static int
 part_begin(struct archive *a, uint64_t p, uint64_t *ret, enum archive_verdict *ret_verdict, struct err *err)
 {
-	const uint8_t *bytes = NULL;
+	const uint8_t *bytes;
 	uint32_t n = 0;
 	bool last;
 
 	*ret = p == 0 ? FORMAT_HEADER_SIZE : a->part_end;
 	if (p == 0 || a->next_part == p)
 		return 0;
-	if (archive_fetch(a, a->contents.parts[p - 1], FORMAT_CHUNK_HEAD, &bytes, ret_verdict, err) != 0)
+	bytes = archive_fetch(a, a->contents.parts[p - 1], FORMAT_CHUNK_HEAD, ret_verdict, err);
+	if (bytes == NULL)
 		return -1;
 	if (format_chunk_decode(bytes, &n, &last) != 0)
 		return archive_refuse(ret_verdict, ARCHIVE_ALTERED, err, "part %llu of its index has no possible length",

@@ -60,24 +60,24 @@ read_at(const struct archive *a, uint64_t at, void *ret, size_t n, enum archive_
 	return 0;
 }
 
-int
-archive_fetch(struct archive *a, uint64_t at, size_t n, const uint8_t **ret, enum archive_verdict *ret_verdict,
-	struct err *err)
+const uint8_t *
+archive_fetch(struct archive *a, uint64_t at, size_t n, enum archive_verdict *ret_verdict, struct err *err)
 {
-	if (n > WINDOW_SIZE || at > a->size || n > a->size - at)
-		return archive_refuse(ret_verdict, ARCHIVE_ALTERED, err, "%zu bytes at %llu are beyond its end", n,
+	if (n > WINDOW_SIZE || at > a->size || n > a->size - at) {
+		(void)archive_refuse(ret_verdict, ARCHIVE_ALTERED, err, "%zu bytes at %llu are beyond its end", n,
 			(unsigned long long)at);
+		return NULL;
+	}
 	if (at < a->window_at || at + n > a->window_at + a->n_window) {
 		size_t some = a->size - at < WINDOW_SIZE ? (size_t)(a->size - at) : WINDOW_SIZE;
 
 		a->n_window = 0;
 		if (read_at(a, at, a->window, some, ret_verdict, err) != 0)
-			return -1;
+			return NULL;
 		a->window_at = at;
 		a->n_window = some;
 	}
-	*ret = a->window + (at - a->window_at);
-	return 0;
+	return a->window + (at - a->window_at);
 }
 
 /* ---- both ends ----------------------------------------------------------------------------- */
@@ -174,14 +174,14 @@ check_hash(struct archive *a, uint8_t header[FORMAT_HEADER_SIZE], enum archive_v
 	CLEANUP(free_digest) struct digest *digest = NULL;
 	uint64_t end = a->size - FORMAT_FOOTER_SIZE;
 	uint8_t hash[SHA256_SIZE];
-	const uint8_t *bytes = NULL;
 
 	if (crypt_digest_begin(&digest, err) != 0)
 		return not_tried(ret_verdict, err);
 	for (uint64_t at = 0; at < end;) {
 		size_t n = end - at < WINDOW_SIZE ? (size_t)(end - at) : WINDOW_SIZE;
+		const uint8_t *bytes = archive_fetch(a, at, n, ret_verdict, err);
 
-		if (archive_fetch(a, at, n, &bytes, ret_verdict, err) != 0)
+		if (bytes == NULL)
 			return -1;
 		if (crypt_digest_add(digest, bytes, n, err) != 0)
 			return not_tried(ret_verdict, err);

@@ -32,8 +32,8 @@ struct archive {
 /* Sets verdict and error ("altered: what is wrong"). Returns -1. */
 int archive_refuse(enum archive_verdict *ret_verdict, enum archive_verdict verdict, struct err *err, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
-/* n <= WINDOW_SIZE bytes of the file, until the next call. */
-int archive_fetch(struct archive *archive, uint64_t at, size_t n, const uint8_t **ret, enum archive_verdict *ret_verdict,
+/* n <= WINDOW_SIZE bytes of the file, until the next call; NULL when they cannot be read. */
+const uint8_t *archive_fetch(struct archive *archive, uint64_t at, size_t n, enum archive_verdict *ret_verdict,
 	struct err *err);
 /* Wipes and frees what archive_unlock has made. */
 void archive_lock(struct archive *archive);
