@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/cleanup.h"
 #include "base/mem.h"
@@ -76,10 +77,11 @@ say_absent(const char *path, enum anchor_verdict *ret_verdict, struct err *err)
 {
 	CLEANUP(free_text) char *parent = mem_copy(path);
 	char *slash = strrchr(parent, '/');
+	struct stat st;
 
 	if (slash != NULL)
 		slash[slash == parent] = '\0';
-	if (slash != NULL && !file_exists(parent)) {
+	if (slash == NULL || stat(parent, &st) != 0 || !S_ISDIR(st.st_mode)) {
 		*ret_verdict = ANCHOR_UNAVAILABLE;
 		(void)err_set(err, ERR_FAILED, "reading anchor %s: its directory is missing", path);
 		return err_hint(err, "mount the file system that holds it");
