@@ -145,6 +145,17 @@ crypt_uuid(char *text, struct err *err)
 }
 
 int
+crypt_token(char text[33], struct err *err)
+{
+	uint8_t raw[16];
+
+	if (crypt_random(raw, sizeof(raw), err) != 0)
+		return -1;
+	bytes_to_hex(raw, sizeof(raw), text);
+	return 0;
+}
+
+int
 crypt_sha256(const void *bytes, size_t n, uint8_t ret[SHA256_SIZE], struct err *err)
 {
 	unsigned int got = 0;

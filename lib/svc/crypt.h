@@ -27,6 +27,8 @@ int crypt_start(const char **ret_warning, struct err *err);
 int crypt_random(uint8_t *ret, size_t n, struct err *err);
 /* 16 random bytes as a version-4 UUID, text[37]. */
 int crypt_uuid(char *text, struct err *err);
+/* 16 random bytes as 32 lower-case hexadecimal digits. */
+int crypt_token(char text[33], struct err *err);
 
 int crypt_sha256(const void *bytes, size_t n, uint8_t ret[SHA256_SIZE], struct err *err);
 /* Streams; follows symbolic links, so that /proc/self/exe can be given. */

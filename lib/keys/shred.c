@@ -1,0 +1,315 @@
+#include "keys/shred.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "base/cleanup.h"
+#include "base/mem.h"
+#include "keys/shred_rows.h"
+#include "query.h"
+#include "svc/crypt.h"
+
+void
+shred_release(struct shred *shred)
+{
+	root_report_release(&shred->report);
+}
+
+/* ---- the change's row --------------------------------------------------------------------------- */
+
+/* A new attempt, committed. */
+static int
+intend(const struct shred *shred, struct shred_change *change, struct err *err)
+{
+	CLEANUP(str_release) struct str leaves = STR_INIT;
+	char epoch[24], hash[72];
+
+	for (size_t i = 0; i < change->n; i++)
+		array_add_int(&leaves, change->leaves[i]);
+	(void)array_end(&leaves);
+	(void)snprintf(epoch, sizeof(epoch), "%" PRId64, change->ends.epoch);
+	if (crypt_token(change->ends.attempt, err) != 0 || crypt_sha256_text(leaves.s, leaves.len, hash, err) != 0)
+		return -1;
+	return db_query(shred->db, &QUERY_KEY_CHANGE_BEGIN, DB_PARAMS(change->ends.attempt, epoch, leaves.s, hash), NULL, err);
+}
+
+static int
+step(const struct shred *shred, const struct shred_change *change, const char *from, const char *to, struct err *err)
+{
+	CLEANUP(db_result_freep) struct db_result *res = NULL;
+
+	if (db_query(shred->db, &QUERY_KEY_CHANGE_STATE, DB_PARAMS(change->ends.attempt, from, to), &res, err) != 0)
+		return -1;
+	return db_rows(res) == 1 ? 0 : err_set(err, ERR_FAILED, "change of the root %s is not in state %s", change->ends.attempt, from);
+}
+
+/* ---- the steps ---------------------------------------------------------------------------------- */
+
+static struct root_id
+new_root_of(const struct shred_change *change)
+{
+	struct root_id id = change->ends;
+
+	id.epoch++;
+	return id;
+}
+
+/* An attempt whose root was not written whole loses: its row first, its records after that has committed. */
+static int
+abandon(struct shred *shred, struct shred_change *change, struct err *err)
+{
+	struct root_id dead = new_root_of(change);
+
+	if (db_begin(shred->db, err) != 0)
+		return -1;
+	if (step(shred, change, "intent", "abandoned", err) != 0 || intend(shred, change, err) != 0 ||
+	    db_commit(shred->db, err) != 0) {
+		db_rollback(shred->db);
+		return -1;
+	}
+	return root_destroy(shred->store, &dead, NULL, err);
+}
+
+/* The root of this attempt: as an earlier run has written it, or a fresh one. */
+static int
+have_root(struct shred *shred, struct shred_change *change, struct secret *ret, struct err *err)
+{
+	CLEANUP(root_ids_release) struct root_ids there = { 0 };
+	struct root_id id = new_root_of(change);
+	enum root_verdict verdict;
+	bool complete, whole = false;
+
+	if (root_list(shred->store, &there, &complete, NULL, err) != 0)
+		return -1;
+	if (root_ids_have(&there, &id)) {
+		if (root_is_whole(shred->store, &id, &whole, err) != 0)
+			return -1;
+		if (whole)
+			return root_read(shred->store, &id, ret, &verdict, NULL, err);
+		if (abandon(shred, change, err) != 0)
+			return -1;
+		id = new_root_of(change);
+	}
+	return root_create(shred->store, &id, ret, err);
+}
+
+static int
+commit(struct shred *shred, struct shred_change *change, const struct root_id *old, struct err *err)
+{
+	CLEANUP(secret_erase) struct secret old_root = SECRET_INIT;
+	CLEANUP(secret_erase) struct secret new_root = SECRET_INIT;
+	enum root_verdict verdict;
+
+	if (old->epoch > 0 && root_read(shred->store, old, &old_root, &verdict, NULL, err) != 0)
+		return -1;
+	if (have_root(shred, change, &new_root, err) != 0)
+		return -1;
+	return shred_rows_commit(shred, change, &old_root, &new_root, err);
+}
+
+static int
+verify(struct shred *shred, const struct shred_change *change, struct err *err)
+{
+	CLEANUP(secret_erase) struct secret root = SECRET_INIT;
+	const struct root_id id = new_root_of(change);
+	enum root_verdict verdict;
+
+	if (root_read(shred->store, &id, &root, &verdict, NULL, err) != 0 || shred_rows_verify(shred, change, &root, err) != 0)
+		return -1;
+	return step(shred, change, "committed", "verified", err);
+}
+
+static int
+journal(struct shred *shred, const struct shred_change *change, struct err *err)
+{
+	const struct root_id id = new_root_of(change);
+
+	if (shred->journal(shred->ctx, &id, err) != 0)
+		return -1;
+	return step(shred, change, "verified", "journalled", err);
+}
+
+/* Every root but the new one: the retired one, abandoned ones, and whichever of them has come back. */
+static int
+destroy(struct shred *shred, const struct shred_change *change, struct err *err)
+{
+	const struct root_id id = new_root_of(change);
+
+	if (root_destroy_others(shred->store, &id, 1, NULL, &shred->report, err) != 0)
+		return -1;
+	return step(shred, change, "journalled", "destroyed", err);
+}
+
+static int
+drill(struct shred *shred, const struct shred_change *change, struct err *err)
+{
+	const struct root_id id = new_root_of(change);
+
+	if (shred->drill(shred->ctx, &id, err) != 0)
+		return -1;
+	return step(shred, change, "destroyed", "drilled", err);
+}
+
+/* From the state that it is in to the end. */
+static int
+carry_out(struct shred *shred, struct shred_change *change, const struct root_id *old, const char *state, struct err *err)
+{
+	static const char *const states[] = { "intent", "committed", "verified", "journalled", "destroyed", "drilled" };
+	size_t at = 0;
+
+	while (at < sizeof(states) / sizeof(states[0]) && strcmp(states[at], state) != 0)
+		at++;
+	if (at == sizeof(states) / sizeof(states[0]))
+		return err_set(err, ERR_FAILED, "change of the root %s is in an unknown state", change->ends.attempt);
+	if ((at <= 0 && commit(shred, change, old, err) != 0) || (at <= 1 && verify(shred, change, err) != 0) ||
+	    (at <= 2 && journal(shred, change, err) != 0) || (at <= 3 && destroy(shred, change, err) != 0) ||
+	    (at <= 4 && drill(shred, change, err) != 0))
+		return -1;
+	return step(shred, change, "drilled", "done", err);
+}
+
+/* ---- alone with the keys ------------------------------------------------------------------------ */
+
+static int
+lock(const struct shred *shred, struct err *err)
+{
+	if (db_query(shred->db, &QUERY_KEY_LOCK, DB_PARAMS("true"), NULL, err) == 0)
+		return 0;
+	(void)err_prefix(err, "waiting until nobody holds keys");
+	return err_hint(err, "a backup, restore or other run is at work; try again when it has ended");
+}
+
+static void
+unlock(const struct shred *shred)
+{
+	struct err unused = { 0 };
+
+	(void)db_query(shred->db, &QUERY_KEY_UNLOCK, DB_PARAMS("true"), NULL, &unused);
+}
+
+static int
+resume(struct shred *shred, bool *ret_any, struct err *err)
+{
+	CLEANUP(keyring_state_release) struct keyring_state state = { 0 };
+	struct shred_change change;
+
+	*ret_any = false;
+	if (keyring_state(shred->db, &state, err) != 0)
+		return -1;
+	if (state.change.attempt[0] == '\0')
+		return 0;
+	*ret_any = true;
+	change = (struct shred_change){ state.change, state.leaves, state.n_leaves };
+	return carry_out(shred, &change, &state.root, state.change_state, err);
+}
+
+int
+shred_resume(struct shred *shred, bool *ret_any, struct err *err)
+{
+	bool any = false;
+	int failed;
+
+	if (lock(shred, err) != 0)
+		return -1;
+	failed = resume(shred, &any, err);
+	unlock(shred);
+	if (ret_any != NULL)
+		*ret_any = any;
+	return failed;
+}
+
+static int
+first_root(struct shred *shred, struct err *err)
+{
+	CLEANUP(keyring_state_release) struct keyring_state state = { 0 };
+	CLEANUP(root_ids_release) struct root_ids there = { 0 };
+	struct shred_change change = { 0 };
+	bool complete, any;
+
+	if (resume(shred, &any, err) != 0 || keyring_state(shred->db, &state, err) != 0)
+		return -1;
+	if (state.root.epoch > 0)
+		return 0;
+	if (root_list(shred->store, &there, &complete, NULL, err) != 0)
+		return -1;
+	if (there.n > 0) {
+		(void)err_set(err, ERR_REFUSED, "the places of keys.shares hold roots, and this database has no key tree");
+		return err_hint(err, "if it was restored from before the tree was made: expunge restore --adopt");
+	}
+	if (intend(shred, &change, err) != 0)
+		return -1;
+	return carry_out(shred, &change, &state.root, "intent", err);
+}
+
+int
+shred_first_root(struct shred *shred, struct err *err)
+{
+	int failed;
+
+	if (lock(shred, err) != 0)
+		return -1;
+	failed = first_root(shred, err);
+	unlock(shred);
+	return failed;
+}
+
+/* The leaves that still live, in order. */
+static int
+living(const struct shred *shred, const int64_t *leaves, size_t n, int64_t **ret, size_t *ret_n, struct err *err)
+{
+	CLEANUP(db_result_freep) struct db_result *places = NULL;
+	CLEANUP(str_release) struct str ids = STR_INIT;
+
+	for (size_t i = 0; i < n; i++)
+		array_add_int(&ids, leaves[i]);
+	if (db_query(shred->db, &QUERY_KEY_LEAVES_PLACE, DB_PARAMS(array_end(&ids)), &places, err) != 0)
+		return -1;
+	*ret_n = (size_t)db_rows(places);
+	*ret = mem_zero(*ret_n + 1, sizeof(**ret));
+	for (size_t i = 0; i < *ret_n; i++)
+		(*ret)[i] = db_get_int(places, (int)i, 0);
+	return 0;
+}
+
+static int
+shred_now(struct shred *shred, const int64_t *leaves, size_t n, struct root_id *ret_root, struct err *err)
+{
+	CLEANUP(keyring_state_release) struct keyring_state state = { 0 };
+	CLEANUP(free_text) char *memory = NULL;
+	struct shred_change change = { 0 };
+	int64_t *list = NULL;
+	bool any;
+
+	if (resume(shred, &any, err) != 0 || keyring_state(shred->db, &state, err) != 0 ||
+	    living(shred, leaves, n, &list, &change.n, err) != 0)
+		return -1;
+	memory = (char *)(void *)list;
+	change.leaves = list;
+	change.ends.epoch = state.root.epoch;
+	if (ret_root != NULL)
+		*ret_root = state.root;
+	if (state.root.epoch == 0)
+		return err_set(err, ERR_FAILED, "there is no key tree in this database");
+	if (n > 0 && change.n == 0)
+		return 0;
+	if (intend(shred, &change, err) != 0 || carry_out(shred, &change, &state.root, "intent", err) != 0)
+		return -1;
+	if (ret_root != NULL)
+		*ret_root = new_root_of(&change);
+	return 0;
+}
+
+int
+shred_leaves(struct shred *shred, const int64_t *leaves, size_t n, struct root_id *ret_root, struct err *err)
+{
+	int failed;
+
+	if (lock(shred, err) != 0)
+		return -1;
+	failed = shred_now(shred, leaves, n, ret_root, err);
+	unlock(shred);
+	return failed;
+}

@@ -1,0 +1,422 @@
+/*
+ * keys_probe: the key tree in a real database with its root in real places. Prints "ok NAME" or "not ok NAME: why" for
+ * each case; 47-keys.sh compiles it, runs it on an installed database, and makes the verdicts its own. A trigger keeps
+ * every version of every page in public.seen, which is what the attacker of the last cases reads.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../unit/attacker.h"
+#include "base/bytes.h"
+#include "base/cleanup.h"
+#include "keys/leaf.h"
+#include "keys/leaf_name.h"
+#include "keys/shred.h"
+
+static struct db_options options = { .name = "expunge probe", .connect_timeout_s = 10, .lock_timeout_ms = 300 };
+static struct db *db, *other;
+static struct root_store *store;
+static char *instance;
+static struct err err;
+static int failures;
+static const char *stop_at = ""; /* "fail journal", "kill drill", ... */
+
+static void
+check(bool good, const char *name)
+{
+	failures += !good;
+	printf("%s %s", good ? "ok" : "not ok", name);
+	if (!good)
+		printf(": code %d, SQLSTATE '%s', message '%s', hint '%s'", (int)err.code, err.sqlstate, err.msg, err.hint);
+	printf("\n");
+	(void)fflush(stdout);
+	err_clear(&err);
+}
+
+static bool
+value_is(const char *sql, const char *wanted)
+{
+	CLEANUP(db_result_freep) struct db_result *res = NULL;
+
+	if (db_text(other, DB_ONE, sql, 0, NULL, &res, &err) != 0)
+		return false;
+	if (strcmp(db_get_text(res, 0, 0), wanted) == 0)
+		return true;
+	(void)err_set(&err, ERR_FAILED, "%s: %s, not %s", sql, db_get_text(res, 0, 0), wanted);
+	return false;
+}
+
+/* ---- what a change of the root is given -------------------------------------------------------- */
+
+static int
+stopping(const char *what, struct err *e)
+{
+	CLEANUP(free_text) char *fail = mem_printf("fail %s", what);
+	CLEANUP(free_text) char *kill_here = mem_printf("kill %s", what);
+
+	if (strcmp(stop_at, kill_here) == 0)
+		_exit(9);
+	return strcmp(stop_at, fail) == 0 ? err_set(e, ERR_FAILED, "%s failed", what) : 0;
+}
+
+static int
+hash(void *ctx, const char *tenant, const char *name, char ret[SHRED_HASH_SIZE], struct err *e)
+{
+	(void)snprintf(ret, SHRED_HASH_SIZE, "hash of %s/%s", tenant, name);
+	return ctx == NULL ? 0 : stopping("hash", e); /* the root is written by then, and nothing is committed */
+}
+
+static int
+journal(void *ctx, const struct root_id *root, struct err *e)
+{
+	(void)ctx;
+	(void)root;
+	return stopping("journal", e);
+}
+
+static int
+drill(void *ctx, const struct root_id *root, struct err *e)
+{
+	(void)ctx;
+	(void)root;
+	return stopping("drill", e);
+}
+
+static struct shred
+change(struct db *on)
+{
+	return (struct shred){ .db = on, .store = store, .instance = instance, .ctx = on, .hash = hash, .journal = journal, .drill = drill };
+}
+
+static int
+shred(const int64_t *leaves, size_t n)
+{
+	CLEANUP(shred_release) struct shred s = change(db);
+
+	return shred_leaves(&s, leaves, n, NULL, &err);
+}
+
+/* ---- leaves ------------------------------------------------------------------------------------- */
+
+static struct leaf
+take_one(const char *tenant, const char *name, enum leaf_wish wish)
+{
+	CLEANUP(keyring_close) struct keyring ring = { 0 };
+	char name_hash[SHRED_HASH_SIZE];
+	const char *names[] = { name }, *hashes[] = { name_hash };
+	const struct leaf_names wanted = { tenant, "subject", names, hashes, 1 };
+	struct leaf leaf = { 0 };
+
+	(void)hash(NULL, tenant, name, name_hash, NULL);
+	if (keyring_open(&ring, db, store, instance, &err) != 0 || leaf_take(&ring, &wanted, wish, &leaf, &err) != 0)
+		leaf.id = -1;
+	return leaf;
+}
+
+#define MANY 5000
+
+/* Takes MANY leaves of a tenant in one go. */
+static bool
+take_many(const char *tenant, struct leaf *ret)
+{
+	CLEANUP(keyring_close) struct keyring ring = { 0 };
+	static char names[MANY][16], hashes[MANY][SHRED_HASH_SIZE];
+	static const char *name_list[MANY], *hash_list[MANY];
+	const struct leaf_names wanted = { tenant, "subject", name_list, hash_list, MANY };
+
+	for (int i = 0; i < MANY; i++) {
+		(void)snprintf(names[i], sizeof(names[i]), "%d", i);
+		(void)hash(NULL, tenant, names[i], hashes[i], NULL);
+		name_list[i] = names[i];
+		hash_list[i] = hashes[i];
+	}
+	return keyring_open(&ring, db, store, instance, &err) == 0 && leaf_take(&ring, &wanted, LEAF_MAKE, ret, &err) == 0;
+}
+
+static void
+leaves_are_made_once(void)
+{
+	static struct leaf first[MANY], again[MANY];
+	struct leaf one, two;
+	bool same = true;
+
+	check(take_one("1", "a", LEAF_FIND).state == LEAF_ABSENT, "a leaf that was never made is absent");
+	one = take_one("1", "a", LEAF_MAKE);
+	two = take_one("1", "a", LEAF_MAKE);
+	check(one.state == LEAF_LIVING && one.id == two.id && memcmp(one.key, two.key, PAGE_KEY_SIZE) == 0, "it is made once");
+	two = take_one("2", "a", LEAF_MAKE);
+	check(two.id != one.id && memcmp(one.key, two.key, PAGE_KEY_SIZE) != 0, "another tenant's is another");
+	check(take_many("3", first), "five thousand at once");
+	check(take_many("3", again), "and read again");
+	for (int i = 0; i < MANY; i++)
+		same = same && first[i].id == again[i].id && memcmp(first[i].key, again[i].key, PAGE_KEY_SIZE) == 0;
+	check(same, "are the same");
+	check(value_is("SELECT max(level) FROM expunge.key_page WHERE tenant = '3'", "2"), "in a tree of three levels");
+	check(value_is("SELECT count(*) FROM (SELECT FROM expunge.key_page WHERE tenant = '3' AND level = 0) p", "79"),
+		"whose pages are full");
+}
+
+static void
+names_go_with_their_leaves(void)
+{
+	CLEANUP(db_result_freep) struct db_result *res = NULL;
+	struct leaf leaf = take_one("1", "a", LEAF_FIND);
+	uint8_t sealed[LEAF_NAME_SEALED_MAX];
+	char name[LEAF_NAME_MAX + 1] = "";
+	size_t n = 0;
+
+	if (db_text(other, DB_ONE, "SELECT encode(sealed_name, 'hex') FROM expunge.key_leaf WHERE tenant = '1' AND name = 'a'", 0,
+		    NULL, &res, &err) == 0) {
+		n = strlen(db_get_text(res, 0, 0)) / 2;
+		(void)bytes_from_hex(db_get_text(res, 0, 0), sealed, n);
+	}
+	check(leaf_name_open(leaf.key, leaf.id, sealed, n, name, &err) == 0 && strcmp(name, "a") == 0,
+		"the leaf opens the name that the journal will keep");
+	check(leaf_name_open(leaf.key, leaf.id + 1, sealed, n, name, &err) == -1, "no other leaf's number does");
+	leaf.key[0] ^= 1;
+	check(leaf_name_open(leaf.key, leaf.id, sealed, n, name, &err) == -1, "nor another key");
+}
+
+/* ---- shredding ---------------------------------------------------------------------------------- */
+
+static void
+a_shredded_leaf_stays_so(void)
+{
+	struct leaf leaf = take_one("1", "gone", LEAF_MAKE), next;
+	struct leaf neighbour = take_one("1", "a", LEAF_FIND), after;
+
+	check(shred(&leaf.id, 1) == 0, "a leaf is shredded");
+	check(take_one("1", "gone", LEAF_MAKE).state == LEAF_SHREDDED, "and not made again for a backup that still sees it");
+	check(shred(&leaf.id, 1) == 0 && value_is("SELECT epoch FROM expunge.key_tree", "2"), "a second time there is nothing to do");
+	next = take_one("1", "gone", LEAF_AGAIN);
+	check(next.state == LEAF_LIVING && next.incarnation == 2 && memcmp(next.key, leaf.key, PAGE_KEY_SIZE) != 0,
+		"its next incarnation has another key");
+	after = take_one("1", "a", LEAF_FIND);
+	check(after.state == LEAF_LIVING && memcmp(after.key, neighbour.key, PAGE_KEY_SIZE) == 0, "the neighbour's key is as it was");
+	check(value_is("SELECT count(*) FROM expunge.key_leaf WHERE shredded_epoch IS NOT NULL AND (name IS NOT NULL OR sealed_name IS NOT NULL)",
+		      "0"),
+		"a tombstone does not say whom it was for");
+	check(shred(NULL, 0) == 0 && value_is("SELECT epoch FROM expunge.key_tree", "3"), "a fresh root without a leaf is possible");
+}
+
+static size_t
+roots(void)
+{
+	struct root_ids ids = { 0 };
+	bool complete = false;
+	size_t n;
+
+	if (root_list(store, &ids, &complete, NULL, &err) != 0 || !complete)
+		return 99;
+	n = ids.n;
+	root_ids_release(&ids);
+	return n;
+}
+
+/* A record of the newest root, as after a kill before it was written. */
+static void
+lose_record(const char *place)
+{
+	CLEANUP(root_ids_release) struct root_ids ids = { 0 };
+	CLEANUP(free_text) char *name = NULL;
+	CLEANUP(free_text) char *path = NULL;
+	size_t newest = 0;
+	bool complete;
+
+	if (root_list(store, &ids, &complete, NULL, &err) != 0)
+		return;
+	for (size_t i = 0; i < ids.n; i++)
+		newest = ids.ids[i].epoch > ids.ids[newest].epoch ? i : newest;
+	name = root_record_name(&ids.ids[newest], false);
+	path = mem_printf("%s/%s", place, name);
+	check(unlink(path) == 0, "a record is missing");
+}
+
+/* The change fails or is killed at `where`; what comes next goes on with it. */
+static void
+a_change_is_gone_on_with(const char *where, const char *state, const char *lose)
+{
+	CLEANUP(free_text) char *name = mem_printf("for %s%s", where, lose == NULL ? "" : " with a record lost");
+	CLEANUP(free_text) char *said = mem_printf("%s: left in state %s", where, state);
+	CLEANUP(free_text) char *sql =
+		mem_printf("SELECT coalesce((SELECT state FROM expunge.key_change WHERE state NOT IN ('done', 'abandoned')), 'none')");
+	struct leaf leaf = take_one("2", name, LEAF_MAKE), mate = take_one("2", "a", LEAF_FIND), after;
+	CLEANUP(shred_release) struct shred s = { 0 };
+	bool any = false;
+	pid_t child;
+
+	stop_at = where;
+	child = fork();
+	if (child == 0) {
+		struct db *mine = NULL;
+
+		if (db_open(&mine, &options, &err) != 0)
+			_exit(1);
+		s = change(mine);
+		_exit(shred_leaves(&s, &leaf.id, 1, NULL, &err) == 0 ? 0 : 3);
+	}
+	(void)waitpid(child, NULL, 0);
+	stop_at = "";
+	check(value_is(sql, state), said);
+	if (lose != NULL)
+		lose_record(lose);
+	after = take_one("2", "a", LEAF_FIND);
+	check(after.state == LEAF_LIVING && memcmp(after.key, mate.key, PAGE_KEY_SIZE) == 0, "meanwhile a living leaf opens");
+	s = change(db);
+	check(shred_resume(&s, &any, &err) == 0 && any && value_is(sql, "none"), "gone on with to the end");
+	check(take_one("2", name, LEAF_FIND).state == LEAF_SHREDDED && roots() == 1, "the leaf is gone, and one root is left");
+	check(shred_resume(&s, &any, &err) == 0 && !any, "and then there is nothing to go on with");
+}
+
+static void
+those_who_hold_keys_are_waited_for(void)
+{
+	CLEANUP(keyring_close) struct keyring ring = { 0 };
+	struct leaf leaf = take_one("1", "waits", LEAF_MAKE);
+	struct leaf_names wanted = { "1", "subject", (const char *const[]){ "waits" }, (const char *const[]){ "-" }, 1 };
+	struct leaf late;
+
+	check(keyring_open(&ring, other, store, instance, &err) == 0, "somebody holds keys");
+	check(shred(&leaf.id, 1) == -1 && err.code == ERR_RETRY, "a change of the root does not begin");
+	/* as after a network that came back: the lock is gone, and nobody noticed */
+	check(db_text(other, DB_ONE, "SELECT pg_advisory_unlock_all()", 0, NULL, NULL, &err) == 0 && shred(&leaf.id, 1) == 0,
+		"it does once the lock is gone");
+	check(leaf_take(&ring, &wanted, LEAF_MAKE, &late, &err) == -1 && err.code == ERR_RETRY, "a root of yesterday makes no leaves");
+}
+
+static void
+altered_rows_are_named(void)
+{
+	struct leaf leaf = take_one("3", "7", LEAF_FIND);
+	bool found;
+
+	check(db_script(other, "probe", "UPDATE expunge.key_page SET sealed = set_byte(sealed, 100, 255 - get_byte(sealed, 100))"
+		" WHERE id = (SELECT page FROM expunge.key_leaf WHERE tenant = '3' AND name = '7')", &err) == 0, "a page is altered");
+	found = take_one("3", "7", LEAF_FIND).id == -1 && strstr(err.msg, "was altered, or put in another's place") != NULL;
+	check(found, "the page is named, and nothing opens");
+	check(shred(&leaf.id, 1) == -1, "nor is it re-keyed");
+	(void)db_script(other, "probe", "UPDATE expunge.key_page SET sealed = set_byte(sealed, 100, 255 - get_byte(sealed, 100))"
+		" WHERE id = (SELECT page FROM expunge.key_leaf WHERE tenant = '3' AND name = '7')", &err);
+	err_clear(&err);
+	check(shred(NULL, 0) == 0 && take_one("3", "7", LEAF_FIND).state == LEAF_SHREDDED, "put right, the change is gone on with");
+}
+
+/* ---- the attacker ------------------------------------------------------------------------------- */
+
+struct seen {
+	struct tree_page *rows;
+	size_t n;
+};
+
+static int
+add_seen(void *ctx, const struct db_result *row, struct err *e)
+{
+	struct seen *seen = ctx;
+	struct tree_page *page = MEM_PUSH(seen->rows, seen->n);
+
+	(void)e;
+	page->id = db_get_int(row, 0, 0);
+	page->tenant = mem_copy(db_get_text(row, 0, 1));
+	page->parent = db_get_int(row, 0, 2);
+	page->slot = (int)db_get_int(row, 0, 3);
+	page->level = (int)db_get_int(row, 0, 4);
+	page->epoch = db_get_int(row, 0, 5);
+	return bytes_from_hex(db_get_text(row, 0, 6), page->kcv, KCV_SIZE) != 0 ||
+	       bytes_from_hex(db_get_text(row, 0, 7), page->sealed, PAGE_SEALED_SIZE) != 0 ? -1 : 0;
+}
+
+static void
+every_version_of_every_row(const struct leaf *dead, size_t n)
+{
+	CLEANUP(keyring_close) struct keyring ring = { 0 };
+	struct attacker attacker = { 0 };
+	struct seen seen = { 0 };
+	struct leaf living = take_one("1", "a", LEAF_FIND);
+	size_t found = 0;
+
+	check(db_each(other, "SELECT id, tenant, parent, slot, level, epoch, encode(kcv, 'hex'), encode(sealed, 'hex') FROM public.seen", 0,
+		      NULL, add_seen, &seen, &err) == 0 && keyring_open(&ring, db, store, instance, &err) == 0, "an attacker reads all rows");
+	attacker_open_all(&attacker, instance, seen.rows, seen.n, ring.root.bytes);
+	for (size_t i = 0; i < n; i++)
+		found += attacker_knows(&attacker, dead[i].key);
+	check(attacker_knows(&attacker, living.key), "and with the root finds what lives");
+	check(found == 0 && n > 20, "but none of the keys that were shredded");
+	for (size_t i = 0; i < seen.n; i++)
+		free(seen.rows[i].tenant);
+	free(seen.rows);
+	attacker_release(&attacker);
+}
+
+static void
+attack(void)
+{
+	static struct leaf dead[25];
+	int64_t ids[25];
+
+	for (int i = 0; i < 25; i++) {
+		char name[16];
+
+		(void)snprintf(name, sizeof(name), "%d", 100 + i * 190);
+		dead[i] = take_one("3", name, LEAF_FIND);
+		ids[i] = dead[i].id;
+	}
+	check(shred(ids, 25) == 0, "25 leaves of a large tenant in one change");
+	check(value_is("SELECT n_pages FROM expunge.key_change ORDER BY epoch DESC LIMIT 1", "29"),
+		"rewrite the pages of their paths, and no others");
+	every_version_of_every_row(dead, 25);
+}
+
+static int
+open_store(char **places)
+{
+	struct root_share_config shares[2] = { { .replicas = places, .n = 2 }, { .replicas = places + 2, .n = 2 } };
+	const struct root_config config = { .shares = shares, .n = 2 };
+
+	return root_open(&store, &config, instance, &err) != 0 || root_init(store, &err) != 0;
+}
+
+int
+main(int argc, char **argv)
+{
+	CLEANUP(db_result_freep) struct db_result *res = NULL;
+	CLEANUP(shred_release) struct shred s = { 0 };
+
+	options.conninfo = argc == 6 ? argv[1] : "";
+	if (db_open(&db, &options, &err) != 0 || db_open(&other, &options, &err) != 0 ||
+	    db_text(db, DB_ONE, "SELECT id FROM expunge.instance", 0, NULL, &res, &err) != 0) {
+		(void)fprintf(stderr, "%s\n", err.msg);
+		return 1;
+	}
+	instance = mem_copy(db_get_text(res, 0, 0));
+	if (open_store(argv + 2) != 0) {
+		(void)fprintf(stderr, "%s\n", err.msg);
+		return 1;
+	}
+	s = change(db);
+	check(shred_leaves(&s, NULL, 0, NULL, &err) == -1 && take_one("1", "a", LEAF_FIND).id == -1, "without a tree nothing begins");
+	check(shred_first_root(&s, &err) == 0 && roots() == 1, "the first root");
+	check(shred_first_root(&s, &err) == 0 && roots() == 1, "is made once");
+	leaves_are_made_once();
+	names_go_with_their_leaves();
+	a_shredded_leaf_stays_so();
+	a_change_is_gone_on_with("fail hash", "intent", NULL);
+	a_change_is_gone_on_with("kill hash", "intent", NULL);
+	a_change_is_gone_on_with("kill hash", "intent", argv[5]);
+	check(value_is("SELECT count(*) FROM expunge.key_change WHERE state = 'abandoned'", "1"), "an attempt that was not whole is abandoned");
+	a_change_is_gone_on_with("fail journal", "verified", NULL);
+	a_change_is_gone_on_with("kill journal", "verified", NULL);
+	a_change_is_gone_on_with("fail drill", "destroyed", NULL);
+	a_change_is_gone_on_with("kill drill", "destroyed", NULL);
+	those_who_hold_keys_are_waited_for();
+	altered_rows_are_named();
+	attack();
+	root_closep(&store);
+	db_closep(&db);
+	db_closep(&other);
+	free(instance);
+	return failures == 0 ? 0 : 1;
+}
