@@ -16,6 +16,7 @@
 
 /* The name of each target is that of its file and of its directory of seeds. */
 #define FUZZ_TARGETS(X) \
+	X(archive)      \
 	X(catalog)      \
 	X(certificate)  \
 	X(config)       \
