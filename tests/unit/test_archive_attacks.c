@@ -17,7 +17,10 @@ set_up(void)
 	bytes = other = (struct str)STR_INIT;
 	reader = (struct reader){ 0 };
 	(void)fix_archive("archive one", &bytes);
-	(void)fix_archive("archive two", &other);
+	do { /* wrapped keys are random, and compress by a byte more or less */
+		str_clear(&other);
+		(void)fix_archive("archive two", &other);
+	} while (other.len != bytes.len);
 	index_of(&bytes, frames, 7);
 }
 
@@ -86,7 +89,6 @@ END_TEST
 
 START_TEST(head_of_one_and_tail_of_another)
 {
-	ck_assert_uint_eq(bytes.len, other.len);
 	for (size_t at = FORMAT_HEADER_SIZE; at < bytes.len; at += 1 + (bytes.len - FORMAT_HEADER_SIZE) / 20) {
 		CLEANUP(str_release) struct str mixed = STR_INIT;
 
