@@ -158,9 +158,10 @@ take(struct keyring *ring, const struct leaf_names *names, enum leaf_wish wish, 
 	CLEANUP(tree_release) struct tree tree = { 0 };
 	CLEANUP(db_result_freep) struct db_result *found = NULL;
 	int64_t epoch;
+	bool changing;
 	size_t n_new;
 
-	if (rows_lock(ring->db, &epoch, err) != 0)
+	if (rows_lock(ring->db, &epoch, &changing, err) != 0)
 		return -1;
 	if (epoch != ring->epoch)
 		return err_set(err, ERR_RETRY, "the key tree is in epoch %" PRId64 ", and the root at hand is of epoch %" PRId64,
@@ -170,6 +171,10 @@ take(struct keyring *ring, const struct leaf_names *names, enum leaf_wish wish, 
 	if ((size_t)db_rows(found) != names->n)
 		return err_set(err, ERR_FAILED, "finding leaf keys: %d answers to %zu names", db_rows(found), names->n);
 	judge(found, wish, ret, names->n, &n_new);
+	if (n_new > 0 && changing) {
+		(void)err_set(err, ERR_RETRY, "a change of the root was interrupted, and no leaf key is made before it is gone on with");
+		return err_hint(err, "expunge shred");
+	}
 	tree_init(&tree, ring->instance, ring->epoch, ring->root.bytes);
 	if (load(ring, &tree, names, found, ret, n_new, err) != 0)
 		return -1;

@@ -72,7 +72,8 @@ root_destroy(struct root_store *store, const struct root_id *id, struct root_rep
 
 /* The roots to be kept are there, and nothing is newer than what may come of an attempt: else whoever asks is behind. */
 static int
-check_keep(struct root_store *store, const struct root_id *keep, size_t n_keep, const struct root_ids *ids, struct err *err)
+check_keep(struct root_store *store, const struct root_id *keep, size_t n_keep, const struct root_ids *ids,
+	struct root_report *report, struct err *err)
 {
 	int64_t newest = 0;
 
@@ -82,7 +83,7 @@ check_keep(struct root_store *store, const struct root_id *keep, size_t n_keep, 
 		CLEANUP(secret_erase) struct secret root = SECRET_INIT;
 		enum root_verdict verdict;
 
-		if (root_read(store, &keep[i], &root, &verdict, NULL, err) != 0) {
+		if (root_read(store, &keep[i], &root, &verdict, report, err) != 0) {
 			if (err != NULL)
 				err->code = ERR_REFUSED;
 			return err_prefix(err, "destroying retired roots");
@@ -106,7 +107,7 @@ root_destroy_others(struct root_store *store, const struct root_id *keep, size_t
 	bool complete;
 	int failed = 0;
 
-	if (root_list(store, &ids, &complete, report, err) != 0 || check_keep(store, keep, n_keep, &ids, err) != 0)
+	if (root_list(store, &ids, &complete, report, err) != 0 || check_keep(store, keep, n_keep, &ids, report, err) != 0)
 		return -1;
 	for (size_t i = 0; i < n_keep; i++)
 		root_ids_add(&others, &keep[i]);

@@ -15,7 +15,7 @@
 enum { P_ID, P_TENANT, P_PARENT, P_SLOT, P_LEVEL, P_EPOCH, P_KCV, P_LIVE, P_SEALED };
 
 int
-rows_lock(struct db *db, int64_t *ret_epoch, struct err *err)
+rows_lock(struct db *db, int64_t *ret_epoch, bool *ret_changing, struct err *err)
 {
 	CLEANUP(db_result_freep) struct db_result *res = NULL;
 
@@ -26,6 +26,7 @@ rows_lock(struct db *db, int64_t *ret_epoch, struct err *err)
 		return err_hint(err, "declare keys.shares in the configuration and run: expunge init");
 	}
 	*ret_epoch = db_get_int(res, 0, 0);
+	*ret_changing = db_get_bool(res, 0, 1);
 	return 0;
 }
 

@@ -5,14 +5,16 @@
 #ifndef EXPUNGE_KEYS_ROWS_H
 #define EXPUNGE_KEYS_ROWS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "keys/tree.h"
 #include "svc/db.h"
 
-/* The epoch that the database is in, locked until the transaction ends. ERR_FAILED if there is no key tree. */
-int rows_lock(struct db *db, int64_t *ret_epoch, struct err *err);
+/* The epoch that the database is in, locked until the transaction ends; *ret_changing: a change of the root is under way.
+ * ERR_FAILED if there is no key tree. */
+int rows_lock(struct db *db, int64_t *ret_epoch, bool *ret_changing, struct err *err);
 /* The next key_seq, for all rows that this transaction writes. */
 int rows_next_seq(struct db *db, char seq[24], struct err *err);
 /* Loads these pages and all their ancestors. */

@@ -115,11 +115,12 @@ commit_next(const struct shred *shred, const struct shred_change *change, const 
 	CLEANUP(db_result_freep) struct db_result *places = NULL;
 	int64_t epoch;
 	char seq[24];
+	bool changing;
 	size_t n;
 
-	if (rows_lock(shred->db, &epoch, err) != 0)
+	if (rows_lock(shred->db, &epoch, &changing, err) != 0)
 		return -1;
-	if (epoch != change->ends.epoch)
+	if (epoch != change->ends.epoch || !changing)
 		return err_set(err, ERR_RETRY, "epoch %" PRId64 " was ended by somebody else", change->ends.epoch);
 	tree_init(&tree, shred->instance, epoch, old_root->bytes);
 	if (places_of(shred, change, &places, err) != 0 || rekey(shred, places, &tree, new_root, err) != 0 ||

@@ -182,6 +182,14 @@ file_name(int fd, const char *temporary, const char *path)
 	return temporary != NULL ? link(temporary, path) : linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW);
 }
 
+int
+file_publish(int fd, const char *temporary, const char *path, mode_t mode, struct err *err)
+{
+	if (fchmod(fd, mode) != 0 || fsync(fd) != 0 || file_name(fd, temporary, path) != 0)
+		return err_sys(err, "writing %s", path);
+	return sync_parent(path, err);
+}
+
 /* Replacing needs a second name, which a leftover of a killed process must not occupy. */
 static int
 publish(int fd, const char *temporary, const char *path, bool keep)

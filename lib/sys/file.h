@@ -21,6 +21,8 @@ int file_write(const char *path, const void *bytes, size_t n, mode_t mode, bool 
 int file_open_nameless(const char *path, char **ret_temporary);
 /* Gives it a name; one that is taken is EEXIST. The caller syncs file and directory. -1 with errno. */
 int file_name(int fd, const char *temporary, const char *path);
+/* The end of such a file: its mode, content and name durable; a name that is taken is an error. */
+int file_publish(int fd, const char *temporary, const char *path, mode_t mode, struct err *err);
 /* All n bytes to an open file, whatever write() takes at a time; 0, or -1 with errno. */
 int file_write_all(int fd, const void *from, size_t n);
 /* Up to n bytes of an open file, fewer only at its end, whatever read() gives at a time; -1 with errno. */

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The key tree in a real database, its root in four directories: leaves made once, shredded for good, a change of the
-# root that fails or is killed gone on with, and an attacker who has every row that was ever written. The cases are in
+# root that fails or is killed gone on with, an attacker who has every row that was ever written, and a journal that gives back all that lives. The cases are in
 # keys_probe.c, which is linked with the library here.
 . "$(dirname "$0")/../lib.sh"
 
@@ -22,8 +22,9 @@ fi
 ok "the probe is built" "${CC:-gcc}" -std=gnu11 -g -D_GNU_SOURCE -I"$ROOT/lib" "${sanitize[@]}" -o "$T/probe" \
 	"$ROOT/tests/integration/keys_probe.c" "$build/libexpunge.a" $(pkg-config --libs libpq libconfig libcrypto jansson libzstd)
 
-mkdir -m 0700 "$T/places"
-run timeout 300 "$T/probe" "host=$PGHOST port=$PGPORT dbname=clinic" "$T/places/a1" "$T/places/a2" "$T/places/b1" "$T/places/b2"
+mkdir -m 0700 "$T/places" "$T/backup" "$T/elsewhere"
+run timeout 300 "$T/probe" "host=$PGHOST port=$PGPORT dbname=clinic" "$T/places/a1" "$T/places/a2" "$T/places/b1" "$T/places/b2" \
+	"$T/backup" "$T/elsewhere"
 while IFS= read -r line; do
 	case $line in
 	"ok "*) verdict true "${line#ok }" ;;

@@ -13,6 +13,7 @@
 #include "../unit/attacker.h"
 #include "base/bytes.h"
 #include "base/cleanup.h"
+#include "keys/journal.h"
 #include "keys/leaf.h"
 #include "keys/leaf_name.h"
 #include "keys/shred.h"
@@ -23,6 +24,7 @@ static struct root_store *store;
 static char *instance;
 static struct err err;
 static int failures;
+static struct journal journals[2]; /* of two destinations */
 static const char *stop_at = ""; /* "fail journal", "kill drill", ... */
 
 static void
@@ -71,10 +73,16 @@ hash(void *ctx, const char *tenant, const char *name, char ret[SHRED_HASH_SIZE],
 }
 
 static int
-journal(void *ctx, const struct root_id *root, struct err *e)
+write_journal(void *ctx, const struct root_id *root, struct err *e)
 {
-	(void)ctx;
-	(void)root;
+	CLEANUP(secret_erase) struct secret key = SECRET_INIT;
+	enum root_verdict verdict;
+
+	if (root_read(store, root, &key, &verdict, NULL, e) != 0)
+		return -1;
+	for (int i = 0; i < 2; i++)
+		if (journal_write(&journals[i], ctx, false, e) != 0 || journal_barrier(&journals[i], root, &key, e) != 0)
+			return -1;
 	return stopping("journal", e);
 }
 
@@ -89,7 +97,7 @@ drill(void *ctx, const struct root_id *root, struct err *e)
 static struct shred
 change(struct db *on)
 {
-	return (struct shred){ .db = on, .store = store, .instance = instance, .ctx = on, .hash = hash, .journal = journal, .drill = drill };
+	return (struct shred){ .db = on, .store = store, .instance = instance, .ctx = on, .hash = hash, .journal = write_journal, .drill = drill };
 }
 
 static int
@@ -266,6 +274,7 @@ a_change_is_gone_on_with(const char *where, const char *state, const char *lose)
 		lose_record(lose);
 	after = take_one("2", "a", LEAF_FIND);
 	check(after.state == LEAF_LIVING && memcmp(after.key, mate.key, PAGE_KEY_SIZE) == 0, "meanwhile a living leaf opens");
+	check(take_one("2", "new meanwhile", LEAF_MAKE).id == -1 && err.code == ERR_RETRY, "and no new one is made");
 	s = change(db);
 	check(shred_resume(&s, &any, &err) == 0 && any && value_is(sql, "none"), "gone on with to the end");
 	check(take_one("2", name, LEAF_FIND).state == LEAF_SHREDDED && roots() == 1, "the leaf is gone, and one root is left");
@@ -303,6 +312,124 @@ altered_rows_are_named(void)
 		" WHERE id = (SELECT page FROM expunge.key_leaf WHERE tenant = '3' AND name = '7')", &err);
 	err_clear(&err);
 	check(shred(NULL, 0) == 0 && take_one("3", "7", LEAF_FIND).state == LEAF_SHREDDED, "put right, the change is gone on with");
+}
+
+/* ---- the journal -------------------------------------------------------------------------------- */
+
+struct rebuilt {
+	struct tree tree;
+	struct journal_leaf *leaves;
+	size_t n;
+	int64_t segment;
+};
+
+/* The newest version of each row wins: segments are read from the last one back. */
+static int
+rebuild_row(void *ctx, struct journal_row *row, struct err *e)
+{
+	struct rebuilt *rebuilt = ctx;
+
+	(void)e;
+	if (row->kind == JOURNAL_PAGE) {
+		(void)tree_load(&rebuilt->tree, &row->page);
+		return 0;
+	}
+	for (size_t i = 0; i < rebuilt->n; i++)
+		if (rebuilt->leaves[i].id == row->leaf.id)
+			return 0;
+	*MEM_PUSH(rebuilt->leaves, rebuilt->n) = row->leaf;
+	return 0;
+}
+
+/* Without the database: how many living leaves open, with their names, by journal and root alone. */
+static size_t
+opened_by_journal(const struct journal *journal, const struct keyring *ring)
+{
+	struct rebuilt rebuilt = { 0 };
+	struct journal_head head;
+	int64_t base = 0, last = 0;
+	size_t n = 0;
+
+	tree_init(&rebuilt.tree, instance, ring->epoch, ring->root.bytes);
+	check(journal_verify(journal, &base, &last, &err) == 0, "the journal is whole");
+	for (int64_t segment = last; base > 0 && segment >= base; segment--)
+		if (journal_read(journal, segment, rebuild_row, &rebuilt, &head, &err) != 0)
+			return 0;
+	for (size_t i = 0; i < rebuilt.n; i++) {
+		const struct journal_leaf *leaf = &rebuilt.leaves[i];
+		const struct tree_slot at = { leaf->page, leaf->slot };
+		char name[LEAF_NAME_MAX + 1];
+		uint8_t key[PAGE_KEY_SIZE];
+
+		n += leaf->shredded_epoch == 0 && tree_key(&rebuilt.tree, &at, key, &err) == 0 &&
+		     leaf_name_open(key, leaf->id, leaf->sealed_name, leaf->n_sealed_name, name, &err) == 0;
+	}
+	tree_release(&rebuilt.tree);
+	free(rebuilt.leaves);
+	return n;
+}
+
+static void
+journal_alone_gives_all_that_lives(void)
+{
+	CLEANUP(keyring_close) struct keyring ring = { 0 };
+	CLEANUP(free_text) char *n = NULL;
+
+	check(journal_write(&journals[0], db, false, &err) == 0 && journal_write(&journals[1], db, true, &err) == 0,
+		"the journal is brought up to date, with a new base on one side");
+	if (keyring_open(&ring, db, store, instance, &err) != 0)
+		return;
+	for (int i = 0; i < 2; i++) {
+		free(n);
+		n = mem_printf("%zu", opened_by_journal(&journals[i], &ring));
+		check(value_is("SELECT count(*) FROM expunge.key_leaf WHERE shredded_epoch IS NULL", n),
+			"journal and root alone open every leaf that lives, and its name");
+	}
+}
+
+/* One bit of a small segment after the other. */
+static void
+every_flipped_bit_is_seen(const char *path)
+{
+	FILE *file = fopen(path, "r+b");
+	int64_t base, last;
+	size_t missed = 0, n = 0;
+	int c;
+
+	for (long at = 0; file != NULL && fseek(file, at, SEEK_SET) == 0 && (c = getc(file)) != EOF; at++, n++) {
+		(void)fseek(file, at, SEEK_SET);
+		(void)putc(c ^ (1 << at % 8), file);
+		(void)fflush(file);
+		missed += journal_verify(&journals[0], &base, &last, &err) == 0;
+		(void)fseek(file, at, SEEK_SET);
+		(void)putc(c, file);
+		(void)fflush(file);
+	}
+	if (file != NULL)
+		(void)fclose(file);
+	err_clear(&err);
+	check(n > 400 && missed == 0, "a flipped bit anywhere in a segment is seen");
+	check(journal_verify(&journals[0], &base, &last, &err) == 0, "as it was, it is good");
+}
+
+static void
+a_journal_is_not_believed_blindly(void)
+{
+	CLEANUP(free_text) char *first = mem_printf("%s/keys/%s/0000000001.journal", journals[0].directory, instance);
+	CLEANUP(free_text) char *away = mem_printf("%s.away", first);
+	struct journal other_key = journals[0];
+	int64_t base, last;
+
+	every_flipped_bit_is_seen(first);
+	other_key.public[0] ^= 1;
+	check(journal_verify(&other_key, &base, &last, &err) == -1, "another key's signature is none");
+	check(rename(first, away) == 0 && journal_verify(&journals[0], &base, &last, &err) == -1, "a missing segment is missed");
+	(void)rename(away, first);
+	err_clear(&err);
+	check(db_script(other, "probe", "UPDATE expunge.key_tree SET key_seq = key_seq - 1", &err) == 0 &&
+		journal_write(&journals[0], db, false, &err) == -1 && err.code == ERR_REFUSED, "a database that is behind is refused");
+	(void)db_script(other, "probe", "UPDATE expunge.key_tree SET key_seq = key_seq + 1", &err);
+	err_clear(&err);
 }
 
 /* ---- the attacker ------------------------------------------------------------------------------- */
@@ -379,20 +506,35 @@ open_store(char **places)
 	return root_open(&store, &config, instance, &err) != 0 || root_init(store, &err) != 0;
 }
 
+static int
+open_journals(char **directories)
+{
+	struct signer *signer = NULL;
+
+	if (crypt_signer_generate(&signer, &err) != 0)
+		return -1;
+	for (int i = 0; i < 2; i++) {
+		journals[i] = (struct journal){ .directory = directories[i], .instance = instance, .signer = signer };
+		if (crypt_signer_public(signer, journals[i].public, &err) != 0)
+			return -1;
+	}
+	return 0;
+}
+
 int
 main(int argc, char **argv)
 {
 	CLEANUP(db_result_freep) struct db_result *res = NULL;
 	CLEANUP(shred_release) struct shred s = { 0 };
 
-	options.conninfo = argc == 6 ? argv[1] : "";
+	options.conninfo = argc == 8 ? argv[1] : "";
 	if (db_open(&db, &options, &err) != 0 || db_open(&other, &options, &err) != 0 ||
 	    db_text(db, DB_ONE, "SELECT id FROM expunge.instance", 0, NULL, &res, &err) != 0) {
 		(void)fprintf(stderr, "%s\n", err.msg);
 		return 1;
 	}
 	instance = mem_copy(db_get_text(res, 0, 0));
-	if (open_store(argv + 2) != 0) {
+	if (open_store(argv + 2) != 0 || open_journals(argv + 6) != 0) {
 		(void)fprintf(stderr, "%s\n", err.msg);
 		return 1;
 	}
@@ -414,6 +556,8 @@ main(int argc, char **argv)
 	those_who_hold_keys_are_waited_for();
 	altered_rows_are_named();
 	attack();
+	journal_alone_gives_all_that_lives();
+	a_journal_is_not_believed_blindly();
 	root_closep(&store);
 	db_closep(&db);
 	db_closep(&other);

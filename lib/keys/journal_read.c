@@ -1,0 +1,312 @@
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/mem.h"
+#include "base/parse.h"
+#include "keys/journal_private.h"
+#include "sys/file.h"
+#include "sys/lines.h"
+
+#define ENDING ".journal"
+
+char *
+journal_path(const struct journal *journal, int64_t segment)
+{
+	return mem_printf("%s/keys/%s/%010" PRId64 ENDING, journal->directory, journal->instance, segment);
+}
+
+static void
+close_directory(DIR **directory)
+{
+	if (*directory != NULL)
+		(void)closedir(*directory);
+}
+
+/* The highest number of a segment; 0 if there is none. */
+static int
+newest(const struct journal *journal, int64_t *ret, struct err *err)
+{
+	CLEANUP(free_text) char *path = mem_printf("%s/keys/%s", journal->directory, journal->instance);
+	CLEANUP(close_directory) DIR *directory = opendir(path);
+
+	*ret = 0;
+	if (directory == NULL)
+		return errno == ENOENT ? 0 : err_sys(err, "opening directory %s", path);
+	for (;;) {
+		const struct dirent *entry;
+		const char *name, *digits;
+		char number[24];
+		int64_t n;
+
+		errno = 0;
+		entry = readdir(directory);
+		if (entry == NULL)
+			return errno == 0 ? 0 : err_sys(err, "reading directory %s", path);
+		name = entry->d_name;
+		if (strspn(name, "0123456789") < 10 || strcmp(name + strspn(name, "0123456789"), ENDING) != 0)
+			continue;
+		(void)snprintf(number, sizeof(number), "%.*s", (int)strspn(name, "0123456789"), name);
+		digits = number + strspn(number, "0");
+		if (parse_int64(digits, 1, INT64_MAX, &n) == 0 && n > *ret)
+			*ret = n;
+	}
+}
+
+/* Whether header and trailer are those of this journal and signed; the rows between them are another matter. */
+static int
+check_signed(const struct journal *journal, int64_t segment, const char *header_text, size_t n_header,
+	const struct journal_head *head, struct err *err)
+{
+	uint8_t hash[SHA256_SIZE], bytes[22 + 2 * SHA256_SIZE];
+
+	if (crypt_sha256(header_text, n_header, hash, err) != 0)
+		return -1;
+	journal_signed_bytes(&head->trailer, bytes);
+	if (memcmp(hash, head->trailer.head, SHA256_SIZE) != 0 ||
+	    crypt_verify(journal->public, bytes, sizeof(bytes), head->trailer.signature, err) != 0) {
+		(void)err_set(err, ERR_FAILED, "its signature is not good: it was altered, or signed by another key");
+		return -1;
+	}
+	if (strcmp(head->header.instance, journal->instance) != 0 || head->header.segment != segment)
+		return err_set(err, ERR_FAILED, "it is segment %" PRId64 " of instance %s", head->header.segment, head->header.instance);
+	return 0;
+}
+
+static int
+read_head(const struct journal *journal, int64_t segment, const char *path, struct journal_head *ret, struct err *err)
+{
+	CLEANUP(free_text) char *tail = NULL;
+	char start[JOURNAL_HEADER_MAX + 1];
+	size_t n_tail = 0, n_header, n_trailer, n_hashed;
+	off_t size;
+	ssize_t n;
+	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+
+	if (fd < 0)
+		return err_sys(err, "opening");
+	n = file_read_all(fd, start, JOURNAL_HEADER_MAX);
+	(void)close(fd);
+	if (n < 0)
+		return err_sys(err, "reading");
+	start[n] = '\0';
+	if (journal_header_parse(start, (size_t)n, &ret->header, &n_header, err) != 0 ||
+	    file_read_tail(path, JOURNAL_TRAILER_MAX, &tail, &n_tail, &size, err) != 0 ||
+	    journal_trailer_parse(tail, n_tail, &ret->trailer, &n_trailer, &n_hashed, err) != 0)
+		return -1;
+	return check_signed(journal, segment, start, n_header, ret, err);
+}
+
+int
+journal_head(const struct journal *journal, struct journal_head *ret, bool *ret_found, struct err *err)
+{
+	CLEANUP(free_text) char *path = NULL;
+	int64_t segment;
+
+	*ret = (struct journal_head){ 0 };
+	if (newest(journal, &segment, err) != 0)
+		return -1;
+	*ret_found = segment > 0;
+	if (segment == 0)
+		return 0;
+	path = journal_path(journal, segment);
+	return read_head(journal, segment, path, ret, err) == 0 ? 0 : err_prefix(err, "key journal %s", path);
+}
+
+/* ---- every byte --------------------------------------------------------------------------------- */
+
+/* Adds a line, as it stood in the file, to what is hashed. */
+static int
+hash_line(struct digest *digest, const char *line, size_t n, struct err *err)
+{
+	return crypt_digest_add(digest, line, n, err) != 0 ? -1 : crypt_digest_add(digest, "\n", 1, err);
+}
+
+static int
+read_rows(struct lines *lines, struct digest *digest, int (*each)(void *ctx, struct journal_row *row, struct err *err),
+	void *ctx, const struct journal_head *head, struct err *err)
+{
+	bool in_rows = false, ended;
+	struct journal_row row;
+	int64_t n_rows = 0;
+	char *line;
+	size_t n;
+
+	for (;;) {
+		if (lines_next(lines, &line, &n, &ended, err) != 0)
+			return -1;
+		if (line == NULL || !ended)
+			return err_set(err, ERR_FAILED, "it is cut short");
+		if (hash_line(digest, line, n, err) != 0)
+			return -1;
+		if (in_rows && strncmp(line, "end ", 4) == 0)
+			break;
+		if (in_rows) {
+			if (strlen(line) != n || journal_row_parse(line, &row, err) != 0)
+				return err_set(err, ERR_FAILED, "row %" PRId64 " is not in the form of a key journal", n_rows + 1);
+			if (each != NULL && each(ctx, &row, err) != 0)
+				return -1;
+			n_rows++;
+		}
+		in_rows = in_rows || n == 0;
+	}
+	if (n_rows != head->trailer.rows)
+		return err_set(err, ERR_FAILED, "it has %" PRId64 " rows, and says %" PRId64, n_rows, head->trailer.rows);
+	/* the line "head", the last that the hash covers */
+	if (lines_next(lines, &line, &n, &ended, err) != 0)
+		return -1;
+	return line == NULL ? err_set(err, ERR_FAILED, "it is cut short") : hash_line(digest, line, n, err);
+}
+
+static void
+free_digest(struct digest **digest)
+{
+	crypt_digest_free(*digest);
+}
+
+static int
+read_segment(const struct journal *journal, int64_t segment, const char *path,
+	int (*each)(void *ctx, struct journal_row *row, struct err *err), void *ctx, struct journal_head *ret, struct err *err)
+{
+	CLEANUP(lines_closep) struct lines *lines = NULL;
+	CLEANUP(free_digest) struct digest *digest = NULL;
+	uint8_t hash[SHA256_SIZE];
+
+	if (read_head(journal, segment, path, ret, err) != 0 || lines_open(&lines, path, JOURNAL_LINE_MAX, err) != 0 ||
+	    crypt_digest_begin(&digest, err) != 0 || read_rows(lines, digest, each, ctx, ret, err) != 0 ||
+	    crypt_digest_end(digest, hash, err) != 0)
+		return -1;
+	return memcmp(hash, ret->trailer.hash, SHA256_SIZE) == 0 ? 0 : err_set(err, ERR_FAILED, "it was altered");
+}
+
+int
+journal_read(const struct journal *journal, int64_t segment, int (*each)(void *ctx, struct journal_row *row, struct err *err),
+	void *ctx, struct journal_head *ret, struct err *err)
+{
+	CLEANUP(free_text) char *path = journal_path(journal, segment);
+
+	*ret = (struct journal_head){ 0 };
+	return read_segment(journal, segment, path, each, ctx, ret, err) == 0 ? 0 : err_prefix(err, "key journal %s", path);
+}
+
+/* A segment follows the one before: its hash is in it, and nothing goes back. */
+static int
+check_follows(const struct journal *journal, const struct journal_head *before, const struct journal_head *after,
+	struct err *err)
+{
+	if (memcmp(before->trailer.hash, after->header.previous, SHA256_SIZE) != 0)
+		return err_set(err, ERR_FAILED, "key journal in %s: segment %" PRId64 " does not follow the one before it",
+			journal->directory, after->header.segment);
+	if (before->header.key_seq > after->header.key_seq || before->header.root.epoch > after->header.root.epoch)
+		return err_set(err, ERR_FAILED, "key journal in %s: segment %" PRId64 " is of an earlier time than the one before it",
+			journal->directory, after->header.segment);
+	return 0;
+}
+
+int
+journal_verify(const struct journal *journal, int64_t *ret_base, int64_t *ret_head, struct err *err)
+{
+	struct journal_head after = { 0 }, head;
+
+	*ret_base = 0;
+	if (newest(journal, ret_head, err) != 0)
+		return -1;
+	if (*ret_head == 0)
+		return err_set(err, ERR_FAILED, "there is no key journal in %s", journal->directory);
+	for (int64_t n = *ret_head; *ret_base == 0; n--) {
+		if (n == 0)
+			return err_set(err, ERR_FAILED, "key journal in %s: it has no base", journal->directory);
+		if (journal_read(journal, n, NULL, NULL, &head, err) != 0 ||
+		    (n < *ret_head && check_follows(journal, &head, &after, err) != 0))
+			return -1;
+		if (head.header.base)
+			*ret_base = n;
+		after = head;
+	}
+	return 0;
+}
+
+/* ---- barrier ------------------------------------------------------------------------------------ */
+
+struct barrier {
+	struct tree tree;
+	const struct root_id *root;
+	struct { int64_t page; int slot; uint8_t kcv[KCV_SIZE]; } *children; /* that the segment has, of any page */
+	size_t n;
+};
+
+static int
+take_row(void *ctx, struct journal_row *row, struct err *err)
+{
+	struct barrier *barrier = ctx;
+	bool is_page = row->kind == JOURNAL_PAGE;
+
+	(void)err;
+	if (is_page && row->page.epoch == barrier->root->epoch)
+		(void)tree_load(&barrier->tree, &row->page);
+	if (is_page ? row->page.parent != 0 : row->leaf.shredded_epoch == 0) {
+		__typeof__(*barrier->children) *child = MEM_PUSH(barrier->children, barrier->n);
+
+		child->page = is_page ? row->page.parent : row->leaf.page;
+		child->slot = is_page ? row->page.slot : row->leaf.slot;
+		(void)memcpy(child->kcv, is_page ? row->page.kcv : row->leaf.kcv, KCV_SIZE);
+	}
+	return 0;
+}
+
+static int
+check_children(struct barrier *barrier, struct err *err)
+{
+	for (size_t i = 0; i < barrier->n; i++) {
+		const struct tree_slot at = { barrier->children[i].page, barrier->children[i].slot };
+		uint8_t key[PAGE_KEY_SIZE], kcv[KCV_SIZE];
+		int failed;
+
+		if (tree_find(&barrier->tree, at.page) == NULL)
+			continue;
+		failed = tree_key(&barrier->tree, &at, key, err) != 0 || kcv_of(key, kcv, err) != 0;
+		secret_wipe(key, sizeof(key));
+		if (failed)
+			return -1;
+		if (!secret_equal(kcv, barrier->children[i].kcv, KCV_SIZE))
+			return err_set(err, ERR_FAILED, "key page %" PRId64 ", slot %d holds another key than its child's", at.page, at.slot);
+	}
+	return 0;
+}
+
+int
+journal_barrier(const struct journal *journal, const struct root_id *root, const struct secret *key, struct err *err)
+{
+	struct barrier barrier = { .root = root };
+	struct journal_head head, before;
+	int64_t segment;
+	int failed;
+
+	if (newest(journal, &segment, err) != 0)
+		return -1;
+	if (segment == 0)
+		return err_set(err, ERR_FAILED, "there is no key journal in %s", journal->directory);
+	tree_init(&barrier.tree, journal->instance, root->epoch, key->bytes);
+	failed = journal_read(journal, segment, take_row, &barrier, &head, err);
+	if (failed == 0 && !root_id_equal(&head.header.root, root))
+		failed = err_set(err, ERR_FAILED, "key journal in %s: its newest segment is of another root", journal->directory);
+	if (failed == 0 && !head.header.base) {
+		CLEANUP(free_text) char *path = journal_path(journal, segment - 1);
+
+		failed = read_head(journal, segment - 1, path, &before, err) != 0 ? err_prefix(err, "key journal %s", path)
+										 : check_follows(journal, &before, &head, err);
+	}
+	for (size_t i = 0; failed == 0 && i < barrier.tree.n; i++)
+		failed = tree_open(&barrier.tree, barrier.tree.pages[i], err);
+	if (failed == 0)
+		failed = check_children(&barrier, err);
+	tree_release(&barrier.tree);
+	free(barrier.children);
+	return failed;
+}

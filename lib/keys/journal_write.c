@@ -1,0 +1,175 @@
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/bytes.h"
+#include "base/cleanup.h"
+#include "base/mem.h"
+#include "keys/journal_private.h"
+#include "keys/keyring.h"
+#include "query.h"
+#include "sys/clock.h"
+#include "sys/file.h"
+
+#define FLUSH_BYTES ((size_t)256 << 10)
+
+/* A segment on its way to disk: nameless until it is whole. */
+struct writer {
+	const struct journal *journal;
+	int fd;
+	char *path, *temporary;
+	struct str text; /* not written yet */
+	struct digest *digest;
+	int64_t rows;
+};
+
+static void
+writer_release(struct writer *writer)
+{
+	if (writer->fd >= 0)
+		(void)close(writer->fd);
+	if (writer->temporary != NULL)
+		(void)unlink(writer->temporary);
+	free(writer->temporary);
+	free(writer->path);
+	str_release(&writer->text);
+	crypt_digest_free(writer->digest);
+}
+
+static int
+flush(struct writer *writer, struct err *err)
+{
+	if (crypt_digest_add(writer->digest, writer->text.s, writer->text.len, err) != 0)
+		return -1;
+	if (file_write_all(writer->fd, writer->text.s, writer->text.len) != 0)
+		return err_sys(err, "writing %s", writer->path);
+	str_clear(&writer->text);
+	return 0;
+}
+
+static int
+add_row(void *ctx, const struct db_result *row, struct err *err)
+{
+	struct writer *writer = ctx;
+
+	str_add(&writer->text, db_get_text(row, 0, 0));
+	str_add(&writer->text, "\n");
+	writer->rows++;
+	return writer->text.len < FLUSH_BYTES ? 0 : flush(writer, err);
+}
+
+static int
+end_segment(struct writer *writer, struct journal_trailer *trailer, struct err *err)
+{
+	uint8_t bytes[22 + 2 * SHA256_SIZE];
+	CLEANUP(str_release) struct str rest = STR_INIT;
+
+	trailer->rows = writer->rows;
+	journal_trailer_format_hashed(trailer, &writer->text);
+	if (flush(writer, err) != 0 || crypt_digest_end(writer->digest, trailer->hash, err) != 0)
+		return -1;
+	journal_signed_bytes(trailer, bytes);
+	if (crypt_sign(writer->journal->signer, bytes, sizeof(bytes), trailer->signature, err) != 0)
+		return -1;
+	journal_trailer_format_rest(trailer, &rest);
+	if (file_write_all(writer->fd, rest.s, rest.len) != 0)
+		return err_sys(err, "writing %s", writer->path);
+	return file_publish(writer->fd, writer->temporary, writer->path, 0600, err);
+}
+
+static int
+write_segment(const struct journal *journal, struct db *db, const struct journal_header *header, int64_t after, struct err *err)
+{
+	CLEANUP(writer_release) struct writer writer = { .journal = journal, .fd = -1 };
+	struct journal_trailer trailer = { 0 };
+	char text[24];
+
+	(void)snprintf(text, sizeof(text), "%" PRId64, after);
+	writer.path = journal_path(journal, header->segment);
+	writer.fd = file_open_nameless(writer.path, &writer.temporary);
+	if (writer.fd < 0)
+		return err_sys(err, "creating a file for %s", writer.path);
+	journal_header_format(header, &writer.text);
+	if (crypt_digest_begin(&writer.digest, err) != 0 ||
+	    crypt_sha256(writer.text.s, writer.text.len, trailer.head, err) != 0 || flush(&writer, err) != 0 ||
+	    db_each(db, QUERY_JOURNAL_ROWS.sql, 1, DB_PARAMS(text), add_row, &writer, err) != 0)
+		return -1;
+	return end_segment(&writer, &trailer, err);
+}
+
+/* What the next segment says; *ret_needed false: the journal has all that the database has. */
+static int
+next_header(const struct journal *journal, struct db *db, bool base, struct journal_header *ret, int64_t *ret_after,
+	bool *ret_needed, struct err *err)
+{
+	CLEANUP(keyring_state_release) struct keyring_state state = { 0 };
+	struct journal_head head;
+	bool found;
+
+	if (journal_head(journal, &head, &found, err) != 0 || keyring_state(db, &state, err) != 0)
+		return -1;
+	if (state.root.epoch == 0)
+		return err_set(err, ERR_FAILED, "there is no key tree in this database");
+	if (found && (head.header.key_seq > state.key_seq || head.header.root.epoch > state.root.epoch)) {
+		(void)err_set(err, ERR_REFUSED, "the key journal in %s has come to key_seq %" PRId64 ", and the database is at %" PRId64,
+			journal->directory, head.header.key_seq, state.key_seq);
+		return err_hint(err, "the database was restored from an older copy: expunge restore --adopt");
+	}
+	*ret_needed = !found || base || head.header.key_seq < state.key_seq || head.header.root.epoch < state.root.epoch;
+	*ret = (struct journal_header){ .segment = found ? head.header.segment + 1 : 1, .base = base || !found,
+		.key_seq = state.key_seq, .root = state.root };
+	*ret_after = ret->base ? -1 : head.header.key_seq;
+	if (found)
+		(void)memcpy(ret->previous, head.trailer.hash, SHA256_SIZE);
+	(void)snprintf(ret->instance, sizeof(ret->instance), "%s", journal->instance);
+	(void)snprintf(ret->nonce, sizeof(ret->nonce), "%s", state.nonce);
+	clock_text(clock_now(), ret->made);
+	return 0;
+}
+
+static int
+make_directories(const struct journal *journal, struct err *err)
+{
+	CLEANUP(free_text) char *keys = file_join(journal->directory, "keys");
+	CLEANUP(free_text) char *ours = file_join(keys, journal->instance);
+
+	return file_make_directory(keys, 0700, err) != 0 ? -1 : file_make_directory(ours, 0700, err);
+}
+
+static int
+write_next(const struct journal *journal, struct db *db, bool base, int64_t *ret_segment, struct err *err)
+{
+	struct journal_header header;
+	int64_t after = -1;
+	bool needed = false;
+
+	*ret_segment = 0;
+	/* one snapshot, so that the rows are those that the header speaks of */
+	if (db_command(db, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY", 0, NULL, NULL, err) != 0 ||
+	    next_header(journal, db, base, &header, &after, &needed, err) != 0)
+		return -1;
+	if (!needed)
+		return 0;
+	*ret_segment = header.segment;
+	return write_segment(journal, db, &header, after, err);
+}
+
+int
+journal_write(const struct journal *journal, struct db *db, bool base, struct err *err)
+{
+	struct journal_head read;
+	int64_t segment;
+	int failed;
+
+	if (make_directories(journal, err) != 0 || db_begin(db, err) != 0)
+		return -1;
+	failed = write_next(journal, db, base, &segment, err) != 0 || db_commit(db, err) != 0;
+	if (failed) {
+		db_rollback(db);
+		return err_prefix(err, "key journal in %s", journal->directory);
+	}
+	return segment == 0 ? 0 : journal_read(journal, segment, NULL, NULL, &read, err);
+}
