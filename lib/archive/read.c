@@ -229,7 +229,7 @@ archive_open(struct archive **ret, int fd, const uint8_t (*signers)[ED25519_KEY_
 	if (!S_ISREG(st.st_mode))
 		return archive_refuse(ret_verdict, ARCHIVE_UNREADABLE, err, "not a regular file");
 	a->size = (uint64_t)st.st_size;
-	a->window = mem_zero(WINDOW_SIZE, 1);
+	a->window = mem_zero(a->size < WINDOW_SIZE ? (size_t)a->size : WINDOW_SIZE, 1);
 	if (check(a, signers, n_signers, ret_verdict, err) != 0)
 		return -1;
 	*ret = TAKE_PTR(a);

@@ -18,8 +18,9 @@
 
 #include "archive/archive.h"
 
-/* The level of zstd. 3 takes a fifth less room than 1 and as long as ... see doc/archive.md. */
-#define ARCHIVE_LEVEL 3
+/* The level of zstd. In frames of one patient's rows, 3 makes an archive smaller by a sixtieth and takes a third longer
+ * (tests/bench/README.md). */
+#define ARCHIVE_LEVEL 1
 
 /* Where sealed bytes go. write takes all n bytes, in order, or fails: -1 with err set, and the archive is spoilt. A
  * caller who wants the other places finished although one is full remembers that itself and returns 0. */

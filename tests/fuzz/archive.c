@@ -147,7 +147,7 @@ static void
 add_chunk(struct maker *m, const char *domain, const void *text, size_t n)
 {
 	struct seal_place place = { domain, m->key, m->header.id, m->binding, sizeof(m->binding), 0, 0, true };
-	uint8_t leaf[8] = { 0, 0, 0, 0, 0, 0, 0, 7 }, *sealed = mem_zero(FORMAT_CHUNK_HEAD + FORMAT_CHUNK_SEALED, 1);
+	uint8_t leaf[8] = { 0, 0, 0, 0, 0, 0, 0, 7 }, *sealed = mem_zero(FORMAT_CHUNK_HEAD + compress_bound(n) + GCM_TAG_SIZE, 1);
 	size_t n_sealed = 0;
 
 	if (strcmp(domain, SEAL_FRAME) == 0) {
