@@ -28,7 +28,8 @@
 	X(options)      \
 	X(parse)        \
 	X(path)         \
-	X(result)
+	X(result)       \
+	X(root)
 
 #define FUZZ_DECLARE(name) int fuzz_##name(const uint8_t *data, size_t n);
 FUZZ_TARGETS(FUZZ_DECLARE)
