@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "base/bytes.h"
-#include "keys/root_private.h"
+#include "keys/root_file.h"
 
 #define NAME_1 "root.1.00000000000000000000000000000001"
 
@@ -320,6 +320,24 @@ START_TEST(what_exists_is_not_made_again)
 	ck_assert(shell("rm s1r?/root.* s2r1/root.*"));
 	ck_assert_int_eq(root_create(store, &first, &root, &err), -1);
 	ck_assert(shell("test -e s2r2/" NAME_1 " && test ! -e s1r1/" NAME_1));
+}
+END_TEST
+
+/* After a kill between link and unlink a living record has a second name, that of an unfinished one. */
+START_TEST(a_second_name_of_a_living_record_is_not_written_over)
+{
+	CLEANUP(secret_erase) struct secret bytes = SECRET_INIT;
+	CLEANUP(free_text) char *path = in_directory("s1r1");
+	struct root_place place = { .path = path, .marker = { INSTANCE, 1, 1 } };
+
+	start(1, 1);
+	create(&first, root_1);
+	ck_assert(shell("ln s1r1/" NAME_1 " s1r1/." NAME_1 ".new"));
+	secret_new(&bytes, ROOT_RECORD_SIZE);
+	ck_assert_int_eq(root_file_driver.write(&place, &first, &bytes, &err), -1);
+	ck_assert_msg(strstr(err.msg, "File exists") != NULL, "%s", err.msg);
+	ck_assert_int_eq(verdict_of(&first, root_1, NULL), ROOT_PRESENT);
+	ck_assert(shell("test $(ls -A s1r1 | wc -l) = 2"));
 }
 END_TEST
 
@@ -659,6 +677,7 @@ main(void)
 	tcase_add_loop_test(tests, verdicts_are_never_confused, 0, (int)(sizeof(verdicts) / sizeof(verdicts[0])));
 	tcase_add_test(tests, malformed_names_are_refused);
 	tcase_add_test(tests, what_exists_is_not_made_again);
+	tcase_add_test(tests, a_second_name_of_a_living_record_is_not_written_over);
 	tcase_add_test(tests, a_root_needs_all_places);
 	tcase_add_test(tests, stores_are_checked);
 	tcase_add_test(tests, an_instance_is_one_in_either_case);
