@@ -8,6 +8,7 @@
 #include "erasure/ledger.h"
 #include "evidence/issuer.h"
 #include "jobs/job.h"
+#include "keys/keys.h"
 #include "map/map.h"
 #include "query.h"
 #include "svc/crypt.h"
@@ -190,6 +191,24 @@ make_files(const struct job *job, struct err *err)
 	return publish_key(job, err);
 }
 
+/* The key tree's first root; where none is declared, none is made. */
+static int
+make_keys(struct job *job, struct err *err)
+{
+	CLEANUP(str_release) struct str problems = STR_INIT;
+	CLEANUP(keys_close) struct keys keys = { 0 };
+	struct instance instance;
+
+	if (!keys_declared(job->config))
+		return 0;
+	if (guard_instance(job->db, &instance, err) != 0 ||
+	    keys_open(&keys, job->config, instance.id, true, &problems, err) != 0) {
+		(void)fputs(str_cstr(&problems), stderr);
+		return -1;
+	}
+	return keys_first_root(&keys, job->db, err);
+}
+
 static int
 run_init(struct job *job, struct err *err)
 {
@@ -205,7 +224,7 @@ run_init(struct job *job, struct err *err)
 	}
 	if (db_commit(job->db, err) != 0 || make_files(job, err) != 0)
 		return -1;
-	return guard_bind(job->db, job->config, err);
+	return guard_bind(job->db, job->config, err) != 0 ? -1 : make_keys(job, err);
 }
 
 static const struct option_row init_options[] = { OPTION_DRY_RUN, OPTION_END };

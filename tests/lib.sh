@@ -353,6 +353,24 @@ install() {
 		SELECT l, t FROM unnest(ARRAY['clinic_app', 'oscar']) l, unnest(ARRAY['1', '2', '3', 'the-practice']) t"
 }
 
+# with_keys: declares a key tree in $CONF, its root in two shares of two replicas, its journal in two places, all in the
+# directory of $CONF, and makes it
+with_keys() {
+	local dir=${CONF%/*}
+	mkdir -p -m 0700 "$dir/shares" "$dir/here" "$dir/there"
+	cat >>"$CONF" <<-CONF
+		keys : {
+		  shares = ( { replicas = ["$dir/shares/1a", "$dir/shares/1b"]; }, { replicas = ["$dir/shares/2a", "$dir/shares/2b"]; } );
+		  anchor = "$dir/state/anchor";
+		};
+		archives : {
+		  destinations = ( { name = "here"; directory = "$dir/here"; }, { name = "there"; directory = "$dir/there"; } );
+		  key = "$dir/archives.pem";
+		};
+	CONF
+	expunge_as postgres init
+}
+
 # expunge_as ROLE COMMAND...: the program under test, with $CONF
 expunge_as() {
 	local role=$1

@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "base/parse.h"
 #include "query.h"
 #include "sys/clock.h"
 #include "sys/file.h"
@@ -80,6 +81,23 @@ guard_binding(struct db *db, const struct config *config, struct err *err)
 		return 0;
 	(void)err_set(err, ERR_REFUSED, "this is not the database that %s was made for", path);
 	return err_hint(err, "compare database.conninfo with that file; a restored or cloned database needs a person's look");
+}
+
+int
+guard_bound_instance(const struct config *config, char ret[37], struct err *err)
+{
+	static const char key[] = "instance ";
+	CLEANUP(free_text) char *path = state_file(config, "instance");
+	CLEANUP(free_text) char *bound = NULL;
+
+	if (file_read(path, 4096, &bound, NULL, err) != 0)
+		return err_hint(err, "expunge init writes it; if it was lost, run expunge init again on the right database");
+	if (strncmp(bound, key, sizeof(key) - 1) == 0) {
+		(void)snprintf(ret, 37, "%s", bound + sizeof(key) - 1);
+		if (parse_is_uuid(ret))
+			return 0;
+	}
+	return err_set(err, ERR_FAILED, "%s is not a binding file", path);
 }
 
 int

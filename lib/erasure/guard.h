@@ -21,6 +21,8 @@ int guard_bind(struct db *db, const struct config *config, struct err *err);
 /* Refuses a database other than the one the binding file names: a copy, a restored dump, another
  * cluster, another name. */
 int guard_binding(struct db *db, const struct config *config, struct err *err);
+/* The instance that the binding file names, without a database: uuid and NUL. */
+int guard_bound_instance(const struct config *config, char ret[37], struct err *err);
 int guard_instance(struct db *db, struct instance *ret, struct err *err);
 /* Refuses while a freeze row or the sentinel file state_directory/freeze is there. */
 int guard_freeze(struct db *db, const struct config *config, struct err *err);

@@ -5,6 +5,7 @@
 
 #include "base/bytes.h"
 #include "base/cleanup.h"
+#include "keys/signer_file.h"
 #include "sys/file.h"
 
 #define PEM_MAX 16384
@@ -13,37 +14,7 @@
 int
 issuer_create(const char *path, struct err *err)
 {
-	CLEANUP(crypt_signer_freep) struct signer *signer = NULL;
-	CLEANUP(secret_erase) struct secret pem = SECRET_INIT;
-
-	if (file_exists(path)) {
-		(void)err_set(err, ERR_REFUSED, "make issuer key %s: the file exists", path);
-		return err_hint(err, "a key is never replaced in place; keep it, or move it away by hand first");
-	}
-	if (crypt_signer_generate(&signer, err) != 0 || crypt_signer_to_pem(signer, &pem, err) != 0 ||
-	    file_write(path, pem.bytes, pem.n, 0600, true, err) != 0)
-		return err_prefix(err, "make issuer key");
-	return 0;
-}
-
-static int
-read_signer(struct issuer *issuer, const char *path, struct err *err)
-{
-	CLEANUP(secret_erase) struct secret pem = SECRET_INIT;
-
-	if (!file_exists(path)) {
-		(void)err_set(err, ERR_FAILED, "open issuer key %s: no such file", path);
-		return err_hint(err, "restore it from its backup; `expunge init` makes one only where there never was one");
-	}
-	if (file_read_secret(path, PEM_MAX, &pem, err) != 0) {
-		(void)err_prefix(err, "open issuer key");
-		return err_hint(err, "it must be a regular file of the user that runs expunge, mode 0600: chmod 600 %s", path);
-	}
-	if (crypt_signer_from_pem(&issuer->signer, (const char *)pem.bytes, pem.n, err) != 0) {
-		(void)err_prefix(err, "open issuer key %s", path);
-		return err_hint(err, "restore it from its backup");
-	}
-	return 0;
+	return signer_file_create(path, "issuer key", err);
 }
 
 int
@@ -52,7 +23,7 @@ issuer_open(struct issuer *ret, const char *path, const char *name, struct err *
 	uint8_t key[ED25519_KEY_SIZE];
 
 	*ret = (struct issuer)ISSUER_INIT;
-	if (read_signer(ret, path, err) == 0 && crypt_signer_public(ret->signer, key, err) == 0 &&
+	if (signer_file_open(&ret->signer, path, "issuer key", err) == 0 && crypt_signer_public(ret->signer, key, err) == 0 &&
 	    note_key_init(&ret->key, name, key, err) == 0)
 		return 0;
 	issuer_release(ret);

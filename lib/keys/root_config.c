@@ -111,6 +111,14 @@ read_shares(const struct conf_node *list, struct root_config *ret, struct named_
 	}
 }
 
+/* an archive beside the share that opens it: one lost disk, and both are somebody's */
+static void
+add_destinations(const struct conf_node *list, struct named_list *named)
+{
+	for (size_t i = 0; list != NULL && i < conf_count(list); i++)
+		add_named(named, "directory of a destination", conf_text(conf_member(conf_at(list, i), "directory")), 0);
+}
+
 int
 root_config_read(struct root_config *ret, const struct config *config, struct str *problems, struct err *err)
 {
@@ -124,6 +132,7 @@ root_config_read(struct root_config *ret, const struct config *config, struct st
 		{ SET_MAP, "map" },
 		{ SET_ISSUER_KEY, "issuer.key" },
 		{ SET_KEYS_ANCHOR, "keys.anchor" },
+		{ SET_ARCHIVES_KEY, "archives.key" },
 	};
 	CLEANUP(root_config_release) struct root_config read = { 0 };
 	CLEANUP(named_release) struct named_list named = { 0 };
@@ -134,6 +143,7 @@ root_config_read(struct root_config *ret, const struct config *config, struct st
 	read.anchor = mem_copy(config_text(config, SET_KEYS_ANCHOR));
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
 		add_named(&named, others[i].what, config_text(config, others[i].id), 0);
+	add_destinations(config_list(config, SET_ARCHIVES_DESTINATIONS), &named);
 	check_all(&r, &named);
 	if (r.count > 0) {
 		(void)err_set(err, ERR_USAGE, "keys.shares of %s has %zu problem%s", config_path(config), r.count, r.count == 1 ? "" : "s");

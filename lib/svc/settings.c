@@ -99,6 +99,10 @@ static const struct setting settings[SETTING_COUNT] = {
 		"copies (replicas); without any there is no key tree."),
 	[SET_KEYS_ANCHOR] = PATH("keys.anchor", "/var/lib/expunge/anchor",
 		"The file that remembers how far this installation has come; not in a place that is restored with the database."),
+	[SET_ARCHIVES_DESTINATIONS] = LIST("archives.destinations",
+		"Where sealed archives go, and the journal of their keys: a name and a directory each; two at least, in different places."),
+	[SET_ARCHIVES_KEY] = PATH("archives.key", "/etc/expunge/archives.pem",
+		"The private key that signs archives and the key journal."),
 	[SET_LOG_LEVEL] = CHOICE("log.level", "info", "error|warning|info|debug",
 		"What a run says on standard error."),
 };
@@ -248,12 +252,12 @@ read_store(struct reading *r, const struct conf_node *list, size_t i)
 
 /* Paths are compared as text, so each has one way to be written. */
 static void
-read_replica(struct reading *r, const struct conf_node *node)
+read_directory(struct reading *r, const struct conf_node *node, const char *what)
 {
 	const char *path = conf_text(node);
 
 	if (path == NULL || path[0] != '/' || !parse_is_plain_text(path, PATH_MAX_BYTES))
-		complain(r, node, "a replica of a share must be an absolute path in quotes");
+		complain(r, node, "%s must be an absolute path in quotes", what);
 	else if (path[1] == '\0' || path[strlen(path) - 1] == '/' || strstr(path, "//") != NULL || strstr(path, "/./") != NULL ||
 		strstr(path, "/../") != NULL)
 		complain(r, node, "%s must be a directory of its own, without \"//\", \"/./\", \"/../\" or a slash at its end", path);
@@ -273,7 +277,31 @@ read_share(struct reading *r, const struct conf_node *list, size_t i)
 	if (conf_count(replicas) < 1 || conf_count(replicas) > REPLICAS_MAX)
 		complain(r, replicas, "a share has 1 to %d replicas", REPLICAS_MAX);
 	for (size_t k = 0; k < conf_count(replicas); k++)
-		read_replica(r, conf_at(replicas, k));
+		read_directory(r, conf_at(replicas, k), "a replica of a share");
+}
+
+static void
+read_destination(struct reading *r, const struct conf_node *list, size_t i)
+{
+	const struct conf_node *destination = conf_at(list, i);
+	const struct conf_node *name = conf_member(destination, "name"), *directory = conf_member(destination, "directory");
+
+	if (conf_type(destination) != CONF_GROUP || name == NULL || directory == NULL || conf_count(destination) != 2) {
+		complain(r, destination, "a destination is { name = \"...\"; directory = \"/...\"; }");
+		return;
+	}
+	if (conf_text(name) == NULL || !parse_is_plain_text(conf_text(name), 100))
+		complain(r, name, "the name of a destination must be 1 to 100 bytes of plain text");
+	read_directory(r, directory, "the directory of a destination");
+	for (size_t j = 0; j < i; j++) {
+		const struct conf_node *other = conf_at(list, j);
+		const char *texts[2] = { conf_text(conf_member(other, "name")), conf_text(conf_member(other, "directory")) };
+
+		if (texts[0] != NULL && conf_text(name) != NULL && strcmp(texts[0], conf_text(name)) == 0)
+			complain(r, name, "two destinations have the name %s", texts[0]);
+		if (texts[1] != NULL && conf_text(directory) != NULL && strcmp(texts[1], conf_text(directory)) == 0)
+			complain(r, directory, "two destinations are %s", texts[1]);
+	}
 }
 
 static void
@@ -284,6 +312,8 @@ read_list(struct reading *r, const struct setting *s, const struct conf_node *li
 	for (size_t i = 0; i < conf_count(list); i++)
 		if (s == &settings[SET_STORES])
 			read_store(r, list, i);
+		else if (s == &settings[SET_ARCHIVES_DESTINATIONS])
+			read_destination(r, list, i);
 		else
 			read_share(r, list, i);
 }

@@ -10,7 +10,33 @@
 # and its name in $jobs. sql, expunge_as, install and the like are those of tests/lib.sh.
 # shellcheck shell=bash
 # shellcheck disable=SC2034,SC2154 # jobs is for run.sh, T comes from lib.sh
-jobs='nightly erase init plan export freeze'
+jobs='nightly erase init plan export freeze rotate'
+
+# ---------------------------------------------------------------------------- rotate
+
+rotate_start() {
+	sql postgres 'CREATE DATABASE clinic TEMPLATE template0'
+	mkrole app_owner
+	install clinic
+	with_keys 2>/dev/null
+	set_option lock_timeout_ms 200
+}
+
+rotate_run() {
+	expunge_as night keys rotate
+}
+
+# a killed change is gone on with, and then comes the one that was asked for
+rotate_end() {
+	expunge_as night drill
+	expunge_as night keys status --json | jq -r '.root, .places, .anchor, (.change_under_way | tostring), (.journals[].state)'
+	find "$T/clinic/shares" -name 'root.*' -printf '%h\n' | sort | sed "s|$T||"
+}
+
+# at every moment there is a whole root of the database's epoch
+rotate_between() {
+	expunge_as night keys status --json | jq -r '.root' | grep -vx present || true
+}
 
 # ---------------------------------------------------------------------------- nightly, erase
 

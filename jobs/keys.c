@@ -1,0 +1,218 @@
+/* keys: what is known of the key tree; a fresh root by hand. drill: whether what should open opens, and what should not does not. */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/cleanup.h"
+#include "base/mem.h"
+#include "erasure/guard.h"
+#include "erasure/ledger.h"
+#include "jobs/job.h"
+#include "keys/anchor.h"
+#include "keys/keys.h"
+#include "query.h"
+#include "svc/listing.h"
+#include "sys/log.h"
+
+static int
+open_keys(const struct job *job, const char *instance, struct keys *ret, struct err *err)
+{
+	CLEANUP(str_release) struct str problems = STR_INIT;
+
+	if (!keys_declared(job->config)) {
+		(void)err_set(err, ERR_USAGE, "keys.shares are not declared: there is no key tree");
+		return err_hint(err, "see keys.shares and archives.destinations in %s, then run expunge init", config_path(job->config));
+	}
+	if (keys_open(ret, job->config, instance, false, &problems, err) == 0)
+		return 0;
+	(void)fputs(str_cstr(&problems), stderr);
+	return -1;
+}
+
+/* ---- keys status -------------------------------------------------------------------------------- */
+
+static void
+add(struct json *status, const char *name, char *text)
+{
+	json_set_text(status, name, text);
+	free(text);
+}
+
+static int
+add_tree(struct job *job, struct json *status, struct err *err)
+{
+	CLEANUP(db_result_freep) struct db_result *res = NULL;
+
+	if (db_query(job->db, &QUERY_KEY_STATUS, NULL, &res, err) != 0)
+		return -1;
+	for (int c = 0; c < db_columns(res); c++)
+		if (db_column_type(res, c) == DB_TYPE_INTEGER && db_get(res, 0, c) != NULL)
+			json_set_int(status, db_column_name(res, c), db_get_int(res, 0, c));
+		else
+			json_set_text(status, db_column_name(res, c), db_get(res, 0, c));
+	return 0;
+}
+
+/* One line a replica that needs a person; *ret_bad: how many things do. */
+static void
+add_places(const struct keys *keys, const struct root_id *root, struct json *status, int *ret_bad)
+{
+	CLEANUP(root_report_release) struct root_report report = { 0 };
+	CLEANUP(secret_erase) struct secret unused = SECRET_INIT;
+	CLEANUP(str_release) struct str warnings = STR_INIT;
+	CLEANUP(str_release) struct str lines = STR_INIT;
+	struct err why = { 0 };
+	enum root_verdict verdict;
+
+	if (root_read(keys->store, root, &unused, &verdict, &report, &why) != 0)
+		add(status, "root", mem_printf("%s: %s", root_verdict_text(verdict), why.msg));
+	else
+		json_set_text(status, "root", root_verdict_text(verdict));
+	json_set_int(status, "shares", root_shares(keys->store));
+	root_report_add_text(&report, &lines);
+	root_device_warnings(keys->store, &warnings);
+	json_set_text(status, "places", lines.len == 0 ? "all good" : lines.s);
+	json_set_text(status, "devices", warnings.len == 0 ? "all good" : warnings.s);
+	*ret_bad += (int)root_report_problems(&report);
+}
+
+static void
+add_journals(const struct keys *keys, const struct keyring_state *state, struct json *status, int *ret_bad)
+{
+	struct json *list = json_new_array();
+
+	for (size_t i = 0; i < keys->n_journals; i++) {
+		struct json *one = json_new_object();
+		struct err why = { 0 };
+		int64_t base = 0, last = 0;
+		struct journal_head head;
+		bool found = false;
+
+		json_set_text(one, "directory", keys->journals[i].directory);
+		if (journal_verify(&keys->journals[i], &base, &last, &why) != 0 ||
+		    journal_head(&keys->journals[i], &head, &found, &why) != 0) {
+			json_set_text(one, "state", why.msg);
+			++*ret_bad;
+		} else {
+			bool behind = head.header.key_seq < state->key_seq;
+
+			json_set_int(one, "base", base);
+			json_set_int(one, "last", last);
+			json_set_text(one, "state", behind ? "behind: the next run brings it up to date" : "whole and up to date");
+		}
+		json_push(list, one);
+	}
+	json_set(status, "journals", list);
+}
+
+static void
+add_anchor(const struct keys *keys, const struct keyring_state *state, struct json *status, int *ret_bad)
+{
+	CLEANUP(anchor_release) struct anchor anchor = ANCHOR_INIT;
+	enum anchor_verdict verdict;
+	struct err why = { 0 };
+
+	if (anchor_read(keys->roots.anchor, keys->instance, &anchor, &verdict, &why) != 0) {
+		json_set_text(status, "anchor", why.msg);
+		++*ret_bad;
+	} else if (anchor.epoch != state->root.epoch) {
+		add(status, "anchor", mem_printf("it knows of epoch %" PRId64, anchor.epoch));
+		++*ret_bad;
+	} else {
+		json_set_text(status, "anchor", "good");
+	}
+}
+
+static int
+run_status(struct job *job, struct err *err)
+{
+	CLEANUP(keyring_state_release) struct keyring_state state = { 0 };
+	CLEANUP(keys_close) struct keys keys = { 0 };
+	struct instance instance;
+	struct json *status;
+	int bad = 0;
+
+	if (guard_instance(job->db, &instance, err) != 0 || open_keys(job, instance.id, &keys, err) != 0 ||
+	    keyring_state(job->db, &state, err) != 0)
+		return -1;
+	if (state.root.epoch == 0) {
+		(void)err_set(err, ERR_FAILED, "there is no key tree in this database");
+		return err_hint(err, "expunge init makes it");
+	}
+	status = json_new_object();
+	if (add_tree(job, status, err) != 0) {
+		json_free(status);
+		return -1;
+	}
+	add_places(&keys, &state.root, status, &bad);
+	add_journals(&keys, &state, status, &bad);
+	add_anchor(&keys, &state, status, &bad);
+	job->exit_code = bad > 0 ? 3 : 0;
+	return json_print(stdout, status, err);
+}
+
+/* ---- keys rotate, drill ------------------------------------------------------------------------- */
+
+static int
+hash_name(void *ctx, const char *tenant, const char *name, char ret[SHRED_HASH_SIZE], struct err *err)
+{
+	return ledger_subject_hash(ctx, tenant, name, ret, err);
+}
+
+static int
+run_rotate(struct job *job, struct err *err)
+{
+	CLEANUP(ledger_closep) struct ledger *ledger = NULL;
+	CLEANUP(keys_close) struct keys keys = { 0 };
+	struct instance instance;
+	struct root_id root;
+
+	if (guard_freeze(job->db, job->config, err) != 0 || guard_instance(job->db, &instance, err) != 0 ||
+	    open_keys(job, instance.id, &keys, err) != 0 || ledger_open(&ledger, job->config, err) != 0)
+		return -1;
+	if (job_flag(job, "dry-run")) {
+		printf("would make a fresh root in %" PRIu32 " shares and destroy the present one\n", root_shares(keys.store));
+		return 0;
+	}
+	if (keys_shred(&keys, job->db, NULL, 0, hash_name, ledger, &root, err) != 0)
+		return -1;
+	printf("epoch %" PRId64 "\n", root.epoch);
+	return 0;
+}
+
+static int
+run_drill(struct job *job, struct err *err)
+{
+	CLEANUP(keys_close) struct keys keys = { 0 };
+	bool both = !job_flag(job, "positive") && !job_flag(job, "negative");
+	char instance[37];
+	int64_t pages = 0;
+
+	if (guard_bound_instance(job->config, instance, err) != 0 || open_keys(job, instance, &keys, err) != 0)
+		return -1;
+	if ((both || job_flag(job, "positive")) && keys_drill_positive(&keys, err) != 0)
+		return err_prefix(err, "positive drill");
+	if ((both || job_flag(job, "negative")) && keys_drill_negative(&keys, &pages, err) != 0)
+		return err_prefix(err, "negative drill");
+	printf("passed\n");
+	return 0;
+}
+
+static const struct option_row status_options[] = { OPTION_JSON, OPTION_END };
+static const struct option_row rotate_options[] = { OPTION_DRY_RUN, OPTION_END };
+static const struct option_row drill_options[] = {
+	{ "positive", NULL, "only what must open: journal and root alone give what the last change has left", NULL },
+	{ "negative", NULL, "only what must not: no root that is held opens what an earlier one did", NULL },
+	OPTION_END,
+};
+
+const struct command keys_commands[] = {
+	{ "keys status", "epoch, root shares, journals and anchor of the key tree", "", 0, 0, NEEDS_BINDING, status_options, run_status,
+	  "Exit code 3 when something needs a person: a replica, a journal or the anchor." },
+	{ "keys rotate", "make a fresh root and destroy the present one", "", 0, 0, NEEDS_BINDING, rotate_options, run_rotate,
+	  "Every backup of the root shares is worthless afterwards. Needs all places of keys.shares and all\n"
+	  "destinations; killed anywhere, the next run goes on with it." },
+	{ "drill", "prove that what should open opens, and that the past does not", "", 0, 0, NEEDS_CONFIG, drill_options, run_drill,
+	  "Reads the places of keys.shares and the journals, and no database. A change of the root runs both\n"
+	  "drills itself, each in a process of its own." },
+	{ 0 }
+};

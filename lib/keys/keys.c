@@ -1,0 +1,293 @@
+#include "keys/keys.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/mem.h"
+#include "keys/anchor.h"
+#include "keys/signer_file.h"
+#include "query.h"
+#include "sys/command.h"
+#include "sys/file.h"
+
+#define DRILL_SECONDS 3600
+#define DRILL_PASSED 0
+
+bool
+keys_declared(const struct config *config)
+{
+	const struct conf_node *shares = config_list(config, SET_KEYS_SHARES);
+
+	return shares != NULL && conf_count(shares) > 0;
+}
+
+static int
+open_journals(struct keys *keys, struct err *err)
+{
+	const struct conf_node *list = config_list(keys->config, SET_ARCHIVES_DESTINATIONS);
+	struct journal journal = { .instance = keys->instance, .signer = keys->signer };
+
+	if (list == NULL || conf_count(list) == 0) {
+		(void)err_set(err, ERR_USAGE, "keys.shares are declared, and no archives.destinations");
+		return err_hint(err, "the journal of the keys needs a destination, better two, outside the database's machine");
+	}
+	if (crypt_signer_public(keys->signer, journal.public, err) != 0)
+		return -1;
+	for (size_t i = 0; i < conf_count(list); i++) {
+		journal.directory = conf_text(conf_member(conf_at(list, i), "directory"));
+		*MEM_PUSH(keys->journals, keys->n_journals) = journal;
+	}
+	return 0;
+}
+
+int
+keys_open(struct keys *ret, const struct config *config, const char *instance, bool init, struct str *problems,
+	struct err *err)
+{
+	const char *path = config_text(config, SET_ARCHIVES_KEY);
+
+	*ret = (struct keys){ .config = config };
+	(void)snprintf(ret->instance, sizeof(ret->instance), "%s", instance);
+	if (root_config_read(&ret->roots, config, problems, err) == 0 &&
+	    (!init || file_exists(path) || signer_file_create(path, "archive key", err) == 0) &&
+	    signer_file_open(&ret->signer, path, "archive key", err) == 0 && open_journals(ret, err) == 0 &&
+	    root_open(&ret->store, &ret->roots, ret->instance, err) == 0)
+		return 0;
+	keys_close(ret);
+	return -1;
+}
+
+void
+keys_close(struct keys *keys)
+{
+	root_closep(&keys->store);
+	root_config_release(&keys->roots);
+	crypt_signer_freep(&keys->signer);
+	free(keys->journals);
+	*keys = (struct keys){ 0 };
+}
+
+int
+keys_journal(const struct keys *keys, struct db *db, bool base, struct err *err)
+{
+	for (size_t i = 0; i < keys->n_journals; i++)
+		if (journal_write(&keys->journals[i], db, base, err) != 0)
+			return -1;
+	return 0;
+}
+
+/* ---- a change of the root ----------------------------------------------------------------------- */
+
+struct changing {
+	const struct keys *keys;
+	struct db *db;
+	keys_hash *hash;
+	void *hash_ctx;
+};
+
+static int
+run_drill(const struct keys *keys, const char *which, struct err *err)
+{
+	const char *const argv[] = { "/proc/self/exe", "-c", config_path(keys->config), "drill", which, NULL };
+	int exit_code;
+
+	if (command_run(argv, DRILL_SECONDS, &exit_code, err) != 0)
+		return err_prefix(err, "drill %s", which);
+	if (exit_code == DRILL_PASSED)
+		return 0;
+	(void)err_set(err, ERR_FAILED, "drill %s failed (exit code %d)", which, exit_code);
+	return err_hint(err, "expunge -c %s drill %s says why; the change goes on at the next run", config_path(keys->config), which);
+}
+
+static int
+hash_name(void *ctx, const char *tenant, const char *name, char ret[SHRED_HASH_SIZE], struct err *err)
+{
+	const struct changing *changing = ctx;
+
+	return changing->hash(changing->hash_ctx, tenant, name, ret, err);
+}
+
+static int
+write_journals(void *ctx, const struct root_id *root, struct err *err)
+{
+	const struct changing *changing = ctx;
+
+	(void)root;
+	if (keys_journal(changing->keys, changing->db, false, err) != 0)
+		return -1;
+	return run_drill(changing->keys, "--positive", err);
+}
+
+static int
+write_anchor(const struct changing *changing, const struct root_id *root, struct err *err)
+{
+	CLEANUP(keyring_state_release) struct keyring_state state = { 0 };
+	CLEANUP(db_result_freep) struct db_result *timeline = NULL;
+	struct anchor anchor = ANCHOR_INIT;
+
+	if (keyring_state(changing->db, &state, err) != 0 ||
+	    db_query(changing->db, &QUERY_KEY_TIMELINE, NULL, &timeline, err) != 0)
+		return -1;
+	(void)snprintf(anchor.instance, sizeof(anchor.instance), "%s", changing->keys->instance);
+	(void)snprintf(anchor.nonce, sizeof(anchor.nonce), "%s", state.nonce);
+	anchor.epoch = root->epoch;
+	anchor.key_seq = state.key_seq;
+	anchor.timeline = db_get_int(timeline, 0, 0);
+	return anchor_write(changing->keys->roots.anchor, &anchor, err);
+}
+
+static int
+say_and_drill(void *ctx, const struct root_id *root, struct err *err)
+{
+	const struct changing *changing = ctx;
+
+	if (write_anchor(changing, root, err) != 0)
+		return -1;
+	return run_drill(changing->keys, "--negative", err);
+}
+
+static struct shred
+change_of(struct changing *changing)
+{
+	return (struct shred){ .db = changing->db, .store = changing->keys->store, .instance = changing->keys->instance,
+		.ctx = changing, .hash = hash_name, .journal = write_journals, .drill = say_and_drill };
+}
+
+int
+keys_first_root(const struct keys *keys, struct db *db, struct err *err)
+{
+	struct changing changing = { .keys = keys, .db = db };
+	CLEANUP(shred_release) struct shred shred = change_of(&changing);
+
+	return root_init(keys->store, err) != 0 ? -1 : shred_first_root(&shred, err);
+}
+
+int
+keys_shred(const struct keys *keys, struct db *db, const int64_t *leaves, size_t n, keys_hash *hash, void *hash_ctx,
+	struct root_id *ret_root, struct err *err)
+{
+	struct changing changing = { keys, db, hash, hash_ctx };
+	CLEANUP(shred_release) struct shred shred = change_of(&changing);
+
+	return shred_leaves(&shred, leaves, n, ret_root, err);
+}
+
+/* ---- drills ------------------------------------------------------------------------------------- */
+
+/* The newest root of which there is a record. */
+static int
+newest_root(const struct keys *keys, struct root_ids *ids, const struct root_id **ret, struct err *err)
+{
+	bool complete;
+
+	if (root_list(keys->store, ids, &complete, NULL, err) != 0)
+		return -1;
+	*ret = NULL;
+	for (size_t i = 0; i < ids->n; i++)
+		if (*ret == NULL || ids->ids[i].epoch > (*ret)->epoch)
+			*ret = &ids->ids[i];
+	return *ret != NULL ? 0 : err_set(err, ERR_FAILED, "the places of keys.shares hold no root");
+}
+
+int
+keys_drill_positive(const struct keys *keys, struct err *err)
+{
+	CLEANUP(root_ids_release) struct root_ids ids = { 0 };
+	CLEANUP(secret_erase) struct secret key = SECRET_INIT;
+	const struct root_id *root;
+	enum root_verdict verdict;
+
+	if (newest_root(keys, &ids, &root, err) != 0 || root_read(keys->store, root, &key, &verdict, NULL, err) != 0)
+		return -1;
+	for (size_t i = 0; i < keys->n_journals; i++) {
+		int64_t base, last;
+
+		/* rewritten pages alone are not a tree: all that they hang together with must be there, too */
+		if (journal_verify(&keys->journals[i], &base, &last, err) != 0 ||
+		    journal_barrier(&keys->journals[i], root, &key, err) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+struct attempt {
+	const struct keys *keys;
+	const struct root_id *newest;
+	struct secret *held;
+	size_t n_held;
+	int64_t n_pages;
+};
+
+static int
+try_page(void *ctx, struct journal_row *row, struct err *err)
+{
+	struct attempt *attempt = ctx;
+
+	if (row->kind != JOURNAL_PAGE || row->page.parent != 0 || row->page.epoch >= attempt->newest->epoch)
+		return 0;
+	attempt->n_pages++;
+	for (size_t i = 0; i < attempt->n_held; i++) {
+		uint8_t kcv[KCV_SIZE];
+
+		if (kcv_of(attempt->held[i].bytes, kcv, err) != 0)
+			return -1;
+		if (memcmp(kcv, row->page.kcv, KCV_SIZE) == 0)
+			return err_set(err, ERR_FAILED, "a root that is still held opens page %" PRId64 " of epoch %" PRId64, row->page.id,
+				row->page.epoch);
+	}
+	return 0;
+}
+
+static int
+read_held(const struct keys *keys, const struct root_ids *ids, struct attempt *attempt, struct err *err)
+{
+	for (size_t i = 0; i < ids->n; i++) {
+		struct secret *one = MEM_PUSH(attempt->held, attempt->n_held);
+		enum root_verdict verdict;
+
+		*one = (struct secret)SECRET_INIT;
+		if (root_read(keys->store, &ids->ids[i], one, &verdict, NULL, err) == 0)
+			continue;
+		/* what is no root any more opens nothing */
+		if (verdict != ROOT_DESTROYED && verdict != ROOT_PARTIAL && verdict != ROOT_ALTERED)
+			return -1;
+		err_clear(err);
+		attempt->n_held--;
+	}
+	return 0;
+}
+
+static int
+try_journals(const struct keys *keys, struct attempt *attempt, struct err *err)
+{
+	for (size_t i = 0; i < keys->n_journals; i++) {
+		struct journal_head head;
+		int64_t base, last;
+
+		if (journal_verify(&keys->journals[i], &base, &last, err) != 0)
+			return -1;
+		for (int64_t segment = base; segment <= last; segment++)
+			if (journal_read(&keys->journals[i], segment, try_page, attempt, &head, err) != 0)
+				return -1;
+	}
+	return 0;
+}
+
+int
+keys_drill_negative(const struct keys *keys, int64_t *ret_pages, struct err *err)
+{
+	CLEANUP(root_ids_release) struct root_ids ids = { 0 };
+	struct attempt attempt = { .keys = keys };
+	int failed;
+
+	failed = newest_root(keys, &ids, &attempt.newest, err) != 0 || read_held(keys, &ids, &attempt, err) != 0 ||
+		try_journals(keys, &attempt, err) != 0;
+	for (size_t i = 0; i < attempt.n_held; i++)
+		secret_erase(&attempt.held[i]);
+	free(attempt.held);
+	*ret_pages = attempt.n_pages;
+	return failed ? -1 : 0;
+}

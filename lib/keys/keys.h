@@ -1,0 +1,56 @@
+/*
+ * keys: the key tree as the configuration declares it: where its root is kept, where its journal goes, what signs that.
+ *
+ * A change of the root runs through two drills, each in a process of its own that is given nothing but the configuration
+ * (`expunge drill`): that journal and new root give all that is left, and that nothing held opens what is older.
+ */
+#ifndef EXPUNGE_KEYS_KEYS_H
+#define EXPUNGE_KEYS_KEYS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/str.h"
+#include "keys/journal.h"
+#include "keys/keyring.h"
+#include "keys/root_config.h"
+#include "keys/shred.h"
+
+struct keys {
+	const struct config *config;
+	struct root_config roots;
+	struct root_store *store;
+	struct signer *signer;
+	struct journal *journals; /* one a destination */
+	size_t n_journals;
+	char instance[TREE_INSTANCE_SIZE];
+};
+
+/* Whether keys.shares are declared at all. */
+bool keys_declared(const struct config *config);
+/* Opens places and signing key; problems (may be NULL) gets a line for each fault of the configuration. The instance is the
+ * database's. `init`: makes the signing key if there is none. */
+int keys_open(struct keys *ret, const struct config *config, const char *instance, bool init, struct str *problems,
+	struct err *err);
+void keys_close(struct keys *keys);
+
+/* Brings the journal of every destination up to date. */
+int keys_journal(const struct keys *keys, struct db *db, bool base, struct err *err);
+/* What a tombstone keeps of a name: see struct shred. */
+typedef int keys_hash(void *ctx, const char *tenant, const char *name, char ret[SHRED_HASH_SIZE], struct err *err);
+/* The first root, with marked places and a journal. Nothing if there is one. */
+int keys_first_root(const struct keys *keys, struct db *db, struct err *err);
+/* Shreds leaves (none: a fresh root only); an interrupted change is gone on with first. */
+int keys_shred(const struct keys *keys, struct db *db, const int64_t *leaves, size_t n, keys_hash *hash, void *hash_ctx,
+	struct root_id *ret_root, struct err *err);
+
+/* The drills; without a database. */
+/* Every destination's journal is whole, its newest segment is of the newest root, and the two give all that the last
+ * change has left. */
+int keys_drill_positive(const struct keys *keys, struct err *err);
+/* No root that is held anywhere opens a root page of an earlier epoch, of whatever time the journals know. *ret_pages:
+ * how many were tried. */
+int keys_drill_negative(const struct keys *keys, int64_t *ret_pages, struct err *err);
+
+#endif

@@ -1,0 +1,97 @@
+#!/usr/bin/env bash
+# The key tree by its commands: made by init, shown, rotated, drilled; and bad days: places that are not there, records that
+# are damaged or come back, a journal that is not believed, a drill that fails in the middle of a change.
+. "$(dirname "$0")/../lib.sh"
+
+fresh_db clinic
+install clinic
+run expunge_as night keys status
+rc_is 2 "without keys.shares there is no key tree"
+err_like 'keys.shares are not declared' "and the message says so"
+
+status() { # status FIELD
+	{ expunge_as night keys status --json || [ $? -eq 3 ]; } | jq -r "$1"
+}
+records() { find "$T/clinic/shares" -name 'root.*' | wc -l; }
+
+# ---------------------------------------------------------------------------- init
+ok "init makes it" with_keys
+is "$(status .epoch)" 1 "in epoch 1"
+is "$(records)" 4 "with a record in each of four places"
+is "$(status .root)/$(status .places)/$(status .anchor)" "present/all good/good" "and all is well"
+is "$(status '.journals | map(.state) | unique | .[]')" "whole and up to date" "with a journal on each destination"
+expunge_as postgres init 2>/dev/null
+is "$(status .epoch)/$(records)" 1/4 "init again changes nothing"
+
+# ---------------------------------------------------------------------------- rotate, drill
+cp -a "$T/clinic/shares" "$T/stolen"
+run expunge_as night keys rotate --dry-run
+out_like 'would make a fresh root in 2 shares' "a dry run says what it would do"
+is "$(status .epoch)" 1 "and does not"
+run expunge_as night keys rotate
+rc_is 0 "a fresh root"
+out_is "epoch 2" "is the next epoch's"
+is "$(find "$T/clinic/shares" -name 'root.1.*' | wc -l)/$(records)" 0/4 "nothing of the old one is left"
+run expunge_as night drill
+rc_is 0 "what should open opens, and the past does not"
+
+# a copy of the old shares comes back: found, and destroyed at the next change
+for share in 1a 1b 2a 2b; do cp -a "$T/stolen/$share"/root.1.* "$T/clinic/shares/$share/"; done
+run expunge_as night drill --negative
+rc_is 0 "an old root that had never sealed a page opens nothing"
+run expunge_as night keys rotate
+rc_is 0 "the next change of the root"
+is "$(find "$T/clinic/shares" -name 'root.[12].*' | wc -l)/$(records)" 0/4 "destroys what came back"
+
+# ---------------------------------------------------------------------------- bad days
+mv "$T/clinic/shares/2a" "$T/away"
+run expunge_as night keys status
+rc_is 3 "a place that is not there"
+out_like 'share 2, replica 1' "is named"
+run expunge_as night keys rotate
+rc_is 1 "and no root is changed without it"
+is "$(sql clinic "SELECT count(*) FROM expunge.key_change WHERE state = 'intent'")" 1 "the intent stays"
+mkdir -m 0700 "$T/clinic/shares/2a"
+run expunge_as night keys rotate
+rc_is 1 "nor with an empty directory in its place"
+rmdir "$T/clinic/shares/2a"
+mv "$T/away" "$T/clinic/shares/2a"
+run expunge_as night keys rotate
+rc_is 0 "with it back, the change is gone on with"
+is "$(status .change_under_way)/$(records)" null/4 "to its end"
+
+record=$(find "$T/clinic/shares/1a" -name 'root.*')
+cp -p "$record" "$T/record"
+printf x | dd of="$record" bs=1 seek=100 conv=notrunc 2>/dev/null
+run expunge_as night keys status
+rc_is 3 "a damaged copy"
+out_like 'share 1, replica 1' "is named, too"
+is "$(status .root)" present "and the root is still had from the other"
+cp -p "$T/record" "$record"
+
+journal=$(find "$T/clinic/there/keys" -name '*.journal' | sort | tail -n 1)
+cp -p "$journal" "$T/journal"
+sed -i 's/^end 0$/end 1/' "$journal"
+run expunge_as night drill --positive
+rc_is 1 "a journal that was altered"
+err_like "$(basename "$journal")" "is named by the drill"
+epoch=$(status .epoch)
+run expunge_as night keys rotate
+rc_is 1 "and a change of the root stops before it"
+is "$(status .epoch)/$(find "$T/clinic/shares" -name "root.$epoch.*" | wc -l)" "$((epoch + 1))/4" "the old root stays until the journal is good"
+cp -p "$T/journal" "$journal"
+run expunge_as night keys rotate
+rc_is 0 "with the journal back, the change is gone on with"
+is "$(find "$T/clinic/shares" -name "root.$epoch.*" | wc -l)/$(records)" 0/4 "and the old root goes"
+
+# ---------------------------------------------------------------------------- safeguards
+expunge_as oscar freeze on --reason 'a look' >/dev/null
+run expunge_as night keys rotate
+rc_is 5 "frozen, no root is changed"
+expunge_as oscar freeze off >/dev/null
+sql clinic 'UPDATE expunge.key_tree SET key_seq = 1'
+run expunge_as night keys rotate
+rc_is 5 "nor in a database that is behind its journal"
+err_like 'restore --adopt' "and the remedy is named"
+
+done_testing
