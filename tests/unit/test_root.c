@@ -495,9 +495,10 @@ START_TEST(what_lives_is_not_destroyed_by_who_is_behind)
 	const struct root_id both[] = { first, second };
 
 	start_usual();
-	create(&second, NULL);
 	ck_assert_int_eq(root_destroy_others(store, NULL, 0, NULL, NULL, &err), -1);
 	ck_assert_int_eq(err.code, ERR_REFUSED);
+	ck_assert_int_eq(verdict_of(&first, root_1, NULL), ROOT_PRESENT);
+	create(&second, NULL);
 	ck_assert_int_eq(root_destroy_others(store, &third, 1, NULL, NULL, &err), -1);
 	ck_assert_int_eq(err.code, ERR_REFUSED);
 	ck_assert_ptr_nonnull(strstr(err.msg, "destroyed"));

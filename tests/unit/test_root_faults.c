@@ -15,6 +15,7 @@
 
 static bool short_writes, interrupted;
 static bool done_anyway;          /* the call that fails has had its effect */
+static int spoil_record = -1;     /* how many records are written well before the disk alters one */
 static bool no_rename;            /* a file system without RENAME_NOREPLACE */
 static int calls_until_kill = -1; /* -1: nobody is killed */
 static struct str trace;          /* the calls that change something */
@@ -49,8 +50,9 @@ strikes(const char *name)
 	do {                                                           \
 		REAL(name);                                            \
 		if (strikes(#name)) {                                  \
-			if (done_anyway)                               \
-				(void)real(__VA_ARGS__);               \
+			bool heard = done_anyway && real(__VA_ARGS__) >= 0; \
+                                                                       \
+			(void)heard;                                   \
 			errno = fault_errno;                           \
 			return (type)-1;                               \
 		}                                                      \
@@ -102,8 +104,15 @@ readdir(DIR *list)
 ssize_t
 write(int fd, const void *bytes, size_t n)
 {
+	uint8_t spoilt[ROOT_RECORD_SIZE];
+
 	if (is_interrupted())
 		return -1;
+	if (n == ROOT_RECORD_SIZE && spoil_record >= 0 && spoil_record-- == 0) {
+		(void)memcpy(spoilt, bytes, n);
+		spoilt[100] ^= 4;
+		bytes = spoilt;
+	}
 	CALL(ssize_t, write, fd, bytes, short_writes && n > 1 ? n / 2 : n);
 }
 
@@ -469,6 +478,26 @@ START_TEST(signals_and_short_writes_are_no_faults)
 }
 END_TEST
 
+/* The disk keeps something else than it was given, and says nothing. */
+START_TEST(what_comes_back_otherwise_is_no_root)
+{
+	for (int n = 0; n < 4; n++) {
+		begin();
+		spoil_record = n;
+		err_clear(&err);
+		ck_assert_int_eq(run_create(&err), -1);
+		spoil_record = -1;
+		ck_assert_msg(strstr(err.msg, "reading it back") != NULL, "%s", err.msg);
+		made_or_nothing(false, "an altered record");
+	}
+	begin_with_lost();
+	spoil_record = 1;
+	ck_assert_int_eq(run_heal(&err), -1);
+	ck_assert_ptr_nonnull(strstr(err.msg, "reading it back"));
+	keeps_living(false, NULL);
+}
+END_TEST
+
 /* Written over and on disk, then without its name, then without it on disk. */
 START_TEST(the_order_of_destroying)
 {
@@ -651,6 +680,7 @@ main(void)
 	tcase_add_loop_test(tests, no_fault_is_lost_without_rename, 0, N_NAMING);
 	tcase_add_loop_test(tests, a_fault_after_its_effect, 0, 2);
 	tcase_add_test(tests, signals_and_short_writes_are_no_faults);
+	tcase_add_test(tests, what_comes_back_otherwise_is_no_root);
 	tcase_add_test(tests, the_order_of_destroying);
 	tcase_add_loop_test(tests, the_order_of_writing, 0, 2);
 	tcase_add_test(tests, what_is_not_written_over_is_not_forgotten);
