@@ -206,7 +206,7 @@ install: all
 	  install -m 644 $$map $(DESTDIR)$(SYSCONFDIR)/maps/; done
 	install -m 644 doc/expunge.1 $(DESTDIR)$(MANDIR)/man1/expunge.1
 	install -m 644 etc/completion/expunge $(DESTDIR)$(PREFIX)/share/bash-completion/completions/expunge
-	install -m 644 README.md CHANGELOG LICENSE doc/*.md doc/*.sh doc/*.note doc/*.pem doc/*.sig doc/*.signers $(DESTDIR)$(PREFIX)/share/doc/expunge/
+	install -m 644 README.md CHANGELOG LICENSE doc/*.md doc/*.sh doc/*.py doc/*.note doc/*.pem doc/*.sig doc/*.signers $(DESTDIR)$(PREFIX)/share/doc/expunge/
 	sed $(PLACES) etc/systemd/expunge.service > $(DESTDIR)/lib/systemd/system/expunge.service
 	install -m 644 etc/systemd/expunge.timer $(DESTDIR)/lib/systemd/system/
 	install -m 644 etc/sysusers.d/expunge.conf $(DESTDIR)/usr/lib/sysusers.d/expunge.conf
