@@ -1,9 +1,12 @@
-/* Root shares when system calls fail, are cut short or interrupted, and when the run is killed between any two of them: no
+/* Root shares when calls of libc and OpenSSL fail, are cut short or interrupted, and when the run is killed between any two of them: no
  * half-made root is used, no living root is lost, and what was to be destroyed is. */
 #include "faults.h"
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <openssl/evp.h>
+#include <openssl/kdf.h>
+#include <openssl/rand.h>
 #include <stdarg.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
@@ -200,6 +203,32 @@ int
 unlinkat(int at, const char *file, int flags)
 {
 	CALL(int, unlinkat, at, file, flags);
+}
+
+/* ---- OpenSSL ------------------------------------------------------------------------------- */
+
+int
+RAND_priv_bytes(unsigned char *bytes, int n)
+{
+	REAL(RAND_priv_bytes);
+
+	return strikes("RAND_priv_bytes") ? 0 : real(bytes, n);
+}
+
+int
+EVP_Digest(const void *bytes, size_t n, unsigned char *hash, unsigned int *size, const EVP_MD *type, ENGINE *engine)
+{
+	REAL(EVP_Digest);
+
+	return strikes("EVP_Digest") ? 0 : real(bytes, n, hash, size, type, engine);
+}
+
+int
+EVP_KDF_derive(EVP_KDF_CTX *context, unsigned char *key, size_t n, const OSSL_PARAM params[])
+{
+	REAL(EVP_KDF_derive);
+
+	return strikes("EVP_KDF_derive") ? 0 : real(context, key, n, params);
 }
 
 /* ---- operations ---------------------------------------------------------------------------- */
