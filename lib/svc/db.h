@@ -105,6 +105,11 @@ int db_pipeline_end(struct db *db, struct err *err);
 int db_copy_in_begin(struct db *db, const char *sql, struct err *err);
 int db_copy_in_put(struct db *db, const char *bytes, size_t n, struct err *err);
 int db_copy_in_end(struct db *db, int64_t *ret_rows, struct err *err);
+/* COPY ... TO STDOUT, a row at a time with bounded memory; each row has its line end. each() returning -1 cancels the
+ * statement and ends the call; a transaction around it has failed then. each() cannot use the same connection.
+ * *ret_rows (may be NULL): how many the server says it has sent. */
+int db_copy_out(struct db *db, const char *sql, int (*each)(void *ctx, const char *row, size_t n, struct err *err),
+	void *ctx, int64_t *ret_rows, struct err *err);
 /* Adds a value (NULL: \N) in COPY text format; the caller adds the tabs and newlines between. */
 void db_copy_escape(struct str *row, const char *value);
 

@@ -227,6 +227,74 @@ db_copy_in_end(struct db *db, int64_t *ret_rows, struct err *err)
 	return failed;
 }
 
+/* The server sends rows until it is told otherwise, and what it has sent already must be read. */
+static int
+abandon_copy_out(struct db *db)
+{
+	char *row = NULL;
+
+	db_cancel(db);
+	while (PQgetCopyData(db->conn, &row, 0) > 0)
+		PQfreemem(row);
+	db_drain(db);
+	return -1;
+}
+
+/* The word of the server behind the last row; without it, rows that stopped coming would look like all of them. */
+static int
+end_copy_out(struct db *db, const char *what, int64_t *ret_rows, struct err *err)
+{
+	int64_t rows = 0;
+	int failed = 0;
+	bool ended = false;
+	PGresult *res;
+
+	while ((res = PQgetResult(db->conn)) != NULL) {
+		if (PQresultStatus(res) != PGRES_COMMAND_OK)
+			failed = db_fail_result(db, res, what, err);
+		else
+			ended = parse_int64(PQcmdTuples(res), 0, INT64_MAX, &rows) == 0;
+		PQclear(res);
+	}
+	if (failed == 0 && !ended)
+		return db_fail_lost(db, what, err);
+	if (failed == 0 && ret_rows != NULL)
+		*ret_rows = rows;
+	return failed;
+}
+
+int
+db_copy_out(struct db *db, const char *sql, int (*each)(void *ctx, const char *row, size_t n, struct err *err), void *ctx,
+	int64_t *ret_rows, struct err *err)
+{
+	CLEANUP(db_clear) PGresult *res = NULL;
+	struct label what = db_label(sql);
+	char *row = NULL;
+	int n;
+
+	if (db_check_idle(db, what.text, err) != 0)
+		return -1;
+	res = PQexec(db->conn, sql);
+	if (PQresultStatus(res) == PGRES_FATAL_ERROR)
+		return db_fail_result(db, res, what.text, err);
+	if (PQresultStatus(res) != PGRES_COPY_OUT) {
+		db_drain(db);
+		return err_set(err, ERR_FAILED, "%s: not a COPY TO STDOUT", what.text);
+	}
+	while ((n = PQgetCopyData(db->conn, &row, 0)) > 0) {
+		int failed = each(ctx, row, (size_t)n, err);
+
+		PQfreemem(row);
+		if (failed != 0)
+			return abandon_copy_out(db);
+	}
+	if (n == -1)
+		return end_copy_out(db, what.text, ret_rows, err);
+	(void)db_fail_local(db, what.text, err);
+	db_drain(db);
+	return -1;
+}
+
 /* ---- row by row ---------------------------------------------------------------------------- */
 
 /* One result of single-row mode: a row, the end, or an error. */

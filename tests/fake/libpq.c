@@ -28,6 +28,7 @@ struct pg_conn {
 	PGTransactionStatusType transaction;
 	PGpipelineStatus pipeline;
 	bool copying;
+	const struct fake_answer *copied; /* whose rows go out */
 	const struct fake_answer *pending[QUEUE]; /* NULL: the end of a statement */
 	int head, tail;
 	int rows_left; /* of a statement that is read row by row */
@@ -186,6 +187,8 @@ carry_out(PGconn *conn, const struct fake_answer *answer)
 		conn->copying = true;
 		return make_result(PGRES_COPY_IN, answer, "");
 	case FAKE_COPY_OUT:
+		conn->copied = answer;
+		conn->rows_left = answer->n;
 		return make_result(PGRES_COPY_OUT, answer, "");
 	case FAKE_EMPTY:
 		break;
@@ -514,4 +517,21 @@ PQputCopyEnd(PGconn *conn, const char *error)
 	enqueue(conn, next_answer("(end of COPY)"));
 	enqueue(conn, NULL);
 	return 1;
+}
+
+int
+PQgetCopyData(PGconn *conn, char **row, int async)
+{
+	(void)async;
+	if (breaks("PQgetCopyData") || conn->copied == NULL)
+		return -2;
+	if (conn->rows_left > 0) {
+		conn->rows_left--;
+		*row = strdup(conn->copied->text);
+		return *row == NULL ? -2 : (int)strlen(*row);
+	}
+	conn->copied = NULL;
+	enqueue(conn, next_answer("(end of COPY)"));
+	enqueue(conn, NULL);
+	return -1;
 }

@@ -20,7 +20,7 @@ enum fake_kind {
 	FAKE_LOST,     /* the connection is gone without a word */
 	FAKE_SILENT,   /* NULL for a result; the connection seems well */
 	FAKE_COPY_IN,  /* n counts what the next line, "(end of COPY)", reports */
-	FAKE_COPY_OUT,
+	FAKE_COPY_OUT, /* n rows, each text; then the next line, "(end of COPY)" */
 	FAKE_EMPTY
 };
 

@@ -377,6 +377,57 @@ add_up(void *ctx, const struct db_result *row, struct err *e)
 	return *sum > 10000000 ? err_set(e, ERR_FAILED, "enough") : 0;
 }
 
+struct copied {
+	struct str text;
+	int left; /* rows until it has had enough; -1: never */
+};
+
+static int
+take_copied(void *ctx, const char *row, size_t n, struct err *ret_err)
+{
+	struct copied *copied = ctx;
+
+	if (copied->left == 0)
+		return err_set(ret_err, ERR_FAILED, "that is enough");
+	copied->left -= copied->left > 0;
+	str_add_n(&copied->text, row, n);
+	return 0;
+}
+
+static void
+test_copy_out(void)
+{
+	struct copied copied = { STR_INIT, -1 };
+	int64_t rows = 0;
+
+	check(db_copy_out(db, "COPY (VALUES ('a\tb\\c\nd', NULL), ('e', '')) TO STDOUT", take_copied, &copied, &rows, &err) == 0 &&
+		rows == 2 && strcmp(copied.text.s, "a\\tb\\\\c\\nd\t\\N\ne\t\n") == 0, "COPY gives rows, as text");
+	str_clear(&copied.text);
+	check(db_copy_out(db, "COPY (SELECT 1 WHERE false) TO STDOUT", take_copied, &copied, &rows, &err) == 0 && rows == 0 &&
+		copied.text.len == 0, "or none");
+	copied.left = 3;
+	check(db_begin(db, &err) == 0 &&
+		failed_as(db_copy_out(db, "COPY (SELECT generate_series(1, 100000000)) TO STDOUT", take_copied, &copied, &rows, &err),
+			ERR_FAILED, "") && strcmp(err.msg, "that is enough") == 0 && strcmp(copied.text.s, "1\n2\n3\n") == 0,
+		"a COPY that nobody wants any more ends");
+	db_rollback(db);
+	check(!db_is_lost(db) && value_is(db, "SELECT 1", "1"), "and the connection goes on");
+	copied.left = -1;
+	check(failed_as(db_copy_out(db, "COPY (SELECT 10 / (5 - n) FROM generate_series(1, 9) n) TO STDOUT", take_copied, &copied,
+			&rows, &err), ERR_FAILED, "22012"), "an error behind the first rows is told");
+	check(failed_as(db_copy_out(db, "COPY (SELECT", take_copied, &copied, &rows, &err), ERR_FAILED, "42601") &&
+		db_copy_out(db, "SELECT 1", take_copied, &copied, &rows, &err) == -1 && !db_is_lost(db) &&
+		db_copy_out(db, "COPY app.t FROM STDIN", take_copied, &copied, &rows, &err) == -1, "COPY TO only");
+	if (db_is_lost(db))
+		reconnect();
+	(void)terminate_later(300);
+	check(db_copy_out(db, "COPY (SELECT n, pg_sleep(0.1) FROM generate_series(1, 100) n) TO STDOUT", take_copied, &copied, &rows,
+		&err) == -1 && err.code == ERR_LOST, "rows that stop coming are not all of them");
+	(void)wait(NULL);
+	reconnect();
+	str_release(&copied.text);
+}
+
 static void
 test_each(void)
 {
@@ -429,6 +480,7 @@ main(int argc, char **argv)
 	test_locks();
 	test_cancel();
 	test_copy();
+	test_copy_out();
 	test_each();
 	test_pipeline();
 	test_pipeline_lost();

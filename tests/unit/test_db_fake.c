@@ -376,7 +376,99 @@ START_TEST(no_copy_where_one_was_expected)
 }
 END_TEST
 
+static int
+add_row(void *ctx, const char *row, size_t n, struct err *ret_err)
+{
+	struct str *text = ctx;
+
+	if (text->len > 0 && row[0] == 'x')
+		return err_set(ret_err, ERR_FAILED, "enough");
+	str_add_n(text, row, n);
+	return 0;
+}
+
+START_TEST(copy_out_counts)
+{
+	struct str text = STR_INIT;
+	int64_t n = -1;
+
+	SCRIPT({ "COPY", FAKE_COPY_OUT, 2, "7\n", NULL }, { "(end of COPY)", FAKE_COMMAND, 0, "COPY 2", NULL });
+	ck_assert_int_eq(db_copy_out(db, "COPY (SELECT 7 FROM generate_series(1, 2)) TO STDOUT", add_row, &text, &n, &err), 0);
+	ck_assert_str_eq(text.s, "7\n7\n");
+	ck_assert_int_eq(n, 2);
+	str_release(&text);
+}
+END_TEST
+
+START_TEST(copy_out_that_fails)
+{
+	struct str text = STR_INIT;
+	int64_t n = -1;
+
+	SCRIPT({ "COPY", FAKE_COPY_OUT, 1, "5\n", NULL }, { "(end of COPY)", FAKE_ERROR, 0, "division by zero", "22012" });
+	check_failed(db_copy_out(db, "COPY (SELECT 5 / (1 - g) FROM generate_series(0, 2) g) TO STDOUT", add_row, &text, &n, &err),
+		ERR_FAILED, "22012");
+	ck_assert_str_eq(text.s, "5\n");
+	ck_assert_int_eq(n, -1);
+	str_release(&text);
+}
+END_TEST
+
+START_TEST(copy_out_of_no_copy)
+{
+	struct str text = STR_INIT;
+
+	SCRIPT({ "SELECT", FAKE_ROWS, 1, "1", NULL });
+	check_failed(db_copy_out(db, "SELECT 1", add_row, &text, NULL, &err), ERR_FAILED, "");
+	ck_assert(!db_is_lost(db));
+}
+END_TEST
+
 #ifndef REAL_LIBPQ
+/* what the server would still send is read before the next statement */
+START_TEST(copy_out_that_nobody_wants)
+{
+	struct str text = STR_INIT;
+
+	SCRIPT({ "COPY", FAKE_COPY_OUT, 5, "x\n", NULL }, { "(end of COPY)", FAKE_ERROR, 0, "canceling statement", "57014" });
+	check_failed(db_copy_out(db, "COPY t TO STDOUT", add_row, &text, NULL, &err), ERR_FAILED, "");
+	ck_assert_str_eq(err.msg, "enough");
+	ck_assert_int_eq(fake_server.cancels, 1);
+	ck_assert(!db_is_lost(db));
+	str_release(&text);
+}
+END_TEST
+
+/* rows that stopped coming are not all of them */
+START_TEST(copy_out_without_an_end)
+{
+	static const struct fake_answer lines[][2] = {
+		{ { "COPY", FAKE_COPY_OUT, 2, "1\n", NULL }, { "(end of COPY)", FAKE_LOST, 0, NULL, NULL } },
+		{ { "COPY", FAKE_COPY_OUT, 2, "1\n", NULL }, { "(end of COPY)", FAKE_SILENT, 0, NULL, NULL } },
+		{ { "COPY", FAKE_COPY_OUT, 2, "1\n", NULL }, { "(end of COPY)", FAKE_EMPTY, 0, NULL, NULL } },
+	};
+	struct str text = STR_INIT;
+	int64_t n = -1;
+
+	fake_script(lines[_i], 2);
+	ck_assert_int_eq(db_copy_out(db, "COPY t TO STDOUT", add_row, &text, &n, &err), -1);
+	ck_assert_int_eq(n, -1);
+	str_release(&text);
+}
+END_TEST
+
+START_TEST(copy_out_that_breaks)
+{
+	static const struct fake_answer lines[] = { { "COPY", FAKE_COPY_OUT, 2, "1\n", NULL } };
+	struct str text = STR_INIT;
+
+	fake_script(lines, 1);
+	fake_server.breaks = "PQgetCopyData";
+	check_failed(db_copy_out(db, "COPY t TO STDOUT", add_row, &text, NULL, &err), ERR_FAILED, "");
+	str_release(&text);
+}
+END_TEST
+
 START_TEST(copy_that_breaks)
 {
 	static const struct fake_answer lines[] = { { "COPY", FAKE_COPY_IN, 0, NULL, NULL } };
@@ -551,6 +643,9 @@ make_suite(void)
 	tcase_add_test(c, copy_counts);
 	tcase_add_test(c, copy_of_bad_data);
 	tcase_add_test(c, no_copy_where_one_was_expected);
+	tcase_add_test(c, copy_out_counts);
+	tcase_add_test(c, copy_out_that_fails);
+	tcase_add_test(c, copy_out_of_no_copy);
 	tcase_add_test(c, rows_one_by_one);
 	tcase_add_test(c, rows_of_which_there_are_enough);
 #ifndef REAL_LIBPQ
@@ -564,6 +659,9 @@ make_suite(void)
 	tcase_add_test(c, pipeline_lost_at_its_end_is_unknown);
 	tcase_add_loop_test(c, pipeline_that_cannot_begin, 0, 2);
 	tcase_add_loop_test(c, copy_that_breaks, 0, 2);
+	tcase_add_test(c, copy_out_that_nobody_wants);
+	tcase_add_loop_test(c, copy_out_without_an_end, 0, 3);
+	tcase_add_test(c, copy_out_that_breaks);
 	tcase_add_test(c, copy_lost_at_its_end);
 	tcase_add_test(c, copy_without_an_end);
 	tcase_add_loop_test(c, rows_that_never_come, 0, 3);
