@@ -7,6 +7,7 @@
 #include "erasure/erase.h"
 #include "erasure/external.h"
 #include "erasure/publish.h"
+#include "erasure/shredding.h"
 #include "erasure/verify.h"
 #include "sys/clock.h"
 #include "sys/log.h"
@@ -61,7 +62,7 @@ removal_open(struct job *job, struct run *run, bool destructive, struct err *err
 	run->progress = show_progress;
 	run->stop = stop_asked;
 	if (run_open(run, job->config, connect_as, job, &problems, err) == 0 &&
-	    (!destructive || external_check(run->map, err) == 0)) {
+	    (!destructive || (external_check(run->map, err) == 0 && shredding_check(run, err) == 0))) {
 		stop_on_second(cancel_statements, run);
 		return 0;
 	}
@@ -90,7 +91,7 @@ removal_carry_out(struct run *run, struct err *err)
 	if (run->n_removed > 0)
 		log_info("requests removed: %lld, rows: %lld, in %lld ms", (long long)run->n_removed, (long long)run->n_rows,
 			(long long)(clock_ms() - start));
-	if (verify_removed(run, err) != 0 || external_tell(run, err) != 0)
+	if (verify_removed(run, err) != 0 || shredding_carry_out(run, err) != 0 || external_tell(run, err) != 0)
 		return -1;
 	start = clock_ms();
 	if (attest_recounted(run, err) != 0)

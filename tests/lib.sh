@@ -353,6 +353,20 @@ install() {
 		SELECT l, t FROM unnest(ARRAY['clinic_app', 'oscar']) l, unnest(ARRAY['1', '2', '3', 'the-practice']) t"
 }
 
+# build_probe NAME: tests/integration/NAME.c, linked with the library, as $T/NAME
+build_probe() {
+	local build sanitize=()
+	build=$(dirname "$EXPUNGE")
+	if nm "$build/libexpunge.a" 2>/dev/null | grep __asan_init >/dev/null; then
+		sanitize=("-fsanitize=address,undefined") # a library that `make debug` built
+	elif nm "$build/libexpunge.a" 2>/dev/null | grep __gcov_init >/dev/null; then
+		sanitize=(--coverage) # one that `make coverage` built
+	fi
+	# shellcheck disable=SC2046 # pkg-config prints words
+	ok "$1 is built" "${CC:-gcc}" -std=gnu11 -g -D_GNU_SOURCE -I"$ROOT/lib" "${sanitize[@]}" -o "$T/$1" \
+		"$ROOT/tests/integration/$1.c" "$build/libexpunge.a" $(pkg-config --libs libpq libconfig libcrypto jansson libzstd)
+}
+
 # with_keys: declares a key tree in $CONF, its root in two shares of two replicas, its journal in two places, all in the
 # directory of $CONF, and makes it
 with_keys() {

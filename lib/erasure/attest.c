@@ -163,11 +163,14 @@ certify_batch(struct run *run, struct certify *certify, struct signed_batch *bat
 	CLEANUP(recount_release) struct recount recount = { 0 };
 	CLEANUP(str_release) struct str array = STR_INIT;
 	CLEANUP(str_release) struct str stores = STR_INIT;
-	char limit[16];
+	int subject = run->map->subject;
+	char limit[16], table[16], via[16];
 
 	(void)snprintf(limit, sizeof(limit), "%d", batch_size(run));
+	(void)snprintf(table, sizeof(table), "%d", run->program->tables[subject].id);
+	(void)snprintf(via, sizeof(via), "%d", program_via(run->program, subject, &run->map->subject_key_column, 1));
 	external_names(run->map, &stores);
-	if (db_query(run->db, &QUERY_CERTIFY_CLAIM, DB_PARAMS(limit, run->skip, stores.s), &rows, err) != 0)
+	if (db_query(run->db, &QUERY_CERTIFY_CLAIM, DB_PARAMS(limit, run->skip, stores.s, table, via), &rows, err) != 0)
 		return -1;
 	*ret_n = db_rows(rows);
 	if (*ret_n == 0)

@@ -14,6 +14,8 @@
 
 /* columns of certify_tallies */
 enum { T_REQUEST, T_TABLE, T_CLASS, T_BEFORE, T_ARRIVED, T_REMOVED, T_MASKED, T_RETAINED, T_CREATED };
+/* columns of certify_keys */
+enum { K_REQUEST, K_CHECK, K_EPOCH, K_SHARES, K_DRIVERS };
 
 static int
 hash_file(const char *path, char text[72], struct err *err)
@@ -41,6 +43,7 @@ void
 certify_release(struct certify *certify)
 {
 	db_result_free(certify->tallies);
+	db_result_free(certify->keys);
 	*certify = (struct certify){ 0 };
 }
 
@@ -48,8 +51,11 @@ int
 certify_tallies(struct certify *certify, const char *requests, struct err *err)
 {
 	db_result_free(certify->tallies);
-	certify->tallies = NULL;
-	return db_query(certify->run->db, &QUERY_CERTIFY_TALLIES, DB_PARAMS(requests), &certify->tallies, err);
+	db_result_free(certify->keys);
+	certify->tallies = certify->keys = NULL;
+	if (db_query(certify->run->db, &QUERY_CERTIFY_TALLIES, DB_PARAMS(requests), &certify->tallies, err) != 0)
+		return -1;
+	return db_query(certify->run->db, &QUERY_CERTIFY_KEYS, DB_PARAMS(requests), &certify->keys, err);
 }
 
 int64_t
@@ -77,16 +83,16 @@ add_retained(struct certificate *c, const struct map_table *table, const char *n
 	r->basis = mem_copy(basis);
 }
 
-/* The first row of a request: they are ordered by it. */
+/* The first row of a request, which is the first column, and the order. */
 static int
-first_tally(const struct db_result *tallies, const char *request)
+first_row(const struct db_result *rows, const char *request)
 {
-	int from = 0, to = db_rows(tallies);
+	int from = 0, to = db_rows(rows);
 
 	while (from < to) {
 		int middle = from + (to - from) / 2;
 
-		if (strcmp(db_get_text(tallies, middle, T_REQUEST), request) < 0)
+		if (strcmp(db_get_text(rows, middle, 0), request) < 0)
 			from = middle + 1;
 		else
 			to = middle;
@@ -114,7 +120,7 @@ add_live(struct certify *certify, struct certificate *c, const char *request, st
 {
 	const struct db_result *t = certify->tallies;
 
-	for (int i = first_tally(t, request); i < db_rows(t) && strcmp(db_get_text(t, i, T_REQUEST), request) == 0; i++) {
+	for (int i = first_row(t, request); i < db_rows(t) && strcmp(db_get_text(t, i, T_REQUEST), request) == 0; i++) {
 		struct certificate_live *live;
 		int table;
 
@@ -137,6 +143,52 @@ add_live(struct certify *certify, struct certificate *c, const char *request, st
 	}
 	certificate_sort(c);
 	return 0;
+}
+
+/* "file:ext4", a unit separator between two; those of the last change that took a key of the subject. */
+static void
+add_drivers(struct certificate_keys *keys, const char *text)
+{
+	for (size_t i = 0; i < keys->n_drivers; i++)
+		free(keys->drivers[i]);
+	keys->n_drivers = 0;
+	while (*text != '\0') {
+		size_t n = strcspn(text, "\x1f");
+
+		*MEM_PUSH(keys->drivers, keys->n_drivers) = mem_copy_n(text, n);
+		text += n + (text[n] == '\0' ? 0 : 1);
+	}
+}
+
+/* Leaf keys of the subject that are gone with the roots that they went by; the claim lets no other request through. */
+static void
+add_keys(const struct certify *certify, struct certificate *c, const char *request)
+{
+	const struct db_result *k = certify->keys;
+	struct certificate_keys *keys = &c->keys;
+
+	c->negative_drill = c->positive_drill = CERTIFICATE_NOT_RUN;
+	if (k == NULL)
+		return;
+	for (int i = first_row(k, request); i < db_rows(k) && strcmp(db_get_text(k, i, K_REQUEST), request) == 0; i++) {
+		int64_t epoch = db_get_int(k, i, K_EPOCH);
+
+		*MEM_PUSH(keys->fingerprints, keys->n_fingerprints) = mem_copy(db_get_text(k, i, K_CHECK));
+		if (keys->destroyed++ == 0 || epoch - 1 < keys->epoch_before)
+			keys->epoch_before = epoch - 1;
+		if (epoch < keys->epoch_after)
+			continue;
+		keys->epoch_after = epoch;
+		keys->shares = db_get_int(k, i, K_SHARES);
+		add_drivers(keys, db_get_text(k, i, K_DRIVERS));
+		keys->shares_destroyed = (int64_t)keys->n_drivers;
+	}
+	if (keys->destroyed == 0)
+		return;
+	/* no change of the root is done before both have passed */
+	c->negative_drill = c->positive_drill = CERTIFICATE_PASS;
+	if (c->level == CERTIFICATE_VACUUMED)
+		c->level = CERTIFICATE_KEYS_DESTROYED;
 }
 
 /* The frozen lines of the approved plan. */
@@ -240,8 +292,9 @@ certify_compose(struct certify *certify, struct certificate *ret, const struct d
 	ret->acknowledged = db_get_int(rows, row, CERTIFY_ACKNOWLEDGED);
 	ret->recount = CERTIFICATE_PASS;
 	ret->control = db_get_bool(rows, row, CERTIFY_CONTROLLED) ? CERTIFICATE_PASS : CERTIFICATE_NOT_RUN;
-	ret->closure = ret->negative_drill = ret->positive_drill = CERTIFICATE_NOT_RUN;
+	ret->closure = CERTIFICATE_NOT_RUN;
 	ret->level = db_get_bool(rows, row, CERTIFY_VACUUMED) ? CERTIFICATE_VACUUMED : CERTIFICATE_LOGICAL;
+	add_keys(certify, ret, db_get_text(rows, row, CERTIFY_ID));
 	add_scope(ret, document);
 	return add_tool(certify, ret);
 }

@@ -17,7 +17,7 @@ enum certify_column {
 /* What is the same for every certificate of a run, and the tallies of a batch. */
 struct certify {
 	struct run *run;
-	struct db_result *tallies; /* ordered by request */
+	struct db_result *tallies, *keys; /* ordered by request */
 	char unfit[37]; /* the request on which composing a batch failed, or "" */
 };
 

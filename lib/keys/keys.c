@@ -175,6 +175,15 @@ keys_shred(const struct keys *keys, struct db *db, const int64_t *leaves, size_t
 	return shred_leaves(&shred, leaves, n, ret_root, err);
 }
 
+int
+keys_resume(const struct keys *keys, struct db *db, keys_hash *hash, void *hash_ctx, struct err *err)
+{
+	struct changing changing = { keys, db, hash, hash_ctx };
+	CLEANUP(shred_release) struct shred shred = change_of(&changing);
+
+	return shred_resume(&shred, NULL, err);
+}
+
 /* ---- drills ------------------------------------------------------------------------------------- */
 
 /* The newest root of which there is a record. */

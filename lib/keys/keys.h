@@ -44,6 +44,8 @@ int keys_first_root(const struct keys *keys, struct db *db, struct err *err);
 /* Shreds leaves (none: a fresh root only); an interrupted change is gone on with first. */
 int keys_shred(const struct keys *keys, struct db *db, const int64_t *leaves, size_t n, keys_hash *hash, void *hash_ctx,
 	struct root_id *ret_root, struct err *err);
+/* Goes on with an interrupted change, if there is one. */
+int keys_resume(const struct keys *keys, struct db *db, keys_hash *hash, void *hash_ctx, struct err *err);
 
 /* The drills; without a database. */
 /* Every destination's journal is whole, its newest segment is of the newest root, and the two give all that the last

@@ -132,15 +132,40 @@ journal(struct shred *shred, const struct shred_change *change, struct err *err)
 	return step(shred, change, "verified", "journalled", err);
 }
 
+/* What was written over of this share of roots that a change has ended: "file:ext4"; "file" if it was gone before. */
+static char *
+driver_text(const struct shred *shred, int64_t epoch, uint32_t share)
+{
+	for (size_t i = 0; i < shred->report.n; i++) {
+		const struct root_replica *replica = &shred->report.replicas[i];
+
+		if (replica->share == share && replica->id.epoch == epoch && replica->state == ROOT_GONE)
+			return mem_printf("file:%s", replica->place.file_system);
+	}
+	return mem_copy("file");
+}
+
 /* Every root but the new one: the retired one, abandoned ones, and whichever of them has come back. */
 static int
 destroy(struct shred *shred, const struct shred_change *change, struct err *err)
 {
+	CLEANUP(db_result_freep) struct db_result *res = NULL;
+	CLEANUP(str_release) struct str drivers = STR_INIT;
 	const struct root_id id = new_root_of(change);
+	char shares[16];
 
 	if (root_destroy_others(shred->store, &id, 1, NULL, &shred->report, err) != 0)
 		return -1;
-	return step(shred, change, "journalled", "destroyed", err);
+	for (uint32_t share = 1; change->ends.epoch > 0 && share <= root_shares(shred->store); share++) {
+		CLEANUP(free_text) char *driver = driver_text(shred, change->ends.epoch, share);
+
+		array_add(&drivers, driver);
+	}
+	(void)snprintf(shares, sizeof(shares), "%" PRIu32, root_shares(shred->store));
+	if (db_query(shred->db, &QUERY_KEY_CHANGE_DESTROYED, DB_PARAMS(change->ends.attempt, shares, array_end(&drivers)), &res,
+		    err) != 0)
+		return -1;
+	return db_rows(res) == 1 ? 0 : err_set(err, ERR_FAILED, "change of the root %s is not in state journalled", change->ends.attempt);
 }
 
 static int

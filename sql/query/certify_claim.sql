@@ -1,6 +1,7 @@
 -- Removed and recounted requests, locked, with what a certificate says of each. The external stores that the
--- approved plan names must have been told, too: the map may have lost one since.
--- params: 1 how many, 2 requests to leave alone uuid[], 3 names of the external stores text[]: all must have been told
+-- approved plan names must have been told, too: the map may have lost one since. And no leaf key of the subject lives,
+-- nor does the root that it went by.
+-- params: 1 how many, 2 requests to leave alone uuid[], 3 names of the external stores text[]: all must have been told, 4 number of the subject's table, 5 via of the subject's key
 -- rows: many
 SELECT r.id, r.tenant, r.subject, r.ground,
        to_char(r.received_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
@@ -25,6 +26,14 @@ SELECT r.id, r.tenant, r.subject, r.ground,
                       AND NOT EXISTS (SELECT FROM expunge.recipient t
                                        WHERE t.request_id = r.id AND t.removed_xid = r.removed_xid
                                          AND starts_with(line, 'tells: ' || t.name || ': ')))
+   AND NOT EXISTS (SELECT FROM expunge.key_leaf l
+                     JOIN expunge.key_set k ON l.name = k.key[1]
+                    WHERE l.tenant = r.tenant AND l.kind = 'subject' AND l.shredded_epoch IS NULL
+                      AND k.request_id = r.id AND k.table_id = $4::smallint AND k.via = $5::smallint)
+   AND NOT EXISTS (SELECT FROM expunge.request_leaf q
+                     JOIN expunge.key_leaf l ON l.id = q.leaf_id
+                     LEFT JOIN expunge.key_change c ON c.epoch = l.shredded_epoch - 1 AND c.state = 'done'
+                    WHERE q.request_id = r.id AND c.state IS NULL)
  ORDER BY r.removed_at, r.id
  LIMIT $1::integer
    FOR UPDATE OF r SKIP LOCKED

@@ -80,6 +80,8 @@ CREATE TABLE expunge.key_change (
 	n_pages     bigint,
 	n_live      bigint,
 	seq         bigint,
+	n_shares    integer,
+	drivers     text[],
 	started_at  timestamptz NOT NULL DEFAULT now(),
 	changed_at  timestamptz NOT NULL DEFAULT now()
 );
@@ -87,5 +89,13 @@ CREATE UNIQUE INDEX key_change_open ON expunge.key_change ((true)) WHERE state N
 COMMENT ON TABLE expunge.key_change IS 'each change of the root, and how far it has come; one at a time';
 COMMENT ON COLUMN expunge.key_change.epoch IS 'that it ends; 0: there was no tree before';
 COMMENT ON COLUMN expunge.key_change.n_pages IS 'that were sealed anew; n_live: with so many keys left in them; seq: the key_seq that they carry';
+COMMENT ON COLUMN expunge.key_change.drivers IS 'of each share of the old root that was destroyed on all of its replicas: driver and file system';
+
+CREATE TABLE expunge.request_leaf (
+	request_id uuid NOT NULL,
+	leaf_id    bigint NOT NULL REFERENCES expunge.key_leaf,
+	PRIMARY KEY (request_id, leaf_id)
+);
+COMMENT ON TABLE expunge.request_leaf IS 'the leaf keys that go with an erasure';
 
 RESET ROLE;

@@ -19,18 +19,9 @@ sql probe "
 		FOR EACH ROW EXECUTE FUNCTION app.sleep();
 	ALTER DATABASE probe SET synchronous_commit = off" >/dev/null
 
-build=$(dirname "$EXPUNGE")
-sanitize=()
-if nm "$build/libexpunge.a" 2>/dev/null | grep __asan_init >/dev/null; then
-	sanitize=("-fsanitize=address,undefined") # a library that `make debug` built
-elif nm "$build/libexpunge.a" 2>/dev/null | grep __gcov_init >/dev/null; then
-	sanitize=(--coverage) # one that `make coverage` built
-fi
-# shellcheck disable=SC2046 # pkg-config prints words
-ok "the probe is built" "${CC:-gcc}" -std=gnu11 -g -D_GNU_SOURCE -I"$ROOT/lib" "${sanitize[@]}" -o "$T/probe" \
-	"$ROOT/tests/integration/db_probe.c" "$build/libexpunge.a" $(pkg-config --libs libpq libconfig libcrypto jansson)
+build_probe db_probe
 
-run timeout 120 "$T/probe" "host=$PGHOST port=$PGPORT dbname=probe" probe
+run timeout 120 "$T/db_probe" "host=$PGHOST port=$PGPORT dbname=probe" probe
 while IFS= read -r line; do
 	case $line in
 	"ok "*) verdict true "${line#ok }" ;;

@@ -79,6 +79,7 @@ expunge.record_state()                   -     -     -     -     -     -     -
 expunge.refuse_request()                 -     -     -     -     -     -     -
 expunge.release_hold()                   -     -     -     x     -     x     -
 expunge.request                          -     -     r     r     Wr    r     -
+expunge.request_leaf                     -     -     -     -     ar    -     -
 expunge.request_list                     -     -     r     r     r     r     -
 expunge.run                              -     -     r     r     AWr   r     r
 expunge.run_number_seq                   -     -     -     -     -     -     -

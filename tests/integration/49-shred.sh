@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# An erasure takes the patient's leaf key with it: by one change of the root for the whole night, before the certificate,
+# which says so; and what happens when that change fails, is killed, or the configuration has lost the key tree.
+. "$(dirname "$0")/../lib.sh"
+. "$ROOT/tests/integration/sessions.bash"
+build_probe leaf_probe
+
+fresh_db clinic
+install clinic
+set_option wait_seconds 30
+with_keys 2>/dev/null
+leaf() { "$T/leaf_probe" "$CONF" "host=$PGHOST port=$PGPORT dbname=clinic" "$@"; }
+certificate_of() { sql clinic "SELECT note FROM expunge.certificate WHERE request_id = '$1'"; }
+says() { grep -qE "$2" <<<"$1"; }
+line() { certificate_of "$1" | sed -n "s/^$2: //p"; }
+
+is "$(leaf 1 43 40 41 | sort | uniq -c | awk '{ print $1, $2 }')" "3 living" "three patients have leaf keys, as after a backup"
+leaf 2 243 >/dev/null
+
+# ---------------------------------------------------------------------------- a night
+a=$(scheduled clinic 1 43)
+b=$(scheduled clinic 2 243)
+c=$(scheduled clinic 1 47)
+check_value=$(sql clinic "SELECT encode(kcv, 'hex') FROM expunge.key_leaf WHERE tenant = '1' AND name = '43'")
+run expunge_as night nightly
+rc_is 0 "a night with two patients who were backed up, and one who was not"
+is "$(leaf 1 43)/$(leaf 2 243)/$(leaf 1 40)" "shredded/shredded/living" "shreds the leaves of the two"
+is "$(sql clinic "SELECT epoch FROM expunge.key_tree")" 2 "by one change of the root"
+is "$(find "$T/clinic/shares" -name 'root.1.*' | wc -l)" 0 "whose predecessor is gone"
+ok "the certificate says which key went, and how" says "$(line "$a" keys)" \
+	"^destroyed 1 fingerprint $check_value; epoch 1 -> 2; root shares destroyed 2/2 \\(file:[a-z0-9]+, file:[a-z0-9]+\\)\$"
+is "$(line "$a" level)" keys-destroyed "and how far the erasure goes"
+ok "and that it was tried" says "$(line "$a" verification)" 'negative-drill pass; positive-drill pass'
+is "$(line "$c" keys)/$(line "$c" level)" "none/vacuumed" "that of the patient who had no leaf says none"
+run "$EXPUNGE" certificate verify "$T"/clinic/certificates/*.note
+rc_is 0 "all are good"
+is "$(sql clinic "SELECT count(*) FROM expunge.key_leaf WHERE name IN ('43', '243')")" 0 "no tombstone names a patient"
+
+# ---------------------------------------------------------------------------- it fails
+d=$(scheduled clinic 1 40)
+mv "$T/clinic/there" "$T/away"
+run expunge_as night nightly
+rc_is 3 "a destination that is not there"
+err_like 'leaf keys are not shredded' "is told"
+is "$(request_state clinic "$d")" removed "and nothing is certified"
+is "$(certificate_of "$d")" "" "not even a little"
+run expunge_as night nightly
+rc_is 3 "nor in the next night"
+mv "$T/away" "$T/clinic/there"
+run expunge_as night nightly
+rc_is 0 "with it back"
+is "$(leaf 1 40)/$(request_state clinic "$d")" shredded/certified "the change is gone on with, and the certificate follows"
+is "$(sql clinic "SELECT count(*) FROM expunge.certificate WHERE request_id = '$d'")" 1 "once"
+
+# ---------------------------------------------------------------------------- the configuration has lost the tree
+e=$(scheduled clinic 1 41)
+cp "$CONF" "$T/conf"
+sed -i '/^keys : {/,/^};/d' "$CONF"
+run expunge_as night nightly
+rc_is 5 "without keys.shares nothing is erased in a database that has a key tree"
+err_like 'put keys.shares back' "the remedy is named"
+is "$(request_state clinic "$e")" scheduled "the request waits"
+cp "$T/conf" "$CONF"
+run expunge_as night nightly
+is "$(leaf 1 41)/$(request_state clinic "$e")" shredded/certified "until it is back"
+
+done_testing
