@@ -362,7 +362,7 @@ opened_by_journal(const struct journal *journal, const struct keyring *ring)
 		uint8_t key[PAGE_KEY_SIZE];
 
 		n += leaf->shredded_epoch == 0 && tree_key(&rebuilt.tree, &at, key, &err) == 0 &&
-		     leaf_name_open(key, leaf->id, leaf->sealed_name, leaf->n_sealed_name, name, &err) == 0;
+			leaf_name_open(key, leaf->id, leaf->sealed_name, leaf->n_sealed_name, name, &err) == 0;
 	}
 	tree_release(&rebuilt.tree);
 	free(rebuilt.leaves);
