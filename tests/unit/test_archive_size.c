@@ -1,4 +1,5 @@
-/* lib/archive: large rows, chunks that end anywhere, and an archive that is far larger than the memory it takes. */
+/* lib/archive: large rows, chunks that end anywhere, files that change meanwhile, and an archive that is far larger than
+ * the memory it takes. */
 #include <stdio.h>
 #include <sys/resource.h>
 
@@ -93,6 +94,82 @@ START_TEST(chunks_end_anywhere)
 	fd = fd_of(out.s, out.len);
 	ck_assert_msg(read_all(fd, &reader, &tally, &err) == ARCHIVE_OK, "%s", err.msg);
 	ck_assert(tally.rows == 48 && tally.frames == 24 && tally.text == summary.text);
+	(void)close(fd);
+}
+END_TEST
+
+/* Several parts of the index, read from anywhere: forwards, backwards, again. */
+START_TEST(entries_in_any_order)
+{
+	static const uint64_t order[] = { 2500, 3, 1023, 1024, 2047, 2999, 1500, 0, 2048, 1, 2999 };
+	CLEANUP(archive_closep) struct archive *archive = NULL;
+	CLEANUP(str_release) struct str out = STR_INIT;
+	struct archive_writer *writer = fix_writer("parts", &out);
+	struct archive_reading reading = reading_of(&reader);
+	uint8_t signer[1][ED25519_KEY_SIZE], key[32];
+	enum archive_verdict verdict;
+	struct archive_frame frame;
+	char row[30];
+	int fd;
+
+	for (int64_t leaf = 1; leaf <= 3000; leaf++) {
+		(void)snprintf(row, sizeof(row), "row %lld\n", (long long)leaf);
+		fix_frame(writer, leaf, 0, row, strlen(row));
+	}
+	summary = fix_end(writer);
+	fd = fd_of(out.s, out.len);
+	named_public("signer", signer[0]);
+	named_key("generation", key);
+	ck_assert_int_eq(archive_open(&archive, fd, signer, 1, &verdict, &err), 0);
+	ck_assert_int_eq(archive_unlock(archive, key, &verdict, &err), 0);
+	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
+		(void)snprintf(row, sizeof(row), "row %llu\n", (unsigned long long)order[i] + 1);
+		str_clear(&reader.tables[0]);
+		ck_assert_msg(archive_frame(archive, order[i], &frame, &verdict, &err) == 0, "%s", err.msg);
+		ck_assert(frame.number == order[i] && frame.leaf == (int64_t)order[i] + 1);
+		ck_assert_msg(archive_read_frame(archive, &frame, &reading, &tally, &verdict, &err) == 0, "%s", err.msg);
+		ck_assert_str_eq(reader.tables[0].s, row);
+	}
+	(void)close(fd);
+}
+END_TEST
+
+/* What happens to the file behind the reader's back is seen as well. */
+START_TEST(changed_while_it_is_read)
+{
+	CLEANUP(archive_closep) struct archive *archive = NULL;
+	CLEANUP(str_release) struct str large = STR_INIT;
+	CLEANUP(str_release) struct str file = STR_INIT;
+	struct archive_writer *writer = fix_writer("changed", &file);
+	struct archive_reading reading = { give_key, NULL, &reader };
+	uint8_t signer[1][ED25519_KEY_SIZE], key[32];
+	enum archive_verdict verdict;
+	struct archive_frame frame;
+	int fd;
+
+	for (uint32_t i = 0, x = 1; i < 700000; i++, x = x * 1664525u + 1013904223u)
+		str_addf(&large, "%08x", (unsigned)x);
+	str_add(&large, "\n");
+	fix_frame(writer, 1, 0, large.s, large.len);
+	(void)fix_end(writer);
+	fd = fd_of(file.s, file.len);
+	named_public("signer", signer[0]);
+	named_key("generation", key);
+	ck_assert_int_eq(archive_open(&archive, fd, signer, 1, &verdict, &err), 0);
+	ck_assert_int_eq(archive_unlock(archive, key, &verdict, &err), 0);
+	ck_assert_int_eq(archive_frame(archive, 0, &frame, &verdict, &err), 0);
+	ck_assert_int_eq(archive_read_frame(archive, &frame, &reading, &tally, &verdict, &err), 0);
+
+	ck_assert_int_eq(pwrite(fd, "x", 1, 1500000), 1);
+	ck_assert_int_eq(archive_read_frame(archive, &frame, &reading, &tally, &verdict, &err), -1);
+	ck_assert_int_eq(verdict, ARCHIVE_ALTERED);
+	ck_assert_int_eq(ftruncate(fd, 1000000), 0);
+	ck_assert_int_eq(archive_read_frame(archive, &frame, &reading, &tally, &verdict, &err), -1);
+	ck_assert_int_eq(verdict, ARCHIVE_TRUNCATED);
+	/* and a frame elsewhere is for releases to come */
+	frame.file = 1;
+	ck_assert_int_eq(archive_read_frame(archive, &frame, &reading, &tally, &verdict, &err), -1);
+	ck_assert_int_eq(verdict, ARCHIVE_NEWER_FORMAT);
 	(void)close(fd);
 }
 END_TEST
@@ -202,6 +279,8 @@ main(void)
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_test(tc, large_rows_and_several_tables);
 	tcase_add_loop_test(tc, chunks_end_anywhere, 0, 2);
+	tcase_add_test(tc, entries_in_any_order);
+	tcase_add_test(tc, changed_while_it_is_read);
 	tcase_add_test(tc, memory_does_not_grow);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
