@@ -11,6 +11,7 @@
 
 #define FORMAT "expunge-key-journal/v1"
 #define DOMAIN "expunge/key-journal/v1"
+#define JOURNAL_LEVEL_MAX INT64_C(64)
 
 /* ---- header ------------------------------------------------------------------------------------- */
 
@@ -226,7 +227,7 @@ parse_page(char *fields[FIELDS], struct tree_page *ret)
 	*ret = (struct tree_page){ .tenant = fields[2] };
 	if (parse_int64(fields[1], 1, INT64_MAX, &ret->id) != 0 || decode_text(fields[2]) != 0 ||
 	    parse_int64(fields[3], 0, INT64_MAX, &ret->parent) != 0 || small(fields[4], 0, PAGE_SLOTS - 1, &ret->slot) != 0 ||
-	    small(fields[5], 0, 2 * TREE_DIRECTORY, &ret->level) != 0 || parse_int64(fields[6], 1, INT64_MAX, &ret->epoch) != 0 ||
+	    small(fields[5], 0, JOURNAL_LEVEL_MAX, &ret->level) != 0 || parse_int64(fields[6], 1, INT64_MAX, &ret->epoch) != 0 ||
 	    bytes_from_hex(fields[7], ret->kcv, KCV_SIZE) != 0 || parse_int64(fields[8], INT64_MIN, INT64_MAX, &live) != 0 ||
 	    bytes_from_base64(fields[9], strlen(fields[9]), ret->sealed, PAGE_SEALED_SIZE) != PAGE_SEALED_SIZE)
 		return -1;

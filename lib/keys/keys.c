@@ -223,7 +223,6 @@ keys_drill_positive(const struct keys *keys, struct err *err)
 }
 
 struct attempt {
-	const struct keys *keys;
 	const struct root_id *newest;
 	struct secret *held;
 	size_t n_held;
@@ -289,7 +288,7 @@ int
 keys_drill_negative(const struct keys *keys, int64_t *ret_pages, struct err *err)
 {
 	CLEANUP(root_ids_release) struct root_ids ids = { 0 };
-	struct attempt attempt = { .keys = keys };
+	struct attempt attempt = { 0 };
 	int failed;
 
 	failed = newest_root(keys, &ids, &attempt.newest, err) != 0 || read_held(keys, &ids, &attempt, err) != 0 ||

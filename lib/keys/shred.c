@@ -189,7 +189,7 @@ carry_out(struct shred *shred, struct shred_change *change, const struct root_id
 		at++;
 	if (at == sizeof(states) / sizeof(states[0]))
 		return err_set(err, ERR_FAILED, "change of the root %s is in an unknown state", change->ends.attempt);
-	if ((at <= 0 && commit(shred, change, old, err) != 0) || (at <= 1 && verify(shred, change, err) != 0) ||
+	if ((at == 0 && commit(shred, change, old, err) != 0) || (at <= 1 && verify(shred, change, err) != 0) ||
 	    (at <= 2 && journal(shred, change, err) != 0) || (at <= 3 && destroy(shred, change, err) != 0) ||
 	    (at <= 4 && drill(shred, change, err) != 0))
 		return -1;

@@ -73,7 +73,7 @@ append(struct tree *tree)
 {
 	struct tree_page *page = mem_zero(1, sizeof(*page));
 
-	*MEM_PUSH(tree->pages, tree->n) = page;
+	*MEM_PUSH(tree->pages, tree->n) = page; /* NOLINT(bugprone-sizeof-expression): pointers, as meant */
 	return page;
 }
 
@@ -108,7 +108,7 @@ size_t
 tree_ids_needed(size_t n)
 {
 	/* a page for each 64 leaves, one for each 64 of these, and so on; and a few where a level or the directory grows */
-	return n / PAGE_SLOTS + n / (PAGE_SLOTS * (PAGE_SLOTS - 1)) + 32;
+	return n / PAGE_SLOTS + n / PAGE_SLOTS / (PAGE_SLOTS - 1) + 32;
 }
 
 /* ---- opening ---------------------------------------------------------------------------------- */
@@ -260,7 +260,7 @@ find_room(const struct tree *tree, const char *tenant, int level)
 	for (size_t i = tree->n; i-- > 0;) {
 		struct tree_page *page = tree->pages[i];
 
-		if (page->level == level && ~page->live != 0 && strcmp(page->tenant, tenant) == 0)
+		if (page->level == level && page->live != UINT64_MAX && strcmp(page->tenant, tenant) == 0)
 			return page;
 	}
 	return NULL;
