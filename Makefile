@@ -225,4 +225,4 @@ clean:
 	rm -rf $(B)
 
 .PHONY: FORCE all units fuzzers fuzz lint coverage memcheck debug check check-full check-gnumed crash mutants bench demo install uninstall clean
--include $(LIB_OBJ:.o=.d) $(JOB_OBJ:.o=.d) $(UNIT_BIN:=.d) $(FUZZ_OBJ:.o=.d) $(RACE_OBJ:.o=.d)
+-include $(LIB_OBJ:.o=.d) $(JOB_OBJ:.o=.d) $(UNIT_BIN:=.d) $(FUZZ_OBJ:.o=.d) $(B)/tests/fuzz/replay.d $(RACE_OBJ:.o=.d)

@@ -186,46 +186,57 @@ keys_resume(const struct keys *keys, struct db *db, keys_hash *hash, void *hash_
 
 /* ---- drills ------------------------------------------------------------------------------------- */
 
-/* The newest root of which there is a record. */
+/* The root that the journals speak of, and all that the places hold records of; every place must be there. */
 static int
-newest_root(const struct keys *keys, struct root_ids *ids, const struct root_id **ret, struct err *err)
+find_roots(const struct keys *keys, struct root_id *ret, struct root_ids *ret_held, struct err *err)
 {
-	bool complete;
+	CLEANUP(root_report_release) struct root_report report = { 0 };
+	CLEANUP(str_release) struct str away = STR_INIT;
+	struct journal_head head;
+	bool found, complete;
 
-	if (root_list(keys->store, ids, &complete, NULL, err) != 0)
+	for (size_t i = 0; i < keys->n_journals; i++) {
+		if (journal_head(&keys->journals[i], &head, &found, err) != 0)
+			return -1;
+		if (!found)
+			return err_set(err, ERR_FAILED, "there is no key journal in %s", keys->journals[i].directory);
+		if (i > 0 && !root_id_equal(ret, &head.header.root))
+			return err_set(err, ERR_FAILED, "the key journals in %s and %s end with other roots", keys->journals[0].directory,
+				keys->journals[i].directory);
+		*ret = head.header.root;
+	}
+	if (root_list(keys->store, ret_held, &complete, &report, err) != 0)
 		return -1;
-	*ret = NULL;
-	for (size_t i = 0; i < ids->n; i++)
-		if (*ret == NULL || ids->ids[i].epoch > (*ret)->epoch)
-			*ret = &ids->ids[i];
-	return *ret != NULL ? 0 : err_set(err, ERR_FAILED, "the places of keys.shares hold no root");
+	if (complete)
+		return 0;
+	root_report_add_text(&report, &away);
+	return err_set(err, ERR_FAILED, "not every place of keys.shares is there: %s", str_cstr(&away));
 }
 
 int
 keys_drill_positive(const struct keys *keys, struct err *err)
 {
-	CLEANUP(root_ids_release) struct root_ids ids = { 0 };
+	CLEANUP(root_ids_release) struct root_ids held = { 0 };
 	CLEANUP(secret_erase) struct secret key = SECRET_INIT;
-	const struct root_id *root;
 	enum root_verdict verdict;
+	struct root_id root;
 
-	if (newest_root(keys, &ids, &root, err) != 0 || root_read(keys->store, root, &key, &verdict, NULL, err) != 0)
+	if (find_roots(keys, &root, &held, err) != 0 || root_read(keys->store, &root, &key, &verdict, NULL, err) != 0)
 		return -1;
 	for (size_t i = 0; i < keys->n_journals; i++) {
 		int64_t base, last;
 
 		/* rewritten pages alone are not a tree: all that they hang together with must be there, too */
 		if (journal_verify(&keys->journals[i], &base, &last, err) != 0 ||
-		    journal_barrier(&keys->journals[i], root, &key, err) != 0)
+		    journal_barrier(&keys->journals[i], &root, &key, err) != 0)
 			return -1;
 	}
 	return 0;
 }
 
 struct attempt {
-	const struct root_id *newest;
-	struct secret *held;
-	size_t n_held;
+	int64_t epoch;
+	uint8_t kcv[KCV_SIZE]; /* of the one root that is held */
 	int64_t n_pages;
 };
 
@@ -234,38 +245,12 @@ try_page(void *ctx, struct journal_row *row, struct err *err)
 {
 	struct attempt *attempt = ctx;
 
-	if (row->kind != JOURNAL_PAGE || row->page.parent != 0 || row->page.epoch >= attempt->newest->epoch)
+	if (row->kind != JOURNAL_PAGE || row->page.parent != 0 || row->page.epoch >= attempt->epoch)
 		return 0;
 	attempt->n_pages++;
-	for (size_t i = 0; i < attempt->n_held; i++) {
-		uint8_t kcv[KCV_SIZE];
-
-		if (kcv_of(attempt->held[i].bytes, kcv, err) != 0)
-			return -1;
-		if (memcmp(kcv, row->page.kcv, KCV_SIZE) == 0)
-			return err_set(err, ERR_FAILED, "a root that is still held opens page %" PRId64 " of epoch %" PRId64, row->page.id,
-				row->page.epoch);
-	}
-	return 0;
-}
-
-static int
-read_held(const struct keys *keys, const struct root_ids *ids, struct attempt *attempt, struct err *err)
-{
-	for (size_t i = 0; i < ids->n; i++) {
-		struct secret *one = MEM_PUSH(attempt->held, attempt->n_held);
-		enum root_verdict verdict;
-
-		*one = (struct secret)SECRET_INIT;
-		if (root_read(keys->store, &ids->ids[i], one, &verdict, NULL, err) == 0)
-			continue;
-		/* what is no root any more opens nothing */
-		if (verdict != ROOT_DESTROYED && verdict != ROOT_PARTIAL && verdict != ROOT_ALTERED)
-			return -1;
-		err_clear(err);
-		attempt->n_held--;
-	}
-	return 0;
+	if (memcmp(attempt->kcv, row->page.kcv, KCV_SIZE) != 0)
+		return 0;
+	return err_set(err, ERR_FAILED, "the present root opens page %" PRId64 " of epoch %" PRId64, row->page.id, row->page.epoch);
 }
 
 static int
@@ -287,15 +272,24 @@ try_journals(const struct keys *keys, struct attempt *attempt, struct err *err)
 int
 keys_drill_negative(const struct keys *keys, int64_t *ret_pages, struct err *err)
 {
-	CLEANUP(root_ids_release) struct root_ids ids = { 0 };
+	CLEANUP(root_ids_release) struct root_ids held = { 0 };
+	CLEANUP(secret_erase) struct secret key = SECRET_INIT;
 	struct attempt attempt = { 0 };
-	int failed;
+	enum root_verdict verdict;
+	struct root_id root;
 
-	failed = newest_root(keys, &ids, &attempt.newest, err) != 0 || read_held(keys, &ids, &attempt, err) != 0 ||
-		try_journals(keys, &attempt, err) != 0;
-	for (size_t i = 0; i < attempt.n_held; i++)
-		secret_erase(&attempt.held[i]);
-	free(attempt.held);
+	if (find_roots(keys, &root, &held, err) != 0)
+		return -1;
+	for (size_t i = 0; i < held.n; i++)
+		if (!root_id_equal(&held.ids[i], &root)) {
+			(void)err_set(err, ERR_FAILED, "root.%" PRId64 ".%s is there again, or still", held.ids[i].epoch, held.ids[i].attempt);
+			return err_hint(err, "ask who put it back; the next change of the root destroys it: expunge keys rotate");
+		}
+	if (root_read(keys->store, &root, &key, &verdict, NULL, err) != 0 || kcv_of(key.bytes, attempt.kcv, err) != 0)
+		return -1;
+	attempt.epoch = root.epoch;
+	if (try_journals(keys, &attempt, err) != 0)
+		return -1;
 	*ret_pages = attempt.n_pages;
-	return failed ? -1 : 0;
+	return 0;
 }

@@ -51,8 +51,8 @@ int keys_resume(const struct keys *keys, struct db *db, keys_hash *hash, void *h
 /* Every destination's journal is whole, its newest segment is of the newest root, and the two give all that the last
  * change has left. */
 int keys_drill_positive(const struct keys *keys, struct err *err);
-/* No root that is held anywhere opens a root page of an earlier epoch, of whatever time the journals know. *ret_pages:
- * how many were tried. */
+/* No place holds a record of another root than the one that the journals end with, whether it is whole or not, and that
+ * one opens no top page of an earlier epoch, of whatever time the journals know. *ret_pages: how many were tried. */
 int keys_drill_negative(const struct keys *keys, int64_t *ret_pages, struct err *err);
 
 #endif

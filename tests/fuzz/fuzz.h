@@ -21,6 +21,7 @@
 	X(certificate)  \
 	X(config)       \
 	X(error)        \
+	X(journal)      \
 	X(ledger)       \
 	X(lint)         \
 	X(map)          \
