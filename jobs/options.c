@@ -36,16 +36,23 @@ is_group(const struct command *const *groups, const char *word, struct str *ret_
 	return found;
 }
 
+/* Of two that match, the one of more words. */
 static const struct command *
 find_command(const struct command *const *groups, int argc, char *const *argv, int *ret_words)
 {
+	const struct command *found = NULL;
+
+	*ret_words = 0;
 	for (; *groups != NULL; groups++)
 		for (const struct command *c = *groups; c->name != NULL; c++) {
-			*ret_words = match_words(c, argc, argv);
-			if (*ret_words > 0)
-				return c;
+			int words = match_words(c, argc, argv);
+
+			if (words > *ret_words) {
+				*ret_words = words;
+				found = c;
+			}
 		}
-	return NULL;
+	return found;
 }
 
 static int

@@ -30,7 +30,34 @@ push(struct statements *list, struct str *sql)
 static const char *
 set_name(enum collect_set set)
 {
-	return set == COLLECT_CONTROL ? "expunge.control_set" : "expunge.key_set";
+	switch (set) {
+	case COLLECT_CONTROL:
+		return "expunge.control_set";
+	case COLLECT_SEAL:
+		return "pg_temp.seal_set";
+	case COLLECT_PLAN:
+	case COLLECT_LOCKED:
+		break;
+	}
+	return "expunge.key_set";
+}
+
+/* Of a request it matters what came later, and which large objects go. */
+static bool
+is_erasure(enum collect_set set)
+{
+	return set == COLLECT_PLAN || set == COLLECT_LOCKED;
+}
+
+int
+collect_seal_tables(struct db *db, struct err *err)
+{
+	return db_script(db, "making tables of the session",
+		"CREATE TEMPORARY TABLE IF NOT EXISTS seal_owner (id bigint NOT NULL, tenant text NOT NULL, subject text NOT NULL);"
+		"CREATE TEMPORARY TABLE IF NOT EXISTS seal_set (request_id bigint NOT NULL, table_id smallint NOT NULL,"
+		" via smallint NOT NULL, key text[] NOT NULL, arrived boolean NOT NULL, round smallint NOT NULL);"
+		"CREATE UNIQUE INDEX IF NOT EXISTS seal_set_key ON pg_temp.seal_set (request_id, table_id, via, key COLLATE \"C\")",
+		err);
 }
 
 /* INSERT INTO set ... SELECT request, table, via, key, arrived, round of rows aliased t, k in FROM. */
@@ -98,15 +125,16 @@ compose_root(struct statements *list, const struct program *program, enum collec
 	struct str from = STR_INIT;
 
 	sql_from(&from, program, map->subject, "t");
-	str_addf(&sql, "INSERT INTO expunge.key_set (request_id, table_id, via, key, arrived, round) SELECT r.id, %d, 0, ",
+	str_addf(&sql, "INSERT INTO %s (request_id, table_id, via, key, arrived, round) SELECT r.id, %d, 0, ", set_name(set),
 		program->tables[map->subject].id);
 	sql_key(&sql, program, map->subject, 0, "t");
-	if (map->tables[map->subject].created_column >= 0)
+	if (is_erasure(set) && map->tables[map->subject].created_column >= 0)
 		str_addf(&sql, ", COALESCE(t.%s::timestamptz > r.received_at, false)",
 			cat->columns[map->tables[map->subject].created_column].quoted);
 	else
 		str_add(&sql, ", false");
-	str_addf(&sql, ", $2::smallint FROM expunge.request r JOIN %s ON t.%s = r.subject::", str_cstr(&from), key->quoted);
+	str_addf(&sql, ", $2::smallint FROM %s r JOIN %s ON t.%s = r.subject::",
+		set == COLLECT_SEAL ? "pg_temp.seal_owner" : "expunge.request", str_cstr(&from), key->quoted);
 	sql_type(&sql, key->type);
 	if (map->subject_tenant_column >= 0)
 		str_addf(&sql, " AND t.%s::text = r.tenant", cat->columns[map->subject_tenant_column].quoted);
@@ -195,7 +223,7 @@ static void
 compose_path(struct statements *list, const struct program *program, enum collect_set set, int table,
 	const struct map_path *path)
 {
-	bool dated = set != COLLECT_CONTROL && program->map->tables[table].created_column >= 0;
+	bool dated = is_erasure(set) && program->map->tables[table].created_column >= 0;
 	struct str sql = STR_INIT;
 
 	add_insert(&sql, program, set, table, 0, dated);
@@ -229,7 +257,7 @@ compose_vias(struct statements *list, const struct program *program, enum collec
 		str_add(&sql, " ON CONFLICT DO NOTHING");
 		push(list, &sql);
 	}
-	for (size_t c = 0; c < t->n_columns && set != COLLECT_CONTROL; c++) {
+	for (size_t c = 0; c < t->n_columns && is_erasure(set); c++) {
 		struct str sql = STR_INIT;
 		const char *column = program_cat(program, table)->columns[t->columns[c].column].quoted;
 
@@ -255,7 +283,7 @@ compose_table(struct statements *list, const struct program *program, enum colle
 	/* other subjects' logs are nobody's witness */
 	if (program->tables[table].log && set == COLLECT_CONTROL)
 		return;
-	if (table == program->map->subject && set != COLLECT_CONTROL)
+	if (table == program->map->subject && is_erasure(set))
 		compose_aliases(list, program, set);
 	for (size_t p = 0; p < t->n_paths; p++)
 		compose_path(list, program, set, table, &t->paths[p]);

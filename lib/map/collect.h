@@ -14,8 +14,14 @@
 enum collect_set {
 	COLLECT_PLAN,   /* expunge.key_set, no locks */
 	COLLECT_LOCKED, /* expunge.key_set, rows locked */
-	COLLECT_CONTROL /* expunge.control_set, from subjects already in it */
+	COLLECT_CONTROL, /* expunge.control_set, from subjects already in it */
+	COLLECT_SEAL /* pg_temp.seal_set, from the owners in pg_temp.seal_owner: see collect_seal_tables */
 };
+
+/* Makes the session's own tables for COLLECT_SEAL, so that whoever only reads writes nothing into the control schema. The
+ * caller fills seal_owner (id bigint, tenant text, subject text), and requests are its ids (bigint[]). One whose duplicate
+ * was merged is not followed: each row of the subject's table is an owner of its own. */
+int collect_seal_tables(struct db *db, struct err *err);
 
 /* Collects for the requests (uuid[] text, "{...}") and marks rows with `round`. In a transaction of
  * the removing connection. */

@@ -94,4 +94,8 @@ GRANT SELECT, INSERT, UPDATE (name, name_hash, sealed_name, page, slot, shredded
 GRANT SELECT, INSERT ON expunge.request_leaf TO expunge_job;
 GRANT SELECT, INSERT, UPDATE (state, n_pages, n_live, seq, n_shares, drivers, changed_at) ON expunge.key_change TO expunge_job;
 
+-- archives: what one is stays as it was written
+GRANT SELECT ON expunge.archive TO expunge_operator, expunge_approver, expunge_dpo;
+GRANT SELECT, INSERT, UPDATE (state, destinations, finished_at), DELETE ON expunge.archive TO expunge_job;
+
 RESET ROLE;

@@ -16,6 +16,7 @@ cat >"$T/want" <<'MATRIX'
 object                                   public intake approver operator job dpo monitor
 expunge.accept_clock()                   -     -     -     x     -     x     -
 expunge.acknowledge_recipient()          -     -     -     x     -     x     -
+expunge.archive                          -     -     r     r     Wadr  r     -
 expunge.article()                        -     -     -     -     -     -     -
 expunge.bank_holidays()                  -     x     x     x     x     x     x
 expunge.cap_raise                        -     -     r     r     Wr    r     -

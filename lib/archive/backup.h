@@ -1,0 +1,53 @@
+/*
+ * backup: one sealed archive of a tenant's rows, in one snapshot, to every destination. Killed anywhere, it leaves nothing
+ * under a name that the next run does not finish or forget.
+ *
+ *     leaf keys          of the generation, of the tenant, of each subject; a shredded one's rows are withheld
+ *     nameless files     written, synced, read back from each destination
+ *     key journal        of each destination that is left: it knows the leaves before the archive has a name there
+ *     catalogue          "naming", in these destinations
+ *     names              durable
+ *     catalogue          "complete"
+ */
+#ifndef EXPUNGE_ARCHIVE_BACKUP_H
+#define EXPUNGE_ARCHIVE_BACKUP_H
+
+#include "archive/destination.h"
+#include "archive/fill.h"
+
+struct backup {
+	const struct program *program;
+	struct db *db;   /* reads: of the map's login; sees all rows; has the tables of collect_seal_tables */
+	struct db *keys_db; /* the keyring's, and the catalogue's */
+	const struct keys *keys;
+	keys_hash *hash; /* what a tombstone keeps of a name */
+	void *hash_ctx;
+	uint64_t system_identifier;
+	void (*progress)(int64_t rows);
+	bool (*stop)(void);
+};
+
+struct backup_result {
+	char id[2 * ARCHIVE_ID_SIZE + 1];
+	struct archive_summary summary;
+	int64_t subjects, withheld;
+	size_t n_failed;     /* destinations */
+	struct str failures; /* a line for each */
+};
+
+void backup_result_release(struct backup_result *result);
+
+/* ERR_LOCKED: another run backs this tenant up. ERR_REFUSED: the schema has changed since the map was bound, or the
+ * database is behind its key journal. Whenever it fails, nothing is under a final name. */
+int backup_tenant(const struct backup *backup, const char *tenant, struct backup_result *ret, struct err *err);
+
+/* Reads every catalogued archive of a tenant again in each of its destinations: signature, hash, index, and each frame whose
+ * leaf lives. tell() gets a line for each copy; the counts are of copies. */
+struct backup_check {
+	void (*tell)(const char *tenant, const char *id, const char *destination, const struct archive_tally *tally,
+		const struct err *why);
+	int64_t n_good, n_bad;
+};
+int backup_verify(const struct backup *backup, const char *tenant, struct backup_check *check, struct err *err);
+
+#endif

@@ -1,0 +1,394 @@
+#include "archive/fill.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "base/cleanup.h"
+#include "base/mem.h"
+#include "map/collect.h"
+#include "map/tenant_rows.h"
+
+#define NOT_THERE UINT32_MAX
+#define LO_PIECE "262144"
+#define PROGRESS_ROWS 1024
+
+static bool
+is_tenants(const struct program *program, size_t table)
+{
+	return program->map->tables[table].action == MAP_TENANT;
+}
+
+static bool
+has_lo(const struct program *program, size_t table)
+{
+	const struct map_table *t = &program->map->tables[table];
+
+	for (size_t c = 0; c < t->n_columns; c++)
+		if (program->tables[table].owned && t->columns[c].lo)
+			return true;
+	return false;
+}
+
+/* ---- tables ------------------------------------------------------------------------------------- */
+
+static int
+add_table(struct fill *fill, size_t table, struct err *err)
+{
+	const struct cat_table *cat = program_cat(fill->program, (int)table);
+	CLEANUP(free_text) char *memory = mem_zero(cat->n_columns + 1, sizeof(struct archive_column));
+	struct archive_table one = { .name = cat->full, .columns = (struct archive_column *)(void *)memory };
+
+	for (size_t c = 0; c < cat->n_columns; c++)
+		if (!cat->columns[c].generated)
+			one.columns[one.n_columns++] = (struct archive_column){ cat->columns[c].name, cat->columns[c].declared };
+	return archive_write_table(fill->writer, &one, &fill->numbers[table], err);
+}
+
+static int
+add_lo_table(struct fill *fill, struct err *err)
+{
+	char name[] = FILL_LO, loid[] = "loid", start[] = "start", data[] = "data", oid[] = "oid", bigint[] = "bigint", bytea[] = "bytea";
+	struct archive_column columns[] = { { loid, oid }, { start, bigint }, { data, bytea } };
+	const struct archive_table one = { .name = name, .columns = columns, .n_columns = 3 };
+
+	return archive_write_table(fill->writer, &one, &fill->lo, err);
+}
+
+int
+fill_tables(struct fill *fill, struct err *err)
+{
+	const struct program *program = fill->program;
+	bool lo = false;
+
+	fill->numbers = mem_zero(program->map->n_tables, sizeof(*fill->numbers));
+	for (size_t i = 0; i < program->map->n_tables; i++) {
+		fill->numbers[i] = NOT_THERE;
+		lo = lo || has_lo(program, i);
+	}
+	fill->lo = NOT_THERE;
+	if (lo && add_lo_table(fill, err) != 0)
+		return -1;
+	for (size_t i = 0; i < program->map->n_tables; i++)
+		if (is_tenants(program, i) && add_table(fill, i, err) != 0)
+			return -1;
+	for (size_t i = 0; i < program->collect.n; i++)
+		if (add_table(fill, (size_t)program->collect.tables[i], err) != 0)
+			return -1;
+	return 0;
+}
+
+void
+fill_release(struct fill *fill)
+{
+	free(fill->numbers);
+	fill->numbers = NULL;
+}
+
+/* ---- rows --------------------------------------------------------------------------------------- */
+
+static int
+by_id(const void *a, const void *b)
+{
+	int64_t one = ((const struct leaf *)a)->id, other = ((const struct leaf *)b)->id;
+
+	return one < other ? -1 : one > other;
+}
+
+static int
+end_frame(struct fill *fill, struct err *err)
+{
+	if (fill->leaf == 0)
+		return 0;
+	fill->leaf = 0;
+	return archive_write_frame_end(fill->writer, err);
+}
+
+static int
+begin_frame(struct fill *fill, int64_t id, struct err *err)
+{
+	const struct leaf wanted = { .id = id };
+	const struct leaf *leaf = bsearch(&wanted, fill->leaves, fill->n_leaves, sizeof(*leaf), by_id);
+
+	if (leaf == NULL)
+		return err_set(err, ERR_FAILED, "a row of leaf key %" PRId64 ", which was not asked for", id);
+	if (end_frame(fill, err) != 0 || archive_write_frame_begin(fill->writer, id, leaf->key, err) != 0 ||
+	    archive_write_frame_table(fill->writer, fill->table, err) != 0)
+		return -1;
+	fill->leaf = id;
+	return 0;
+}
+
+/* A row begins with the id of its owner's leaf, which is not part of it. */
+static int
+take_row(void *ctx, const char *row, size_t n, struct err *err)
+{
+	struct fill *fill = ctx;
+	int64_t id = 0;
+	size_t at = 0;
+
+	for (; at < n && row[at] >= '0' && row[at] <= '9' && id < INT64_MAX / 10 - 1; at++)
+		id = 10 * id + (row[at] - '0');
+	if (at == 0 || at == n || (row[at] != '\t' && row[at] != '\n'))
+		return err_set(err, ERR_FAILED, "a row without its owner");
+	at += row[at] == '\t';
+	if (id != fill->leaf && begin_frame(fill, id, err) != 0)
+		return -1;
+	if (++fill->rows % PROGRESS_ROWS == 0) {
+		if (fill->progress != NULL)
+			fill->progress(PROGRESS_ROWS);
+		if (fill->stop != NULL && fill->stop())
+			return err_set(err, ERR_FAILED, "stopped");
+	}
+	return archive_write_frame_text(fill->writer, row + at, n - at, err);
+}
+
+static int
+copy(struct fill *fill, uint32_t table, const char *sql, struct err *err)
+{
+	fill->table = table;
+	if (db_copy_out(fill->db, sql, take_row, fill, NULL, err) == 0)
+		return end_frame(fill, err);
+	fill->leaf = 0;
+	return -1;
+}
+
+static void
+add_columns(struct str *sql, const struct program *program, size_t table)
+{
+	const struct cat_table *cat = program_cat(program, (int)table);
+
+	for (size_t c = 0; c < cat->n_columns; c++)
+		if (!cat->columns[c].generated)
+			str_addf(sql, ", t.%s", cat->columns[c].quoted);
+}
+
+int
+fill_tenant(struct fill *fill, const struct leaf *leaf, struct err *err)
+{
+	const struct program *program = fill->program;
+
+	fill->leaves = leaf;
+	fill->n_leaves = 1;
+	for (size_t i = 0; i < program->map->n_tables; i++) {
+		CLEANUP(str_release) struct str sql = STR_INIT;
+
+		if (!is_tenants(program, i))
+			continue;
+		str_addf(&sql, "COPY (SELECT %" PRId64, leaf->id);
+		add_columns(&sql, program, i);
+		str_add(&sql, " FROM ");
+		sql_from(&sql, program, (int)i, "t");
+		str_add(&sql, " WHERE ");
+		if (!sql_of_tenant(&sql, program, (int)i, "t", fill->tenant))
+			continue;
+		str_add(&sql, ") TO STDOUT");
+		if (copy(fill, fill->numbers[i], sql.s, err) != 0)
+			return err_prefix(err, "%s", program->map->tables[i].name);
+	}
+	return 0;
+}
+
+/* " FROM the set k JOIN the table t WHERE k.table_id ..." */
+static void
+add_set(struct str *sql, const struct program *program, size_t table, const char *join)
+{
+	str_add(sql, " FROM pg_temp.seal_set k JOIN ");
+	sql_from(sql, program, (int)table, "t");
+	str_add(sql, " ON ");
+	sql_match(sql, program, (int)table, 0, "t", "k");
+	str_addf(sql, "%s WHERE k.table_id = %d AND k.via = 0", join, program->tables[table].id);
+}
+
+static int
+copy_table(struct fill *fill, size_t table, struct err *err)
+{
+	CLEANUP(str_release) struct str sql = STR_INIT;
+
+	str_add(&sql, "COPY (SELECT k.request_id");
+	add_columns(&sql, fill->program, table);
+	add_set(&sql, fill->program, table, "");
+	str_add(&sql, " ORDER BY k.request_id) TO STDOUT");
+	if (copy(fill, fill->numbers[table], sql.s, err) != 0)
+		return err_prefix(err, "%s", fill->program->map->tables[table].name);
+	return 0;
+}
+
+/* "SELECT owner, oid ..." of every column that holds a large object, joined by UNION. */
+static void
+add_held(struct str *sql, const struct program *program)
+{
+	bool first = true;
+
+	for (size_t i = 0; i < program->map->n_tables; i++) {
+		const struct map_table *t = &program->map->tables[i];
+
+		for (size_t c = 0; program->tables[i].owned && c < t->n_columns; c++) {
+			const struct cat_column *column;
+			CLEANUP(free_text) char *join = NULL;
+
+			if (!t->columns[c].lo)
+				continue;
+			column = &program_cat(program, (int)i)->columns[t->columns[c].column];
+			/* some applications keep the number as text; one that is no large object's is no large object */
+			join = mem_printf(" JOIN pg_catalog.pg_largeobject_metadata m ON m.oid%s = t.%s",
+				column->category == 'S' ? "::text" : "", column->quoted);
+			str_addf(sql, "%sSELECT k.request_id, m.oid", first ? "" : " UNION ");
+			add_set(sql, program, i, join);
+			first = false;
+		}
+	}
+}
+
+/* In pieces, because one value of the server holds a gigabyte at most, and takes its memory. */
+static int
+copy_lo(struct fill *fill, struct err *err)
+{
+	CLEANUP(str_release) struct str sql = STR_INIT;
+
+	if (fill->lo == NOT_THERE)
+		return 0;
+	str_add(&sql, "COPY (WITH RECURSIVE held (owner, oid) AS (");
+	add_held(&sql, fill->program);
+	str_add(&sql, "), piece (owner, oid, start, data) AS ("
+		"SELECT h.owner, h.oid, 0::bigint, lo_get(h.oid, 0, " LO_PIECE ") FROM held h UNION ALL "
+		"SELECT p.owner, p.oid, p.start + " LO_PIECE ", lo_get(p.oid, p.start + " LO_PIECE ", " LO_PIECE ") FROM piece p "
+		"WHERE length(p.data) = " LO_PIECE ") "
+		"SELECT p.owner, p.oid, p.start, p.data FROM piece p ORDER BY 1, 2, 3) TO STDOUT");
+	return copy(fill, fill->lo, sql.s, err) == 0 ? 0 : err_prefix(err, "large objects");
+}
+
+/* ---- owners ------------------------------------------------------------------------------------- */
+
+static int
+empty_tables(struct db *db, struct err *err)
+{
+	return db_command(db, "TRUNCATE pg_temp.seal_owner, pg_temp.seal_set", 0, NULL, NULL, err);
+}
+
+static int
+put_owners(struct fill *fill, const struct leaf *leaves, const char *const *subjects, size_t n, struct str *ids, struct err *err)
+{
+	CLEANUP(str_release) struct str texts = STR_INIT;
+
+	for (size_t i = 0; i < n; i++) {
+		array_add_int(ids, leaves[i].id);
+		array_add(&texts, subjects[i]);
+	}
+	return db_command(fill->db, "INSERT INTO pg_temp.seal_owner (id, tenant, subject)"
+		" SELECT o.id, $3::text, o.subject FROM unnest($1::bigint[], $2::text[]) AS o (id, subject)",
+		3, DB_PARAMS(array_end(ids), array_end(&texts), fill->tenant), NULL, err);
+}
+
+static int
+copy_owned(struct fill *fill, struct err *err)
+{
+	for (size_t i = 0; i < fill->program->collect.n; i++)
+		if (copy_table(fill, (size_t)fill->program->collect.tables[i], err) != 0)
+			return -1;
+	return copy_lo(fill, err);
+}
+
+int
+fill_subjects(struct fill *fill, const struct leaf *leaves, const char *const *subjects, size_t n, struct err *err)
+{
+	CLEANUP(str_release) struct str ids = STR_INIT;
+	struct leaf *sorted;
+	int failed;
+
+	if (n == 0)
+		return 0;
+	if (empty_tables(fill->db, err) != 0 || put_owners(fill, leaves, subjects, n, &ids, err) != 0 ||
+	    collect_subjects(fill->program, fill->db, COLLECT_SEAL, ids.s, 0, err) != 0)
+		return -1;
+	sorted = mem_zero(n, sizeof(*sorted));
+	(void)memcpy(sorted, leaves, n * sizeof(*sorted));
+	qsort(sorted, n, sizeof(*sorted), by_id);
+	fill->leaves = sorted;
+	fill->n_leaves = n;
+	failed = copy_owned(fill, err);
+	leaf_wipe(sorted, n);
+	free(sorted);
+	fill->leaves = NULL;
+	return failed;
+}
+
+/* ---- the snapshot ------------------------------------------------------------------------------- */
+
+int
+fill_lock(const struct program *program, struct db *db, struct err *err)
+{
+	CLEANUP(str_release) struct str sql = STR_INIT;
+
+	for (size_t i = 0; i < program->map->n_tables; i++) {
+		const struct cat_table *cat = program_cat(program, (int)i);
+
+		if (program->tables[i].owned || is_tenants(program, i))
+			str_addf(&sql, "%s%s%s", sql.len == 0 ? "LOCK TABLE " : ", ", cat->kind == 'p' ? "" : "ONLY ", cat->quoted);
+	}
+	str_add(&sql, " IN ACCESS SHARE MODE");
+	return db_command(db, sql.s, 0, NULL, NULL, err);
+}
+
+/* "SELECT count(*) FROM table t WHERE no owner", or nothing for a table that belongs to no tenant. */
+static void
+add_count(struct str *sql, const struct program *program, size_t table)
+{
+	CLEANUP(str_release) struct str condition = STR_INIT;
+
+	if (!program->tables[table].owned && !is_tenants(program, table))
+		return;
+	str_add(sql, "SELECT count(*) FROM ");
+	sql_from(sql, program, (int)table, "t");
+	if (!program->tables[table].owned) {
+		if (sql_of_tenant(&condition, program, (int)table, "t", NULL))
+			str_addf(sql, " WHERE (%s) IS NOT TRUE", condition.s);
+		return;
+	}
+	str_addf(sql, " WHERE NOT EXISTS (SELECT FROM pg_temp.seal_set k WHERE k.table_id = %d AND k.via = 0 AND ",
+		program->tables[table].id);
+	sql_match(sql, program, (int)table, 0, "t", "k");
+	str_add(sql, ")");
+}
+
+/* Everybody as one owner: each row that anybody owns is in the set once. */
+static int
+collect_everybody(const struct program *program, struct db *db, struct err *err)
+{
+	CLEANUP(str_release) struct str sql = STR_INIT;
+	const struct map *map = program->map;
+	const struct cat_table *cat = program_cat(program, map->subject);
+
+	str_add(&sql, "INSERT INTO pg_temp.seal_owner (id, tenant, subject) SELECT 1, ");
+	if (map->subject_tenant_column >= 0)
+		str_addf(&sql, "t.%s::text", cat->columns[map->subject_tenant_column].quoted);
+	else
+		sql_literal(&sql, map->tenant_constant);
+	str_addf(&sql, ", t.%s::text", cat->columns[map->subject_key_column].quoted);
+	sql_subjects(&sql, program, NULL);
+	return empty_tables(db, err) != 0 || db_command(db, sql.s, 0, NULL, NULL, err) != 0 ? -1
+		: collect_subjects(program, db, COLLECT_SEAL, "{1}", 0, err);
+}
+
+int
+fill_unowned(const struct program *program, struct db *db, void (*found)(void *ctx, const char *table, int64_t rows),
+	void *ctx, struct err *err)
+{
+	if (collect_everybody(program, db, err) != 0)
+		return -1;
+	for (size_t i = 0; i < program->map->n_tables; i++) {
+		CLEANUP(str_release) struct str sql = STR_INIT;
+		CLEANUP(db_result_freep) struct db_result *res = NULL;
+
+		add_count(&sql, program, i);
+		if (sql.len == 0)
+			continue;
+		if (db_text(db, DB_ONE, sql.s, 0, NULL, &res, err) != 0)
+			return -1;
+		if (db_get_int(res, 0, 0) > 0)
+			found(ctx, program->map->tables[i].name, db_get_int(res, 0, 0));
+	}
+	return 0;
+}

@@ -1,0 +1,51 @@
+/*
+ * fill: a tenant's rows out of one snapshot into an archive, each under the leaves of all who own it. Rows are COPY text
+ * with every column but the generated ones; a frame holds the rows of one owner in one table.
+ *
+ * A large object that a column of the map names (lo = true) is rows of a table FILL_LO: its oid, where a piece of it
+ * starts, and the piece.
+ */
+#ifndef EXPUNGE_ARCHIVE_FILL_H
+#define EXPUNGE_ARCHIVE_FILL_H
+
+#include "archive/write.h"
+#include "keys/leaf.h"
+#include "map/program.h"
+
+#define FILL_LO "pg_catalog.pg_largeobject"
+#define FILL_OWNERS_MAX 4096 /* at a time */
+
+struct fill {
+	const struct program *program;
+	struct db *db; /* in the transaction of the snapshot, with the tables of collect_seal_tables */
+	struct archive_writer *writer;
+	const char *tenant;
+	void (*progress)(int64_t rows); /* so many more; may be NULL */
+	bool (*stop)(void);             /* may be NULL */
+	/* its own */
+	uint32_t *numbers; /* in the archive, by table of the map */
+	uint32_t lo;
+	const struct leaf *leaves; /* at hand, by id */
+	size_t n_leaves;
+	int64_t leaf; /* whose frame is open; 0: none is */
+	uint32_t table;
+	int64_t rows; /* since the last progress */
+};
+
+/* Tells the writer of every table. Once, before the others. */
+int fill_tables(struct fill *fill, struct err *err);
+/* The rows of the tenant's own tables. */
+int fill_tenant(struct fill *fill, const struct leaf *leaf, struct err *err);
+/* All rows of these subjects: leaves[i], living, is the key of subjects[i]. At most FILL_OWNERS_MAX. */
+int fill_subjects(struct fill *fill, const struct leaf *leaves, const char *const *subjects, size_t n, struct err *err);
+void fill_release(struct fill *fill);
+
+/* Locks every table that rows are taken from against a change of its shape: before the snapshot is taken, because what
+ * rewrites or empties a table does so for older snapshots, too. */
+int fill_lock(const struct program *program, struct db *db, struct err *err);
+/* Rows that no archive of any tenant holds: nobody owns them. In a snapshot of its own, over all tenants at once; each
+ * table that has any is told. */
+int fill_unowned(const struct program *program, struct db *db, void (*found)(void *ctx, const char *table, int64_t rows),
+	void *ctx, struct err *err);
+
+#endif
