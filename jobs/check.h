@@ -31,6 +31,8 @@ void check_err(struct checks *checks, const char *what, struct err *err);
 void check_host(struct checks *checks, const struct config *config);
 /* Everything that the database can tell, over job->db and a connection of the removing login. */
 void check_database(struct checks *checks, const struct job *job);
+/* Root shares, destinations and journals of the key tree. */
+void check_keys(struct checks *checks, const struct job *job);
 /* Reads the map, connects as its login, holds the map against the schema. *ret_map stays NULL when the file
  * is malformed. */
 void check_data_map(struct checks *checks, const struct job *job, struct map **ret_map);

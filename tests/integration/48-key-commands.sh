@@ -22,6 +22,11 @@ is "$(status .root)/$(status .places)/$(status .anchor)" "present/all good/good"
 is "$(status '.journals | map(.state) | unique | .[]')" "whole and up to date" "with a journal on each destination"
 expunge_as postgres init 2>/dev/null
 is "$(status .epoch)/$(records)" 1/4 "init again changes nothing"
+run expunge_as night check
+out_like '^ok +root shares: epoch 1, 2 shares' "check looks at the root"
+out_like '^warning +root shares: .* one lost disk takes both' "at what one disk would take"
+out_like "^warning +destinations: $T/clinic/there is on the device of" "at the destinations"
+out_like '^ok +key journal: .*here: whole' "and at the journals"
 
 # ---------------------------------------------------------------------------- rotate, drill
 cp -a "$T/clinic/shares" "$T/stolen"
@@ -73,6 +78,8 @@ cp -p "$T/record" "$record"
 journal=$(find "$T/clinic/there/keys" -name '*.journal' | sort | tail -n 1)
 cp -p "$journal" "$T/journal"
 sed -i 's/^end 0$/end 1/' "$journal"
+run expunge_as night check
+out_like '^error +key journal: .*it has 0 rows, and says 1' "an altered journal is an error of check"
 run expunge_as night drill --positive
 rc_is 1 "a journal that was altered"
 err_like "$(basename "$journal")" "is named by the drill"

@@ -1,0 +1,146 @@
+/* check_keys: the key tree: places of its root, destinations of its journal, and whether they fit the database. */
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/mem.h"
+#include "erasure/guard.h"
+#include "jobs/check.h"
+#include "keys/keys.h"
+#include "query.h"
+#include "sys/place.h"
+
+#define WHAT_ROOT "root shares"
+#define WHAT_DESTINATION "destinations"
+#define WHAT_JOURNAL "key journal"
+
+/* One row a line of a text. */
+static void
+add_lines(struct checks *checks, enum check_level level, const char *what, const struct str *text, const char *remedy)
+{
+	for (const char *line = str_cstr(text); *line != '\0';) {
+		size_t n = strcspn(line, "\n");
+
+		check_add(checks, level, what, mem_copy_n(line, n), mem_copy(remedy));
+		line += n + (line[n] == '\0' ? 0 : 1);
+	}
+}
+
+static void
+check_undeclared(struct checks *checks, struct db *db)
+{
+	CLEANUP(db_result_freep) struct db_result *there = NULL;
+	struct err err = { 0 };
+
+	if (db_query(db, &QUERY_KEY_TREE_EXISTS, NULL, &there, &err) != 0) {
+		check_err(checks, WHAT_ROOT, &err);
+	} else if (db_get_bool(there, 0, 0)) {
+		checks->refused = true;
+		check_add(checks, CHECK_ERROR, WHAT_ROOT, mem_copy("this database has a key tree, and the configuration declares no keys.shares"),
+			mem_copy("put keys.shares back: without them no key is shredded, and archives would keep what is erased"));
+	} else {
+		check_add(checks, CHECK_SKIPPED, WHAT_ROOT, mem_copy("none declared: there is no key tree"), NULL);
+	}
+}
+
+static void
+check_root(struct checks *checks, const struct keys *keys, struct db *db)
+{
+	CLEANUP(keyring_state_release) struct keyring_state state = { 0 };
+	CLEANUP(root_report_release) struct root_report report = { 0 };
+	CLEANUP(secret_erase) struct secret unused = SECRET_INIT;
+	CLEANUP(str_release) struct str bad = STR_INIT;
+	CLEANUP(str_release) struct str devices = STR_INIT;
+	enum root_verdict verdict;
+	struct err err = { 0 };
+
+	if (keyring_state(db, &state, &err) != 0) {
+		check_err(checks, WHAT_ROOT, &err);
+		return;
+	}
+	if (state.root.epoch == 0) {
+		check_add(checks, CHECK_ERROR, WHAT_ROOT, mem_copy("declared, and this database has no key tree"), mem_copy("expunge init"));
+		return;
+	}
+	if (root_read(keys->store, &state.root, &unused, &verdict, &report, &err) != 0)
+		check_err(checks, WHAT_ROOT, &err);
+	else
+		check_add(checks, CHECK_OK, WHAT_ROOT, mem_printf("epoch %lld, %u shares", (long long)state.root.epoch, (unsigned)root_shares(keys->store)), NULL);
+	root_report_add_text(&report, &bad);
+	add_lines(checks, CHECK_WARNING, WHAT_ROOT, &bad, "see doc/keys.md, \"Root shares\"; keys status shows each place");
+	root_device_warnings(keys->store, &devices);
+	add_lines(checks, CHECK_WARNING, WHAT_ROOT, &devices, "replicas of a share belong on different disks, shares in different hands");
+}
+
+static void
+check_destinations(struct checks *checks, const struct keys *keys)
+{
+	dev_t first = 0;
+
+	for (size_t i = 0; i < keys->n_journals; i++) {
+		const char *path = keys->journals[i].directory;
+		struct place place;
+		struct err err = { 0 };
+		bool missing;
+		int fd;
+
+		if (place_open(path, &fd, &missing, &err) != 0) {
+			check_err(checks, WHAT_DESTINATION, &err);
+			continue;
+		}
+		if (place_of(fd, &place, &err) != 0) {
+			check_err(checks, WHAT_DESTINATION, &err);
+			(void)close(fd);
+			continue;
+		}
+		first = i == 0 ? place.device : first;
+		if (i > 0 && place.device == first)
+			check_add(checks, CHECK_WARNING, WHAT_DESTINATION, mem_printf("%s is on the device of %s", path, keys->journals[0].directory),
+				mem_copy("one lost disk takes both: move one elsewhere"));
+		else
+			check_add(checks, CHECK_OK, WHAT_DESTINATION, mem_copy(path), NULL);
+		(void)close(fd);
+	}
+	if (keys->n_journals < 2)
+		check_add(checks, CHECK_WARNING, WHAT_DESTINATION, mem_copy("there is one only"),
+			mem_copy("when it is lost, so are all archives, and with the database every key: declare a second one"));
+}
+
+static void
+check_journals(struct checks *checks, const struct keys *keys)
+{
+	for (size_t i = 0; i < keys->n_journals; i++) {
+		struct err err = { 0 };
+		int64_t base, last;
+
+		if (journal_verify(&keys->journals[i], &base, &last, &err) != 0)
+			check_err(checks, WHAT_JOURNAL, &err);
+		else
+			check_add(checks, CHECK_OK, WHAT_JOURNAL, mem_printf("%s: whole, segments %lld to %lld", keys->journals[i].directory, (long long)base, (long long)last), NULL);
+	}
+}
+
+void
+check_keys(struct checks *checks, const struct job *job)
+{
+	CLEANUP(str_release) struct str problems = STR_INIT;
+	CLEANUP(keys_close) struct keys keys = { 0 };
+	struct instance instance;
+	struct err err = { 0 };
+
+	if (job->db == NULL)
+		return;
+	if (!keys_declared(job->config)) {
+		check_undeclared(checks, job->db);
+		return;
+	}
+	if (guard_instance(job->db, &instance, &err) != 0 ||
+	    keys_open(&keys, job->config, instance.id, false, &problems, &err) != 0) {
+		add_lines(checks, CHECK_ERROR, WHAT_ROOT, &problems, "see keys.shares in expunge(1)");
+		check_err(checks, WHAT_ROOT, &err);
+		return;
+	}
+	check_root(checks, &keys, job->db);
+	check_destinations(checks, &keys);
+	check_journals(checks, &keys);
+}
