@@ -74,7 +74,7 @@ check_map(struct session *s, struct err *err)
 	if (map_check(&findings, s->map, s->backup.db, err) != 0)
 		return -1;
 	if (findings.n_errors > 0) {
-		log_warning("the data map and the database disagree in %zu places: a table without a line is in no archive; "
+		log_warning("the data map and the database disagree in %zu places, and a table without a line is in no archive: "
 			"expunge map check lists them", findings.n_errors);
 		s->n_incomplete++;
 	}
