@@ -10,8 +10,8 @@
 
 static const struct command *const groups[] = {
 	init_commands, check_commands, map_commands, guard_commands, request_commands, hold_commands,
-	nightly_commands, erase_commands, certificate_commands, keys_commands,
-	status_commands, NULL
+	nightly_commands, erase_commands, certificate_commands, keys_commands, backup_commands,
+	restore_commands, status_commands, NULL
 };
 
 static bool

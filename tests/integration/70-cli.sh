@@ -81,7 +81,7 @@ is "$(lines "$T/options" "$T/completion.options")" "" "the completion has every 
 complete_words() { # the completions of these words, the last one unfinished
 	bash -c '. "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _expunge; printf "%s\n" "${COMPREPLY[@]}"' - "$COMPLETION" "$@" | sort | tr '\n' ' '
 }
-is "$(complete_words expunge re)" "request " "a first word is completed"
+is "$(complete_words expunge req)" "request " "a first word is completed"
 is "$(complete_words expunge -c /x request ex)" "extend " "a second word, after an option and its value"
 is "$(complete_words expunge request decide --a)" "--accept " "an option"
 is "$(complete_words expunge certificate export --format '')" "csv json notes " "a value"

@@ -1,0 +1,173 @@
+/* restore: the rows of an archive into a database of one's choice. */
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "archive/backup_private.h"
+#include "archive/restore.h"
+#include "base/bytes.h"
+#include "base/cleanup.h"
+#include "base/mem.h"
+#include "erasure/guard.h"
+#include "jobs/job.h"
+#include "keys/keys.h"
+#include "query.h"
+#include "sys/log.h"
+#include "sys/progress.h"
+
+/* columns of archive_to_restore */
+enum { A_ID, A_HASH, A_GENERATION, A_DESTINATIONS, A_CREATED };
+
+static int64_t shown; /* progress_at takes no context */
+
+static void
+show_rows(int64_t rows)
+{
+	shown += rows;
+	progress_at(shown);
+}
+
+static void
+close_fd(int *fd)
+{
+	if (*fd >= 0)
+		(void)close(*fd);
+}
+
+static int
+find_archive(struct job *job, struct db_result **ret, struct err *err)
+{
+	const char *tenant = job_option(job, "tenant"), *id = job_option(job, "archive");
+
+	if (db_query(job->db, &QUERY_ARCHIVE_TO_RESTORE, DB_PARAMS(tenant, id), ret, err) != 0)
+		return -1;
+	if (db_rows(*ret) == 1)
+		return 0;
+	(void)err_set(err, ERR_FAILED, "tenant %.200s has no %sarchive%s%.64s", tenant, id == NULL ? "" : "such ", id == NULL ? "" : " ",
+		id == NULL ? "" : id);
+	return err_hint(err, "expunge backup list --tenant %.200s shows what there is", tenant);
+}
+
+/* Nothing is loaded into the database that it came from: what is there would be there twice. */
+static int
+connect_target(const struct job *job, struct db **ret, struct err *err)
+{
+	const struct db_options options = { .conninfo = job_option(job, "into"), .name = "expunge restore",
+		.connect_timeout_s = (int)config_int(job->config, SET_DATABASE_CONNECT_TIMEOUT_SECONDS), .read_write = true };
+	CLEANUP(db_result_freep) struct db_result *here = NULL;
+	CLEANUP(db_result_freep) struct db_result *there = NULL;
+	static const char who[] = "SELECT (SELECT c.system_identifier FROM pg_catalog.pg_control_system() c) || '/' || d.oid"
+		" FROM pg_catalog.pg_database d WHERE d.datname = current_database()";
+
+	if (db_open(ret, &options, err) != 0)
+		return err_prefix(err, "the target");
+	if (db_text(job->db, DB_ONE, who, 0, NULL, &here, err) != 0 || db_text(*ret, DB_ONE, who, 0, NULL, &there, err) != 0)
+		return -1;
+	if (strcmp(db_get_text(here, 0, 0), db_get_text(there, 0, 0)) != 0)
+		return 0;
+	(void)err_set(err, ERR_REFUSED, "the target is the database that the archive was taken of");
+	return err_hint(err, "make an empty database with the application's tables, and name that with --into");
+}
+
+/* The first copy that is whole. */
+static int
+open_copy(const struct keys *keys, const struct db_result *row, const struct leaf *generation, struct archive **ret, int *ret_fd,
+	struct err *err)
+{
+	CLEANUP(destinations_release) struct destinations places = { 0 };
+	uint8_t id[ARCHIVE_ID_SIZE], hash[SHA256_SIZE];
+	enum archive_verdict verdict;
+
+	if (bytes_from_hex(db_get_text(row, 0, A_ID), id, sizeof(id)) != 0 ||
+	    bytes_from_hex(db_get_text(row, 0, A_HASH), hash, sizeof(hash)) != 0)
+		return err_set(err, ERR_FAILED, "its row in the catalogue is malformed");
+	destinations_init(&places, keys, id);
+	backup_find(&places, db_get_text(row, 0, A_DESTINATIONS), hash);
+	for (size_t i = 0; i < places.n; i++) {
+		const struct destination *place = &places.items[i];
+
+		if (place->failed || place->unsure) {
+			if (place->why.code != ERR_NONE)
+				log_warning("destination %s: %s", place->name, place->why.msg);
+			continue;
+		}
+		*ret_fd = open(place->path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+		if (*ret_fd < 0)
+			return err_sys(err, "opening %s", place->path);
+		if (archive_open(ret, *ret_fd, &place->journal->public, 1, &verdict, err) != 0)
+			return -1;
+		return archive_unlock(*ret, generation->key, &verdict, err);
+	}
+	return err_set(err, ERR_FAILED, "no destination has a whole copy of it");
+}
+
+static int
+load(struct job *job, const struct keys *keys, const struct db_result *row, const struct leaf_keys *leaves, struct db *target,
+	struct err *err)
+{
+	const struct leaf *generation = leaf_keys_find(leaves, db_get_int(row, 0, A_GENERATION));
+	CLEANUP(archive_closep) struct archive *archive = NULL;
+	CLEANUP(close_fd) int fd = -1;
+	struct restore_result result;
+	struct restore restore = { .db = target, .leaves = leaves, .disable_triggers = job_flag(job, "disable-triggers"),
+		.progress = show_rows };
+	int failed;
+
+	if (generation == NULL)
+		return err_set(err, ERR_FAILED, "the key of its generation is shredded: nobody can open it any more");
+	if (open_copy(keys, row, generation, &archive, &fd, err) != 0)
+		return -1;
+	restore.archive = archive;
+	progress_start("restoring", 0);
+	failed = restore_load(&restore, &result, err);
+	progress_end();
+	if (failed != 0)
+		return -1;
+	printf("archive %.16s of %s: %" PRId64 " rows restored, %" PRIu64 " rows withheld, whose keys are shredded\n",
+		db_get_text(row, 0, A_ID), db_get_text(row, 0, A_CREATED), result.rows, result.tally.withheld_rows);
+	return 0;
+}
+
+static int
+run_restore(struct job *job, struct err *err)
+{
+	CLEANUP(db_result_freep) struct db_result *row = NULL;
+	CLEANUP(leaf_keys_release) struct leaf_keys leaves = { 0 };
+	CLEANUP(str_release) struct str problems = STR_INIT;
+	CLEANUP(keyring_close) struct keyring ring = { 0 };
+	CLEANUP(keys_close) struct keys keys = { 0 };
+	CLEANUP(db_closep) struct db *target = NULL;
+	struct instance instance;
+
+	if (job_option(job, "tenant") == NULL || job_option(job, "into") == NULL)
+		return err_set(err, ERR_USAGE, "restore needs --tenant and --into");
+	if (!keys_declared(job->config))
+		return err_set(err, ERR_USAGE, "keys.shares are not declared: without a key tree there are no archives");
+	if (guard_instance(job->db, &instance, err) != 0 ||
+	    keys_open(&keys, job->config, instance.id, false, &problems, err) != 0) {
+		(void)fputs(str_cstr(&problems), stderr);
+		return -1;
+	}
+	if (find_archive(job, &row, err) != 0 || connect_target(job, &target, err) != 0 ||
+	    keyring_open(&ring, job->db, keys.store, instance.id, err) != 0 ||
+	    leaf_keys_load(&leaves, &ring, job_option(job, "tenant"), err) != 0)
+		return -1;
+	return load(job, &keys, row, &leaves, target, err) == 0 ? 0 : err_prefix(err, "archive %.16s", db_get_text(row, 0, A_ID));
+}
+
+static const struct option_row restore_options[] = {
+	{ "tenant", "T", "whose archive", NULL },
+	{ "archive", "ID", "this one, as backup list prints it; else the latest", NULL },
+	{ "into", "DSN", "the database to load it into, as libpq understands it; not the one it came from", NULL },
+	{ "disable-triggers", NULL, "switch the application's triggers off for the time of the restore", NULL },
+	OPTION_END,
+};
+
+const struct command restore_commands[] = {
+	{ "restore", "load a tenant's archive into another database", "", 0, 0, NEEDS_BINDING, restore_options, run_restore,
+	  "The target has the application's tables, and none of the tenant's rows. All goes in by one transaction, or\n"
+	  "nothing. Patients whose keys are shredded stay out, and their rows are counted." },
+	{ 0 }
+};

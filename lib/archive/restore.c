@@ -1,0 +1,341 @@
+#include "archive/restore.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "archive/fill.h"
+#include "base/array.h"
+#include "base/cleanup.h"
+#include "base/mem.h"
+#include "map/catalog.h"
+
+#define LOAD "pg_temp.expunge_restore"
+
+/* What one restore knows of the target: the table of its catalogue for each of the archive's, -1 for large objects. */
+struct target {
+	struct restore *restore;
+	struct catalog *catalog;
+	int *tables;
+	uint32_t *order; /* parents first */
+	size_t n;
+	bool in_row; /* a row has begun and not ended: its leaf is written already */
+	int64_t fresh; /* rows since the last progress */
+};
+
+static void
+target_release(struct target *target)
+{
+	catalog_free(target->catalog);
+	free(target->tables);
+	free(target->order);
+}
+
+/* ---- does it fit? -------------------------------------------------------------------------------- */
+
+static int
+find_table(struct target *target, size_t number, struct err *err)
+{
+	const struct archive_table *table = archive_table(target->restore->archive, number);
+	const struct cat_table *cat;
+
+	target->tables[number] = -1;
+	if (strcmp(table->name, FILL_LO) == 0)
+		return 0;
+	target->tables[number] = catalog_table(target->catalog, table->name);
+	if (target->tables[number] < 0) {
+		(void)err_set(err, ERR_FAILED, "the archive has table %s, and the target does not", table->name);
+		return err_hint(err, "make the application's tables in the target first, as they were when the archive was taken");
+	}
+	cat = &target->catalog->tables[target->tables[number]];
+	for (size_t c = 0; c < table->n_columns; c++)
+		if (catalog_column(cat, table->columns[c].name) < 0) {
+			(void)err_set(err, ERR_FAILED, "the archive has column %s of %s (%s), and the target does not", table->columns[c].name,
+				table->name, table->columns[c].type);
+			return err_hint(err, "add the column to the target for the restore; the application's own migration can follow");
+		}
+	return 0;
+}
+
+/* A trigger that fires on INSERT writes what is not in the archive, or not what is. */
+static int
+check_triggers(const struct target *target, struct err *err)
+{
+	for (size_t i = 0; i < target->catalog->n_triggers; i++) {
+		const struct cat_trigger *trigger = &target->catalog->triggers[i];
+
+		if (!trigger->enabled || !trigger->on_insert)
+			continue;
+		for (size_t t = 0; t < target->n; t++)
+			if (target->tables[t] == trigger->table && !target->restore->disable_triggers) {
+				(void)err_set(err, ERR_REFUSED, "trigger %s of %s would fire for every restored row", trigger->name,
+					target->catalog->tables[trigger->table].full);
+				return err_hint(err, "with --disable-triggers it is switched off for the time of the restore");
+			}
+	}
+	return 0;
+}
+
+/* ---- in which order ------------------------------------------------------------------------------- */
+
+static int
+number_of(const struct target *target, int cat)
+{
+	for (size_t i = 0; i < target->n; i++)
+		if (target->tables[i] == cat && cat >= 0)
+			return (int)i;
+	return -1;
+}
+
+/* True while a table that this one refers to has not had its turn. */
+static bool
+waits(const struct target *target, size_t number, const bool *done)
+{
+	for (size_t f = 0; f < target->catalog->n_fks; f++) {
+		const struct cat_fk *fk = &target->catalog->fks[f];
+		int parent = fk->table == target->tables[number] ? number_of(target, fk->target) : -1;
+
+		if (parent >= 0 && (size_t)parent != number && !done[parent])
+			return true;
+	}
+	return false;
+}
+
+/* Parents first; tables of a cycle in the archive's order, for their constraints are deferred or it cannot be done. */
+static void
+find_order(struct target *target)
+{
+	CLEANUP(free_text) char *memory = mem_zero(target->n + 1, sizeof(bool));
+	bool *done = (bool *)(void *)memory;
+
+	for (size_t at = 0; at < target->n; at++) {
+		size_t next = target->n;
+
+		for (size_t i = 0; i < target->n; i++) {
+			if (done[i])
+				continue;
+			if (next == target->n || !waits(target, i, done))
+				next = i;
+			if (!waits(target, next, done))
+				break;
+		}
+		done[next] = true;
+		target->order[at] = (uint32_t)next;
+	}
+}
+
+static int
+look(struct target *target, struct err *err)
+{
+	target->n = archive_tables(target->restore->archive);
+	target->tables = mem_zero(target->n + 1, sizeof(*target->tables));
+	target->order = mem_zero(target->n + 1, sizeof(*target->order));
+	if (catalog_read(&target->catalog, target->restore->db, err) != 0)
+		return -1;
+	for (size_t i = 0; i < target->n; i++)
+		if (find_table(target, i, err) != 0)
+			return -1;
+	find_order(target);
+	return check_triggers(target, err);
+}
+
+/* ---- rows ---------------------------------------------------------------------------------------- */
+
+/* Each row goes with the number of its owner's leaf in front: two owners may have the same row. */
+static int
+take_text(void *ctx, const struct archive_frame *frame, uint32_t table, const void *text, size_t n, struct err *err)
+{
+	struct target *target = ctx;
+	const char *at = text, *end = at + n;
+	char leaf[24];
+	int n_leaf = snprintf(leaf, sizeof(leaf), "%" PRId64 "\t", frame->leaf);
+
+	(void)table;
+	while (at < end) {
+		const char *line_end = memchr(at, '\n', (size_t)(end - at));
+		const char *stop = line_end == NULL ? end : line_end + 1;
+
+		if (!target->in_row && db_copy_in_put(target->restore->db, leaf, (size_t)n_leaf, err) != 0)
+			return -1;
+		if (db_copy_in_put(target->restore->db, at, (size_t)(stop - at), err) != 0)
+			return -1;
+		target->in_row = line_end == NULL;
+		target->fresh += line_end != NULL;
+		at = stop;
+	}
+	if (target->fresh > 1000 && target->restore->progress != NULL) {
+		target->restore->progress(target->fresh);
+		target->fresh = 0;
+	}
+	return 0;
+}
+
+static int
+give_key(void *ctx, int64_t leaf, uint8_t ret_key[ARCHIVE_KEY_SIZE], struct err *err)
+{
+	const struct target *target = ctx;
+	const struct leaf *found = leaf_keys_find(target->restore->leaves, leaf);
+
+	(void)err;
+	if (found == NULL)
+		return 0;
+	(void)memcpy(ret_key, found->key, ARCHIVE_KEY_SIZE);
+	return 1;
+}
+
+/* "a", "b" of the archive's table, each behind `prefix`, with the target's own quotes. */
+static void
+add_columns(struct str *sql, const struct target *target, uint32_t number, const char *prefix)
+{
+	const struct archive_table *table = archive_table(target->restore->archive, number);
+	const struct cat_table *cat = &target->catalog->tables[target->tables[number]];
+
+	for (size_t c = 0; c < table->n_columns; c++)
+		str_addf(sql, "%s%s%s", c == 0 ? "" : ", ", prefix, cat->columns[catalog_column(cat, table->columns[c].name)].quoted);
+}
+
+/* Everything of one table of the archive into a table of the session. */
+static int
+copy_rows(struct target *target, uint32_t number, const char *make, struct archive_tally *tally, struct err *err)
+{
+	const struct archive_reading reading = { .key = give_key, .text = take_text, .ctx = target };
+	struct db *db = target->restore->db;
+	enum archive_verdict verdict;
+	int64_t rows = 0;
+
+	target->in_row = false;
+	if (db_command(db, make, 0, NULL, NULL, err) != 0 || db_copy_in_begin(db, "COPY " LOAD " FROM STDIN", err) != 0 ||
+	    archive_read(target->restore->archive, number, &reading, tally, &verdict, err) != 0)
+		return -1;
+	return db_copy_in_end(db, &rows, err);
+}
+
+/* Which of the loaded rows is which: by the table's key; where it has none, the nth of the same rows of one owner is the
+ * nth of another's. */
+static void
+add_distinct(struct str *sql, const struct target *target, uint32_t number)
+{
+	const struct cat_table *cat = &target->catalog->tables[target->tables[number]];
+
+	str_add(sql, "SELECT DISTINCT ON (");
+	for (size_t k = 0; k < cat->n_key; k++)
+		str_addf(sql, "%st.%s", k == 0 ? "" : ", ", cat->columns[cat->key[k]].quoted);
+	if (cat->n_key > 0) {
+		str_add(sql, ") t.* FROM " LOAD " t");
+		return;
+	}
+	str_add(sql, "t.expunge_row, t.expunge_nth) t.* FROM (SELECT r.*, row_number() OVER (PARTITION BY r.expunge_leaf, r.expunge_row)"
+		" AS expunge_nth FROM (SELECT l.*, ROW(");
+	add_columns(sql, target, number, "l.");
+	str_add(sql, ")::text AS expunge_row FROM " LOAD " l) r) t");
+}
+
+static int
+insert_rows(struct target *target, uint32_t number, int64_t *ret_rows, struct err *err)
+{
+	const struct cat_table *cat = &target->catalog->tables[target->tables[number]];
+	CLEANUP(db_result_freep) struct db_result *res = NULL;
+	CLEANUP(str_release) struct str sql = STR_INIT;
+
+	str_add(&sql, "WITH source AS (");
+	add_distinct(&sql, target, number);
+	str_addf(&sql, "), loaded AS (INSERT INTO %s (", cat->quoted);
+	add_columns(&sql, target, number, "");
+	str_add(&sql, ") OVERRIDING SYSTEM VALUE SELECT ");
+	add_columns(&sql, target, number, "s.");
+	str_add(&sql, " FROM source s RETURNING 1) SELECT (SELECT count(*) FROM source), (SELECT count(*) FROM loaded)");
+	if (db_text(target->restore->db, DB_ONE, sql.s, 0, NULL, &res, err) != 0)
+		return err_prefix(err, "loading %s", cat->full);
+	*ret_rows = db_get_int(res, 0, 1);
+	return *ret_rows == db_get_int(res, 0, 0) ? 0
+		: err_set(err, ERR_FAILED, "loading %s: %" PRId64 " rows of %" PRId64 " went in", cat->full, *ret_rows, db_get_int(res, 0, 0));
+}
+
+/* What the next row would get must be behind what was restored. */
+static int
+advance_sequences(struct target *target, uint32_t number, struct err *err)
+{
+	const struct cat_table *cat = &target->catalog->tables[target->tables[number]];
+
+	for (size_t c = 0; c < cat->n_columns; c++) {
+		CLEANUP(free_text) char *sql = NULL;
+
+		if (cat->columns[c].category != 'N')
+			continue;
+		sql = mem_printf("SELECT setval(s.name, s.top) FROM (SELECT pg_get_serial_sequence($1, $2)::regclass AS name, max(t.%s)::bigint AS top"
+			" FROM %s t) s WHERE s.name IS NOT NULL AND s.top > coalesce(pg_sequence_last_value(s.name), 0)",
+			cat->columns[c].quoted, cat->quoted);
+		if (db_text(target->restore->db, DB_MAYBE, sql, 2, DB_PARAMS(cat->quoted, cat->columns[c].name), NULL, err) != 0)
+			return err_prefix(err, "sequence of %s", cat->full);
+	}
+	return 0;
+}
+
+static int
+set_triggers(struct target *target, uint32_t number, const char *how, struct err *err)
+{
+	CLEANUP(free_text) char *sql = mem_printf("ALTER TABLE %s %s TRIGGER USER",
+		target->catalog->tables[target->tables[number]].quoted, how);
+
+	return target->restore->disable_triggers ? db_command(target->restore->db, sql, 0, NULL, NULL, err) : 0;
+}
+
+static int
+load_table(struct target *target, uint32_t number, struct restore_result *ret, struct err *err)
+{
+	CLEANUP(str_release) struct str make = STR_INIT;
+	int64_t rows = 0;
+
+	str_add(&make, "CREATE TEMPORARY TABLE expunge_restore ON COMMIT DROP AS SELECT 0::bigint AS expunge_leaf, ");
+	add_columns(&make, target, number, "t.");
+	str_addf(&make, " FROM %s t WITH NO DATA", target->catalog->tables[target->tables[number]].quoted);
+	if (copy_rows(target, number, make.s, &ret->tally, err) != 0 || set_triggers(target, number, "DISABLE", err) != 0 ||
+	    insert_rows(target, number, &rows, err) != 0 || set_triggers(target, number, "ENABLE", err) != 0 ||
+	    advance_sequences(target, number, err) != 0)
+		return -1;
+	ret->rows += rows;
+	return db_command(target->restore->db, "DROP TABLE " LOAD, 0, NULL, NULL, err);
+}
+
+static int
+load_large_objects(struct target *target, uint32_t number, struct restore_result *ret, struct err *err)
+{
+	struct db *db = target->restore->db;
+
+	if (copy_rows(target, number, "CREATE TEMPORARY TABLE expunge_restore (expunge_leaf bigint, loid oid, start bigint, data bytea)"
+		" ON COMMIT DROP", &ret->tally, err) != 0 ||
+	    db_text(db, DB_MANY, "SELECT lo_create(t.loid) FROM (SELECT DISTINCT loid FROM " LOAD ") t", 0, NULL, NULL, err) != 0 ||
+	    db_text(db, DB_MANY, "SELECT lo_put(t.loid, t.start, t.data) FROM (SELECT DISTINCT ON (loid, start) * FROM " LOAD ") t", 0,
+		    NULL, NULL, err) != 0)
+		return err_prefix(err, "large objects");
+	return db_command(db, "DROP TABLE " LOAD, 0, NULL, NULL, err);
+}
+
+static int
+load_all(struct target *target, struct restore_result *ret, struct err *err)
+{
+	if (db_command(target->restore->db, "SET CONSTRAINTS ALL DEFERRED", 0, NULL, NULL, err) != 0)
+		return -1;
+	for (size_t i = 0; i < target->n; i++) {
+		uint32_t number = target->order[i];
+
+		if ((target->tables[number] < 0 ? load_large_objects(target, number, ret, err) : load_table(target, number, ret, err)) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+int
+restore_load(struct restore *restore, struct restore_result *ret, struct err *err)
+{
+	CLEANUP(target_release) struct target target = { .restore = restore };
+
+	*ret = (struct restore_result){ 0 };
+	if (look(&target, err) != 0 || db_begin(restore->db, err) != 0)
+		return -1;
+	if (load_all(&target, ret, err) == 0 && db_commit(restore->db, err) == 0)
+		return 0;
+	db_rollback(restore->db);
+	return -1;
+}

@@ -1,0 +1,94 @@
+#!/usr/bin/env bash
+# A backup comes back: every row of a practice, byte for byte, and after an erasure all but the erased patient's, although
+# the archive never changed; and what does not fit is named before anything is loaded.
+. "$(dirname "$0")/../lib.sh"
+. "$ROOT/tests/integration/sessions.bash"
+
+fresh_db clinic
+install clinic
+with_keys 2>/dev/null
+set_option wait_seconds 30
+run expunge_as night backup
+rc_is 0 "all practices are backed up"
+mapfile -t tenants < <(sql clinic 'SELECT id FROM app.practice ORDER BY id')
+sha256sum "$T"/clinic/here/archives/*/*.archive >"$T/sums"
+
+# empty NAME: a database with the application's tables, and what practices share
+empty() {
+	sql postgres "CREATE DATABASE $1 TEMPLATE template0"
+	psql -XAtq -v ON_ERROR_STOP=1 -d "$1" -f "$ROOT/tests/sample/schema.sql" >/dev/null
+	shared | psql -XAtq -v ON_ERROR_STOP=1 -d "$1" >/dev/null
+}
+# rows of reference tables are nobody's, and in no archive
+shared() {
+	local table
+	sed -n 's/.*table = "\([a-z_.]*\)".*action = "reference".*/\1/p' "$ROOT/etc/maps/sample.conf" | while read -r table; do
+		pg_dump -d clinic --data-only -t "$table"
+	done
+}
+restore() { expunge_as night restore --into "host=$PGHOST port=$PGPORT dbname=$1 user=postgres" --disable-triggers "${@:2}"; }
+# rows DB: all rows and large objects, but those that belong to nobody, of which the backup warns: messages of a desk,
+# and invoices that the law keeps after their patient has gone
+rows() {
+	"$ROOT/tests/sample/rows.sh" "$1" | grep -v '^app\.message:([0-9]*,desk/' | grep -vE "^app\.invoice(_line)?:\($(kept)," || true
+}
+kept() { sql clinic "SELECT coalesce('(' || string_agg(id, '|') || ')', 'none') FROM app.invoice WHERE patient_id IS NULL"; }
+
+# ---------------------------------------------------------------------------- all of it
+rows clinic >"$T/before"
+empty copy
+run restore copy --tenant 1
+rc_is 0 "practice 1 is restored"
+out_like '0 rows withheld' "with nobody withheld"
+for tenant in "${tenants[@]:1}"; do
+	run restore copy --tenant "$tenant"
+	rc_is 0 "and practice $tenant beside it"
+done
+rows copy >"$T/copy"
+is "$(diff "$T/before" "$T/copy" | grep '^[<>]' | cut -c1-60 | head -n 5)" "" "every row is what it was, byte for byte"
+next=$(sql copy "SELECT nextval(pg_get_serial_sequence('app.practice', 'id'))")
+is "$next" "$(sql clinic 'SELECT max(id) + 1 FROM app.practice')" "the next row gets the next number"
+
+# ---------------------------------------------------------------------------- all but the erased
+a=$(scheduled clinic 1 43)
+expunge_as night nightly 2>/dev/null
+is "$(request_state clinic "$a")" certified "a patient is erased"
+ok "the archives are what they were" sha256sum --quiet -c "$T/sums"
+empty later
+run restore later --tenant 1
+rc_is 0 "the same archive is restored again"
+out_like ' [1-9][0-9]* rows withheld' "with rows withheld"
+is "$(sql later 'SELECT count(*) FROM app.patient WHERE id = 43')" 0 "without the patient"
+for tenant in "${tenants[@]:1}"; do restore later --tenant "$tenant" >/dev/null; done
+rows clinic | grep -v '^audit\.' >"$T/now"
+rows later | grep -v '^audit\.' >"$T/later"
+is "$(diff "$T/now" "$T/later" | grep '^[<>]' | cut -c1-60 | head -n 5)" "" "and with everybody else, as the live database has them"
+
+# ---------------------------------------------------------------------------- what does not fit
+run expunge_as night restore --tenant 1 --into "host=$PGHOST port=$PGPORT dbname=clinic user=postgres"
+rc_is 5 "nothing is loaded into the database that it came from"
+run restore later --tenant 1
+rc_is 1 "a second time its rows are there already"
+err_like 'large objects: .* constraint' "and what is there twice is named"
+run restore later --tenant 7
+rc_is 1 "a tenant without an archive"
+err_like 'has no archive' "is told"
+sql postgres 'CREATE DATABASE bare TEMPLATE template0'
+run restore bare --tenant 1
+rc_is 1 "a database without the tables"
+err_like 'the archive has table app\.' "which are named"
+empty narrow
+sql narrow 'ALTER TABLE app.appointment RENAME COLUMN starts_at TO at'
+run restore narrow --tenant 1
+rc_is 1 "a column that was renamed"
+err_like 'the archive has column starts_at of app.appointment' "is named"
+is "$(sql narrow 'SELECT count(*) FROM app.practice')" 0 "and nothing was loaded"
+sql narrow 'ALTER TABLE app.appointment RENAME COLUMN at TO starts_at' \
+	"CREATE FUNCTION app.meddle() RETURNS trigger LANGUAGE plpgsql AS \$\$BEGIN RETURN NULL; END\$\$" \
+	"CREATE TRIGGER meddle BEFORE INSERT ON app.patient FOR EACH ROW EXECUTE FUNCTION app.meddle()"
+run expunge_as night restore --tenant 1 --into "host=$PGHOST port=$PGPORT dbname=narrow user=postgres"
+rc_is 5 "a trigger that would fire refuses it"
+err_like 'trigger meddle of app.patient' "by name"
+sql postgres 'DROP DATABASE copy' 'DROP DATABASE later' 'DROP DATABASE bare' 'DROP DATABASE narrow'
+
+done_testing
