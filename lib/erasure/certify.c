@@ -15,7 +15,7 @@
 /* columns of certify_tallies */
 enum { T_REQUEST, T_TABLE, T_CLASS, T_BEFORE, T_ARRIVED, T_REMOVED, T_MASKED, T_RETAINED, T_CREATED };
 /* columns of certify_keys */
-enum { K_REQUEST, K_CHECK, K_EPOCH, K_SHARES, K_DRIVERS };
+enum { K_REQUEST, K_CHECK, K_EPOCH, K_SHARES, K_DRIVERS, K_ARCHIVES };
 
 static int
 hash_file(const char *path, char text[72], struct err *err)
@@ -174,6 +174,9 @@ add_keys(const struct certify *certify, struct certificate *c, const char *reque
 		int64_t epoch = db_get_int(k, i, K_EPOCH);
 
 		*MEM_PUSH(keys->fingerprints, keys->n_fingerprints) = mem_copy(db_get_text(k, i, K_CHECK));
+		/* merged duplicates are in the same archives */
+		if (db_get_int(k, i, K_ARCHIVES) > c->generations_unreadable)
+			c->generations_unreadable = db_get_int(k, i, K_ARCHIVES);
 		if (keys->destroyed++ == 0 || epoch - 1 < keys->epoch_before)
 			keys->epoch_before = epoch - 1;
 		if (epoch < keys->epoch_after)

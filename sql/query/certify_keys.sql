@@ -1,8 +1,15 @@
--- The leaf keys that went with requests, and the changes of the root that they went by.
+-- The leaf keys that went with requests, the changes of the root that they went by, and how many archives that were
+-- taken before the removal have rows under each: those whose generation is younger than the leaf, and the one that it was
+-- made for.
 -- params: 1 requests uuid[]
 -- rows: many
-SELECT q.request_id, encode(l.kcv, 'hex'), l.shredded_epoch, c.n_shares, array_to_string(c.drivers, chr(31))
+SELECT q.request_id, encode(l.kcv, 'hex'), l.shredded_epoch, c.n_shares, array_to_string(c.drivers, chr(31)),
+       (SELECT count(*) FROM expunge.archive a
+         WHERE a.tenant = l.tenant AND a.state = 'complete' AND a.created_at < r.removed_at
+           AND a.generation >= coalesce((SELECT max(g.id) FROM expunge.key_leaf g
+                                          WHERE g.tenant = l.tenant AND g.kind = 'generation' AND g.id < l.id), l.id))
   FROM expunge.request_leaf q
+  JOIN expunge.request r ON r.id = q.request_id
   JOIN expunge.key_leaf l ON l.id = q.leaf_id
   LEFT JOIN expunge.key_change c ON c.epoch = l.shredded_epoch - 1 AND c.state = 'done'
  WHERE q.request_id = ANY ($1::uuid[])

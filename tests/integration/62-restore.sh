@@ -53,6 +53,8 @@ is "$next" "$(sql clinic 'SELECT max(id) + 1 FROM app.practice')" "the next row 
 a=$(scheduled clinic 1 43)
 expunge_as night nightly 2>/dev/null
 is "$(request_state clinic "$a")" certified "a patient is erased"
+archives() { sql clinic "SELECT note FROM expunge.certificate WHERE request_id = '$1'" | sed -n 's/^archives: //p'; }
+is "$(archives "$a")" "generations unreadable 1" "and the certificate says of how many archives"
 ok "the archives are what they were" sha256sum --quiet -c "$T/sums"
 empty later
 run restore later --tenant 1
@@ -63,6 +65,18 @@ for tenant in "${tenants[@]:1}"; do restore later --tenant "$tenant" >/dev/null;
 rows clinic | grep -v '^audit\.' >"$T/now"
 rows later | grep -v '^audit\.' >"$T/later"
 is "$(diff "$T/now" "$T/later" | grep '^[<>]' | cut -c1-60 | head -n 5)" "" "and with everybody else, as the live database has them"
+
+# ---------------------------------------------------------------------------- another generation
+expunge_as night backup --tenant 1 2>/dev/null
+b=$(scheduled clinic 1 47)
+expunge_as night nightly 2>/dev/null
+is "$(archives "$b")" "generations unreadable 2" "who is in two archives is unreadable in two"
+run restore later --tenant 1
+rc_is 1 "the new archive does not go where the old one is"
+empty latest
+run restore latest --tenant 1
+rc_is 0 "it goes elsewhere"
+is "$(sql latest 'SELECT count(*) FROM app.patient WHERE id IN (43, 47)')" 0 "without either"
 
 # ---------------------------------------------------------------------------- what does not fit
 run expunge_as night restore --tenant 1 --into "host=$PGHOST port=$PGPORT dbname=clinic user=postgres"
@@ -89,6 +103,6 @@ sql narrow 'ALTER TABLE app.appointment RENAME COLUMN at TO starts_at' \
 run expunge_as night restore --tenant 1 --into "host=$PGHOST port=$PGPORT dbname=narrow user=postgres"
 rc_is 5 "a trigger that would fire refuses it"
 err_like 'trigger meddle of app.patient' "by name"
-sql postgres 'DROP DATABASE copy' 'DROP DATABASE later' 'DROP DATABASE bare' 'DROP DATABASE narrow'
+sql postgres 'DROP DATABASE copy' 'DROP DATABASE later' 'DROP DATABASE latest' 'DROP DATABASE bare' 'DROP DATABASE narrow'
 
 done_testing
