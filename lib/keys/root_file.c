@@ -149,9 +149,34 @@ close_directory(DIR **directory)
 		(void)closedir(*directory);
 }
 
-static int
-list_records(int dir, const char *path, struct root_ids *ret, struct err *err)
+/* A record is one under whatever name: somebody's copy, an editor's, a file manager's. Those under their own names are
+ * told by these, for one that is damaged counts, too. */
+static bool
+is_copy(const struct root_place *place, int dir, const char *name, struct root_id *ret)
 {
+	CLEANUP(close_fd) int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+	CLEANUP(secret_erase) struct secret bytes = SECRET_INIT, clear = SECRET_INIT;
+	struct root_record *record;
+	struct err unused = { 0 };
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+		return false;
+	secret_new(&bytes, ROOT_RECORD_SIZE);
+	secret_new(&clear, sizeof(*record));
+	record = (struct root_record *)(void *)clear.bytes;
+	if (file_read_all(fd, bytes.bytes, bytes.n) != ROOT_RECORD_SIZE ||
+	    root_record_parse(bytes.bytes, bytes.n, record, &unused) != 0 ||
+	    strcasecmp(record->instance, place->marker.instance) != 0)
+		return false;
+	*ret = record->id;
+	return true;
+}
+
+static int
+list_records(const struct root_place *place, int dir, struct root_ids *ret, struct err *err)
+{
+	const char *path = place->path;
 	CLEANUP(close_fd) int own = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	CLEANUP(close_directory) DIR *directory = own < 0 ? NULL : fdopendir(own);
 
@@ -166,7 +191,7 @@ list_records(int dir, const char *path, struct root_ids *ret, struct err *err)
 		entry = readdir(directory);
 		if (entry == NULL)
 			return errno == 0 ? 0 : err_sys(err, "listing %s", path);
-		if (root_record_name_parse(entry->d_name, &id))
+		if (root_record_name_parse(entry->d_name, &id) || is_copy(place, dir, entry->d_name, &id))
 			root_ids_add(ret, &id);
 	}
 }
@@ -176,7 +201,7 @@ list(const struct root_place *place, struct root_ids *ret, struct err *err)
 {
 	CLEANUP(close_fd) int dir = -1;
 
-	return open_place(place, &dir, err) == ROOT_PLACE_OURS ? list_records(dir, place->path, ret, err) : -1;
+	return open_place(place, &dir, err) == ROOT_PLACE_OURS ? list_records(place, dir, ret, err) : -1;
 }
 
 static int
@@ -189,13 +214,14 @@ device(const struct root_place *place, struct place *ret, struct err *err)
 
 /* What is there already may be records whose marker was lost: a new marker would make them count again. */
 static int
-check_empty(const char *path, struct err *err)
+check_empty(const struct root_place *place, struct err *err)
 {
+	const char *path = place->path;
 	CLEANUP(close_fd) int dir = -1;
 	CLEANUP(root_ids_release) struct root_ids ids = { 0 };
 	bool missing;
 
-	if (place_open(path, &dir, &missing, err) != 0 || list_records(dir, path, &ids, err) != 0)
+	if (place_open(path, &dir, &missing, err) != 0 || list_records(place, dir, &ids, err) != 0)
 		return -1;
 	if (ids.n == 0)
 		return 0;
@@ -216,7 +242,7 @@ mark(const struct root_place *place, struct err *err)
 	if (state != ROOT_PLACE_UNMARKED)
 		return state == ROOT_PLACE_OURS ? 0 : -1;
 	err_clear(err);
-	if (check_empty(place->path, err) != 0 || root_marker_write(&place->marker, &text, err) != 0)
+	if (check_empty(place, err) != 0 || root_marker_write(&place->marker, &text, err) != 0)
 		return -1;
 	return file_write(path, text.s, text.len, 0600, true, err);
 }
@@ -263,6 +289,30 @@ wipe(int dir, const char *name, bool *ret_found, struct err *err)
 	return 0;
 }
 
+/* What is this root's under another name. */
+static int
+wipe_copies(const struct root_place *place, int dir, const struct root_id *id, bool *ret_found, struct err *err)
+{
+	CLEANUP(close_fd) int own = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	CLEANUP(close_directory) DIR *directory = own < 0 ? NULL : fdopendir(own);
+
+	if (directory == NULL)
+		return err_sys(err, "listing %s", place->path);
+	own = -1;
+	for (;;) {
+		const struct dirent *entry;
+		struct root_id of;
+
+		errno = 0;
+		entry = readdir(directory);
+		if (entry == NULL)
+			return errno == 0 ? 0 : err_sys(err, "listing %s", place->path);
+		if (!root_record_name_parse(entry->d_name, &of) && is_copy(place, dir, entry->d_name, &of) &&
+		    root_id_equal(&of, id) && wipe(dir, entry->d_name, ret_found, err) != 0)
+			return -1;
+	}
+}
+
 static enum root_state
 destroy(const struct root_place *place, const struct root_id *id, struct place *ret_on, struct err *err)
 {
@@ -278,6 +328,8 @@ destroy(const struct root_place *place, const struct root_id *id, struct place *
 		failed = wipe(dir, temporary, &found, err) != 0;
 	if (!failed)
 		failed = wipe(dir, name, &found, err) != 0;
+	if (!failed)
+		failed = wipe_copies(place, dir, id, &found, err) != 0;
 	/* even when nothing was found: the run that removed it may have ended before this */
 	if (!failed && fsync(dir) != 0)
 		failed = err_sys(err, "syncing directory %s", place->path) != 0;

@@ -49,6 +49,21 @@ run expunge_as night keys rotate
 rc_is 0 "the next change of the root"
 is "$(find "$T/clinic/shares" -name 'root.[12].*' | wc -l)/$(records)" 0/4 "destroys what came back"
 
+# copies under other names: an editor's, a careful person's
+for share in 1a 2b; do
+	record=$(find "$T/clinic/shares/$share" -name 'root.*')
+	cp -p "$record" "$record.bak"
+	cp -p "$record" "$T/clinic/shares/$share/.old~"
+done
+run expunge_as night keys rotate
+rc_is 0 "a root of which there are copies under other names"
+is "$(records)/$(find "$T/clinic/shares" -name '*.bak' -o -name '.old~')" "4/" "is destroyed with them"
+cp "$T/stolen"/1a/root.1.* "$T/clinic/shares/1a/kept"
+run expunge_as night drill --negative
+rc_is 1 "an old record under another name"
+err_like 'root\.1\.[0-9a-f]* is there again' "is named by the drill, too"
+rm "$T/clinic/shares/1a/kept"
+
 # ---------------------------------------------------------------------------- bad days
 mv "$T/clinic/shares/2a" "$T/away"
 run expunge_as night keys status
