@@ -161,8 +161,14 @@ keys_first_root(const struct keys *keys, struct db *db, struct err *err)
 {
 	struct changing changing = { .keys = keys, .db = db };
 	CLEANUP(shred_release) struct shred shred = change_of(&changing);
+	CLEANUP(keyring_state_release) struct keyring_state state = { 0 };
 
-	return root_init(keys->store, err) != 0 ? -1 : shred_first_root(&shred, err);
+	if (keyring_state(db, &state, err) != 0)
+		return -1;
+	/* places of a tree that is there are marked: one that is not is not mounted, and must not look like an empty one */
+	if (state.root.epoch == 0 && root_init(keys->store, err) != 0)
+		return -1;
+	return shred_first_root(&shred, err);
 }
 
 int

@@ -253,10 +253,14 @@ first_root(struct shred *shred, struct err *err)
 	CLEANUP(keyring_state_release) struct keyring_state state = { 0 };
 	CLEANUP(root_ids_release) struct root_ids there = { 0 };
 	struct shred_change change = { 0 };
-	bool complete, any;
+	bool complete;
 
-	if (resume(shred, &any, err) != 0 || keyring_state(shred->db, &state, err) != 0)
+	if (keyring_state(shred->db, &state, err) != 0)
 		return -1;
+	/* a later change may shred leaves: it waits for a run that can hash their names */
+	change.ends = state.change;
+	if (state.change.attempt[0] != '\0' && state.change.epoch == 0)
+		return carry_out(shred, &change, &state.root, state.change_state, err);
 	if (state.root.epoch > 0)
 		return 0;
 	if (root_list(shred->store, &there, &complete, NULL, err) != 0)
@@ -265,6 +269,7 @@ first_root(struct shred *shred, struct err *err)
 		(void)err_set(err, ERR_REFUSED, "the places of keys.shares hold roots, and this database has no key tree");
 		return err_hint(err, "if it was restored from before the tree was made: expunge restore --adopt");
 	}
+	change.ends = (struct root_id){ 0 };
 	if (intend(shred, &change, err) != 0)
 		return -1;
 	return carry_out(shred, &change, &state.root, "intent", err);

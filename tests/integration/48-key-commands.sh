@@ -28,6 +28,13 @@ out_like '^warning +root shares: .* one lost disk takes both' "at what one disk 
 out_like "^warning +destinations: $T/clinic/there is on the device of" "at the destinations"
 out_like '^ok +key journal: .*here: whole' "and at the journals"
 
+mv "$T/clinic/shares" "$T/unmounted"
+mkdir -m 0700 "$T/clinic/shares"
+run expunge_as postgres init
+is "$(find "$T/clinic/shares" -mindepth 1)" "" "nor does it mark empty mount points when no place is mounted"
+rm -rf "$T/clinic/shares"
+mv "$T/unmounted" "$T/clinic/shares"
+
 # ---------------------------------------------------------------------------- rotate, drill
 cp -a "$T/clinic/shares" "$T/stolen"
 run expunge_as night keys rotate --dry-run

@@ -52,6 +52,17 @@ rc_is 0 "with it back"
 is "$(leaf 1 40)/$(request_state clinic "$d")" shredded/certified "the change is gone on with, and the certificate follows"
 is "$(sql clinic "SELECT count(*) FROM expunge.certificate WHERE request_id = '$d'")" 1 "once"
 
+leaf 1 46 >/dev/null
+d=$(scheduled clinic 1 46)
+mv "$T/clinic/shares/2a" "$T/away"
+run expunge_as night nightly
+rc_is 3 "a place that is not there"
+mv "$T/away" "$T/clinic/shares/2a"
+run expunge_as postgres init
+rc_is 0 "init leaves the change to the next night"
+run expunge_as night nightly
+is "$RC/$(leaf 1 46)/$(request_state clinic "$d")" 0/shredded/certified "which goes on with it"
+
 # ---------------------------------------------------------------------------- the configuration has lost the tree
 e=$(scheduled clinic 1 41)
 cp "$CONF" "$T/conf"
