@@ -31,9 +31,13 @@ struct journal_head {
 /* *ret_found false: there is no journal yet. ERR_FAILED: there is, and its newest segment is not a whole one of ours. */
 int journal_head(const struct journal *journal, struct journal_head *ret, bool *ret_found, struct err *err);
 
+/* ERR_REFUSED: the journal is ahead of the database, or of another history: the database was restored. Nothing that is then
+ * written to the key tree could be told from what was lost: to be asked before that. */
+int journal_check(const struct journal *journal, struct db *db, struct err *err);
+
 /* Adds what the database has and the journal has not (nothing: no new segment), as a base if there is no journal yet or
- * `base` is set; durable, read back and verified when this returns 0. ERR_REFUSED: the journal is ahead, the database
- * was restored. On a connection without a transaction. */
+ * `base` is set; durable, read back and verified when this returns 0. As journal_check
+ * first. On a connection without a transaction. */
 int journal_write(const struct journal *journal, struct db *db, bool base, struct err *err);
 
 /* Reads one segment from its first to its last byte; each row goes to `each` (which may be NULL) before the hash is

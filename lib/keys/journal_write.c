@@ -100,6 +100,37 @@ write_segment(const struct journal *journal, struct db *db, const struct journal
 	return end_segment(&writer, &trailer, err);
 }
 
+/* The journal must hold nothing that this database has never come to, or has lost. */
+static int
+check_behind(const struct journal *journal, const struct journal_head *head, const struct keyring_state *state, struct err *err)
+{
+	const struct journal_header *there = &head->header;
+
+	if (there->key_seq > state->key_seq || there->root.epoch > state->root.epoch)
+		(void)err_set(err, ERR_REFUSED, "the key journal in %s has come to key_seq %" PRId64 ", and the database is at %" PRId64,
+			journal->directory, there->key_seq, state->key_seq);
+	/* one attempt wins in each epoch: two are the ends of two histories */
+	else if (there->root.epoch == state->root.epoch && !root_id_equal(&there->root, &state->root))
+		(void)err_set(err, ERR_REFUSED, "the key journal in %s came to epoch %" PRId64 " by another change of the root than the database",
+			journal->directory, there->root.epoch);
+	else
+		return 0;
+	return err_hint(err, "the database was restored from an older copy: expunge restore --adopt");
+}
+
+int
+journal_check(const struct journal *journal, struct db *db, struct err *err)
+{
+	CLEANUP(keyring_state_release) struct keyring_state state = { 0 };
+	struct journal_head head;
+	bool found;
+
+	/* in this order: what is written meanwhile makes the database newer, not the journal */
+	if (journal_head(journal, &head, &found, err) != 0 || keyring_state(db, &state, err) != 0)
+		return -1;
+	return found ? check_behind(journal, &head, &state, err) : 0;
+}
+
 /* What the next segment says; *ret_needed false: the journal has all that the database has. */
 static int
 next_header(const struct journal *journal, struct db *db, bool base, struct journal_header *ret, int64_t *ret_after,
@@ -113,11 +144,8 @@ next_header(const struct journal *journal, struct db *db, bool base, struct jour
 		return -1;
 	if (state.root.epoch == 0)
 		return err_set(err, ERR_FAILED, "there is no key tree in this database");
-	if (found && (head.header.key_seq > state.key_seq || head.header.root.epoch > state.root.epoch)) {
-		(void)err_set(err, ERR_REFUSED, "the key journal in %s has come to key_seq %" PRId64 ", and the database is at %" PRId64,
-			journal->directory, head.header.key_seq, state.key_seq);
-		return err_hint(err, "the database was restored from an older copy: expunge restore --adopt");
-	}
+	if (found && check_behind(journal, &head, &state, err) != 0)
+		return -1;
 	*ret_needed = !found || base || head.header.key_seq < state.key_seq || head.header.root.epoch < state.root.epoch;
 	*ret = (struct journal_header){ .segment = found ? head.header.segment + 1 : 1, .base = base || !found,
 		.key_seq = state.key_seq, .root = state.root };

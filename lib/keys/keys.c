@@ -70,6 +70,38 @@ keys_close(struct keys *keys)
 	*keys = (struct keys){ 0 };
 }
 
+static int
+check_anchor(const struct keys *keys, struct db *db, struct err *err)
+{
+	CLEANUP(keyring_state_release) struct keyring_state state = { 0 };
+	CLEANUP(anchor_release) struct anchor anchor = ANCHOR_INIT;
+	enum anchor_verdict verdict;
+
+	if (anchor_read(keys->roots.anchor, keys->instance, &anchor, &verdict, err) != 0) {
+		if (verdict == ANCHOR_FOREIGN)
+			return -1;
+		/* one that says nothing is told by keys status, and written anew by a change of the root */
+		err_clear(err);
+		return 0;
+	}
+	if (keyring_state(db, &state, err) != 0)
+		return -1;
+	if (anchor.epoch < state.root.epoch || (anchor.epoch == state.root.epoch && anchor.key_seq <= state.key_seq))
+		return 0;
+	(void)err_set(err, ERR_REFUSED, "the anchor has come to epoch %" PRId64 ", key_seq %" PRId64 ", and the database is at epoch %" PRId64
+		", key_seq %" PRId64, anchor.epoch, anchor.key_seq, state.root.epoch, state.key_seq);
+	return err_hint(err, "the database was restored from an older copy: expunge restore --adopt");
+}
+
+int
+keys_check(const struct keys *keys, struct db *db, struct err *err)
+{
+	for (size_t i = 0; i < keys->n_journals; i++)
+		if (journal_check(&keys->journals[i], db, err) != 0)
+			return -1;
+	return check_anchor(keys, db, err);
+}
+
 int
 keys_journal(const struct keys *keys, struct db *db, bool base, struct err *err)
 {
@@ -178,7 +210,7 @@ keys_shred(const struct keys *keys, struct db *db, const int64_t *leaves, size_t
 	struct changing changing = { keys, db, hash, hash_ctx };
 	CLEANUP(shred_release) struct shred shred = change_of(&changing);
 
-	return shred_leaves(&shred, leaves, n, ret_root, err);
+	return keys_check(keys, db, err) != 0 ? -1 : shred_leaves(&shred, leaves, n, ret_root, err);
 }
 
 int
@@ -187,7 +219,7 @@ keys_resume(const struct keys *keys, struct db *db, keys_hash *hash, void *hash_
 	struct changing changing = { keys, db, hash, hash_ctx };
 	CLEANUP(shred_release) struct shred shred = change_of(&changing);
 
-	return shred_resume(&shred, NULL, err);
+	return keys_check(keys, db, err) != 0 ? -1 : shred_resume(&shred, NULL, err);
 }
 
 /* ---- drills ------------------------------------------------------------------------------------- */

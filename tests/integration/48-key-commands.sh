@@ -119,9 +119,44 @@ expunge_as oscar freeze on --reason 'a look' >/dev/null
 run expunge_as night keys rotate
 rc_is 5 "frozen, no root is changed"
 expunge_as oscar freeze off >/dev/null
+
+# a change that the journal has, and a database that has lost it: both roots are there, and which is right is not known
+sql postgres 'CREATE DATABASE old TEMPLATE clinic STRATEGY wal_log'
+cp -a "$T/clinic/shares" "$T/both"
+mv "$T/clinic/state/anchor" "$T/anchor"
+mkdir "$T/clinic/state/anchor"
+run expunge_as night keys rotate
+rc_is 1 "a change that stops late"
+rmdir "$T/clinic/state/anchor"
+mv "$T/anchor" "$T/clinic/state/anchor"
+for share in 1a 1b 2a 2b; do cp -a "$T/both/$share"/root.* "$T/clinic/shares/$share/"; done
+sql postgres 'ALTER DATABASE clinic RENAME TO newer' 'ALTER DATABASE old RENAME TO clinic'
+run expunge_as night keys rotate
+rc_is 5 "is not made a second time in a database that has lost it"
+err_like 'restore --adopt' "and the remedy is named"
+is "$(status .change_under_way)/$(records)" null/8 "nothing is begun, and no root is destroyed"
+sql clinic "INSERT INTO expunge.key_change (attempt, epoch, state, leaves, leaves_hash)
+	SELECT repeat('0', 32), epoch, 'done', '{}', '' FROM expunge.key_tree" \
+	"UPDATE expunge.key_tree SET epoch = epoch + 1, key_seq = key_seq + 1, attempt = repeat('0', 32)"
+run expunge_as night keys rotate
+rc_is 5 "nor where it was made a second time already"
+err_like 'by another change of the root' "which the message says"
+sql postgres 'DROP DATABASE clinic' 'ALTER DATABASE newer RENAME TO clinic'
+run expunge_as night keys rotate
+rc_is 0 "with the newer database back, it is gone on with"
+is "$(status .change_under_way)/$(records)" null/4 "to its end"
+
+cp "$T/clinic/state/anchor" "$T/anchor"
+sed '/^sha256:/d; s/^key-seq: .*/key-seq: 4711/' "$T/anchor" >"$T/clinic/state/anchor"
+printf 'sha256: %s\n' "$(sha256sum <"$T/clinic/state/anchor" | cut -d' ' -f1)" >>"$T/clinic/state/anchor"
+run expunge_as night keys rotate
+rc_is 5 "nor is one begun when the anchor has come further"
+err_like 'the anchor has come to' "which the message says, too"
+cp "$T/anchor" "$T/clinic/state/anchor"
 sql clinic 'UPDATE expunge.key_tree SET key_seq = 1'
 run expunge_as night keys rotate
 rc_is 5 "nor in a database that is behind its journal"
 err_like 'restore --adopt' "and the remedy is named"
+is "$(status .change_under_way)" null "before anything is begun"
 
 done_testing
