@@ -124,9 +124,9 @@ start() {
 	local file
 	# a demonstration that was killed may have left its server
 	"$ROOT/tests/setup/cluster.sh" stop "$D/cluster" || true
-	rm -rf -- "${D:?}"/{certificates,issuer.pem,nightly.log,etc,state,ledger,work} ||
+	rm -rf -- "${D:?}"/{certificates,issuer.pem,nightly.log,etc,state,ledger,shares,here,elsewhere,work} ||
 		die "cannot remove the results of an earlier demonstration in $D; remove them as the user who made them"
-	mkdir -m 0700 "$D/etc" "$W"
+	mkdir -m 0700 "$D"/{etc,shares,here,elsewhere} "$W"
 	trap leave EXIT
 	trap 'exit 130' INT
 	trap 'exit 143' TERM HUP
@@ -190,6 +190,14 @@ write_configuration() {
 		processor = "Example Practice Software Ltd, ICO registration ZA000000";
 		policy : { undo_days = 0; };    # ordinarily 7: an approval can be taken back until then
 		caps : { subjects_per_run = 50; tenants_per_run = 10; rows_per_run = 500000; tenant_share_percent = 5; };
+		keys : {
+		  shares = ( { replicas = ["$d/shares/1a", "$d/shares/1b"]; }, { replicas = ["$d/shares/2a", "$d/shares/2b"]; } );
+		  anchor = "$d/state/anchor";
+		};
+		archives : {
+		  destinations = ( { name = "here"; directory = "$d/here"; }, { name = "elsewhere"; directory = "$d/elsewhere"; } );
+		  key = "$d/etc/archives-private.pem";
+		};
 	CONF
 }
 
@@ -256,6 +264,18 @@ tell_patient() {
 	claim "a full dump of the database names this person in $n lines, scans included" [ "$n" -gt 30 ]
 }
 
+tell_backup() {
+	heading 'The hourly backup: one sealed archive a practice, in two places'
+	try 0 expunge -U night backup
+	sha256sum "$D"/*/archives/*/*.archive >"$W/archives"
+	claim "$(wc -l <"$W/archives") archives, and not one name, address or number of the patient in them" no_traces_in_archives
+}
+
+no_traces_in_archives() {
+	cat "$D"/*/archives/*/*.archive "$D"/*/keys/*/*.journal >"$W/all-archives"
+	[ "$(count_traces "$W/all-archives")" -eq 0 ]
+}
+
 tell_request() {
 	heading 'The patient asks for erasure, and imogen files it, for the record that she has open'
 	try 0 psql -U imogen -c "SELECT expunge_api.request_erasure('1', '150', '17-1-b', 'portal')"
@@ -309,7 +329,9 @@ tell_certificate() {
 	claim 'it is final, and says that the invoices had to stay' grep -qx 'outcome: completed-with-exclusions' "$NOTE"
 	claim 'a guarantor who pays for other patients too stays, the one of this patient alone went along' \
 		grep -q '^live: app.guarantor before 2 removed 1 masked 0 retained 1 ' "$NOTE"
-	claim 'the emptied pages, those of large objects too, were vacuumed' grep -qx 'level: vacuumed' "$NOTE"
+	claim 'the emptied pages, those of large objects too, were vacuumed, and the keys of the three records destroyed' \
+		grep -qx 'level: keys-destroyed' "$NOTE"
+	claim 'which makes them unreadable in the archive that was taken before' grep -qx 'archives: generations unreadable 1' "$NOTE"
 	claim 'it names nobody' not grep -qaiF -f "$W/markers" "$NOTE"
 	try 0 expunge certificate verify --key "$D/issuer.pem" "$NOTE"
 }
@@ -388,6 +410,36 @@ tell_proof() {
 	try 0 expunge -U watch status
 }
 
+# Without what no archive holds, of which the backup warned: messages of a desk, which belong to nobody; and without the
+# lines of the patient's invoices: the law keeps them in the live database, but in the archive they were the patient's.
+of_others() {
+	sed -n 's/^app\.invoice:(\([^,]*\),.*/app.invoice_line:(\1,/p' "$W/rows.new" >"$W/lines"
+	grep -v '^app\.message:([0-9]*,desk/' "$1" | grep -vF -f "$W/lines"
+}
+
+tell_restore() {
+	local practice
+	heading 'And the backup? The archive of yesterday is restored'
+	claim 'not a byte of the archives has changed' sha256sum --quiet -c "$W/archives"
+	command psql -Xq -c 'CREATE DATABASE again TEMPLATE template0'
+	psql -d again -f "$ROOT/tests/sample/schema.sql" >"$W/load"
+	# code lists belong to no practice
+	sed -n 's/.*table = "\([a-z_.]*\)".*action = "reference".*/\1/p' "$ROOT/etc/maps/sample.conf" | while read -r table; do
+		pg_dump --data-only -t "$table"
+	done | psql -d again >"$W/load"
+	try 0 expunge -U night restore --tenant 1 --into "dbname=again user=postgres host=$PGHOST port=$PGPORT"
+	for practice in 2 3; do
+		quietly 0 expunge -U night restore --tenant "$practice" --into "dbname=again user=postgres host=$PGHOST port=$PGPORT"
+	done
+	"$ROOT/tests/sample/rows.sh" again >"$W/rows.again"
+	of_others "$W/rows.others" >"$W/rows.expected"
+	claim "it gives back every row but the patient's: $(thousands "$(wc -l <"$W/rows.expected")") rows and scans compared" \
+		diff "$W/rows.expected" "$W/rows.again"
+	pg_dump --blobs -d again -f "$W/dump.again"
+	claim 'and no trace of the patient, who was in it' [ "$(count_traces "$W/dump.again")" -eq 0 ]
+	try 0 expunge -U night drill
+}
+
 tell_end() {
 	printf '\n'
 	if [ "$failed" -gt 0 ]; then
@@ -406,6 +458,7 @@ start
 tell_practices
 tell_installation
 tell_patient
+tell_backup
 tell_request
 tell_plan
 tell_approval
@@ -414,4 +467,5 @@ tell_certificate
 tell_openssl
 tell_opening
 tell_proof
+tell_restore
 tell_end

@@ -201,14 +201,24 @@ copy_rows(struct target *target, uint32_t number, const char *make, struct archi
 {
 	const struct archive_reading reading = { .key = give_key, .text = take_text, .ctx = target };
 	struct db *db = target->restore->db;
+	struct archive_tally one = { 0 };
 	enum archive_verdict verdict;
 	int64_t rows = 0;
 
 	target->in_row = false;
 	if (db_command(db, make, 0, NULL, NULL, err) != 0 || db_copy_in_begin(db, "COPY " LOAD " FROM STDIN", err) != 0 ||
-	    archive_read(target->restore->archive, number, &reading, tally, &verdict, err) != 0)
+	    archive_read(target->restore->archive, number, &reading, &one, &verdict, err) != 0 ||
+	    db_copy_in_end(db, &rows, err) != 0)
 		return -1;
-	return db_copy_in_end(db, &rows, err);
+	if ((uint64_t)rows != one.rows)
+		return err_set(err, ERR_FAILED, "%s: %" PRId64 " rows arrived of %" PRIu64, archive_table(target->restore->archive, number)->name,
+			rows, one.rows);
+	tally->frames += one.frames;
+	tally->rows += one.rows;
+	tally->text += one.text;
+	tally->withheld += one.withheld;
+	tally->withheld_rows += one.withheld_rows;
+	return 0;
 }
 
 /* Which of the loaded rows is which: by the table's key; where it has none, the nth of the same rows of one owner is the

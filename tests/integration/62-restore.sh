@@ -51,6 +51,7 @@ is "$next" "$(sql clinic 'SELECT max(id) + 1 FROM app.practice')" "the next row 
 
 # ---------------------------------------------------------------------------- all but the erased
 a=$(scheduled clinic 1 43)
+planned=$(sql clinic "SELECT n_rows FROM expunge.plan WHERE request_id = '$a'")
 expunge_as night nightly 2>/dev/null
 is "$(request_state clinic "$a")" certified "a patient is erased"
 archives() { sql clinic "SELECT note FROM expunge.certificate WHERE request_id = '$1'" | sed -n 's/^archives: //p'; }
@@ -59,7 +60,8 @@ ok "the archives are what they were" sha256sum --quiet -c "$T/sums"
 empty later
 run restore later --tenant 1
 rc_is 0 "the same archive is restored again"
-out_like ' [1-9][0-9]* rows withheld' "with rows withheld"
+ok "with at least as many rows withheld as the plan had" \
+	test "$(sed -n 's/.* \([0-9]*\) rows withheld.*/\1/p' <<<"$OUT")" -ge "$planned"
 is "$(sql later 'SELECT count(*) FROM app.patient WHERE id = 43')" 0 "without the patient"
 for tenant in "${tenants[@]:1}"; do restore later --tenant "$tenant" >/dev/null; done
 rows clinic | grep -v '^audit\.' >"$T/now"
