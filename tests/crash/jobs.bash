@@ -10,7 +10,7 @@
 # and its name in $jobs. sql, expunge_as, install and the like are those of tests/lib.sh.
 # shellcheck shell=bash
 # shellcheck disable=SC2034,SC2154 # jobs is for run.sh, T comes from lib.sh
-jobs='nightly erase init plan export freeze rotate'
+jobs='nightly erase init plan export freeze rotate shred'
 
 # ---------------------------------------------------------------------------- rotate
 
@@ -36,6 +36,91 @@ rotate_end() {
 # at every moment there is a whole root of the database's epoch
 rotate_between() {
 	expunge_as night keys status --json | jq -r '.root' | grep -vx present || true
+}
+
+# ---------------------------------------------------------------------------- shred
+
+# A night with patients who were backed up; others keep their leaf keys.
+shred_start() {
+	small_clinic
+	with_keys 2>/dev/null
+	[ -x "$T/leaf_probe" ] || build_probe leaf_probe >/dev/null
+	shred_leaf 1 42 40 43 >/dev/null
+	shred_leaf 2 245 248 >/dev/null
+	scheduled clinic 1 42 >/dev/null
+	scheduled clinic 2 245 >/dev/null
+	scheduled clinic 1 49 >/dev/null # who was never backed up
+}
+
+shred_leaf() { # shred_leaf TENANT SUBJECT...
+	"$T/leaf_probe" "$CONF" "host=$PGHOST port=$PGPORT dbname=clinic" "$@"
+}
+
+shred_run() {
+	expunge_as night nightly
+}
+
+# A share that was gone before the run that recorded it is named without its file system.
+shred_end() {
+	nightly_end | sed '/^keys: destroyed/s/file:[a-z0-9]*/file/g'
+	sql clinic "SELECT 'leaf', tenant, name, shredded_epoch, page IS NULL, sealed_name IS NULL FROM expunge.key_leaf ORDER BY id" \
+		"SELECT 'tree', epoch FROM expunge.key_tree" "SELECT 'changes', count(*) FROM expunge.key_change WHERE state = 'done'"
+	{
+		expunge_as night drill
+		shred_leaf 1 40 43
+		shred_leaf 2 248
+	} 2>&1
+	expunge_as night keys status --json | jq -r '.root, .places, .anchor, (.change_under_way | tostring), (.journals[].state)'
+	find "$T/clinic/shares" -name '*root.*' -printf '%h\n' | sort | sed "s|$T||"
+}
+
+# No certificate of a patient whose leaf key lives, or whose old root is still somewhere; and the root that the database
+# needs is there.
+shred_between() {
+	local epoch
+	evidence_between
+	sql clinic "SELECT 'a certificate, and leaf key ' || l.id || ' lives' FROM expunge.certificate c
+			JOIN expunge.request_leaf q USING (request_id) JOIN expunge.key_leaf l ON l.id = q.leaf_id WHERE l.shredded_epoch IS NULL" \
+		"SELECT 'a certificate names keys before the change of the root is done' FROM expunge.certificate
+			WHERE note LIKE E'%\nkeys: destroyed%' AND EXISTS (SELECT FROM expunge.key_change WHERE state NOT IN ('done', 'abandoned'))"
+	epoch=$(sql clinic 'SELECT epoch FROM expunge.key_tree')
+	if [ -n "$(sql clinic "SELECT 1 FROM expunge.certificate WHERE note LIKE E'%\nkeys: destroyed%' LIMIT 1")" ] &&
+		find "$T/clinic/shares" -name '*root.*' | grep -v "/root\.$epoch\."; then
+		printf 'a certificate names keys, and roots other than that of epoch %s are there\n' "$epoch"
+	fi
+	rotate_between
+}
+
+# ---------------------------------------------------------------------------- backup
+
+backup_start() {
+	small_clinic
+	with_keys 2>/dev/null
+	[ -x "$T/archive_probe" ] || build_probe archive_probe >&2
+}
+
+backup_run() {
+	expunge_as night backup
+}
+
+# The newest archive of each tenant, row by row; all are whole. A killed run may have left one more.
+backup_end() {
+	"$ROOT/tests/sample/rows.sh" clinic
+	expunge_as night backup --verify 2>/dev/null | sed 's/^[1-9][0-9]* good/all good/'
+	sql clinic "SELECT DISTINCT ON (tenant) tenant, id FROM expunge.archive ORDER BY tenant, created_at DESC, finished_at DESC" |
+		while IFS='|' read -r tenant id; do
+			"$T/archive_probe" "$CONF" "host=$PGHOST port=$PGPORT dbname=clinic" "$tenant" \
+				"$(find "$T/clinic/here/archives" -name "$id.archive")" 2>/dev/null | cut -f 1,3- | sort
+		done
+	sql clinic "SELECT 'between: ' || id FROM expunge.archive WHERE state <> 'complete'"
+	disk_end
+}
+
+# whatever has its name is in the catalogue, and whole
+backup_between() {
+	find "$T/clinic/here" "$T/clinic/there" -name '*.archive' | while read -r file; do
+		[ -n "$(sql clinic "SELECT 1 FROM expunge.archive WHERE id = '$(basename "$file" .archive)'")" ] || printf 'unknown: %s\n' "$file"
+	done
 }
 
 # ---------------------------------------------------------------------------- nightly, erase
