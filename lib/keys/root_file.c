@@ -151,26 +151,34 @@ close_directory(DIR **directory)
 
 /* A record is one under whatever name: somebody's copy, an editor's, a file manager's. Those under their own names are
  * told by these, for one that is damaged counts, too. */
-static bool
-is_copy(const struct root_place *place, int dir, const char *name, struct root_id *ret)
+static int
+find_copy(const struct root_place *place, int dir, const char *name, bool *ret_is, struct root_id *ret, struct err *err)
 {
-	CLEANUP(close_fd) int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+	CLEANUP(close_fd) int fd = -1;
 	CLEANUP(secret_erase) struct secret bytes = SECRET_INIT, clear = SECRET_INIT;
 	struct root_record *record;
 	struct err unused = { 0 };
 	struct stat st;
+	ssize_t n;
 
-	if (fd < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
-		return false;
+	*ret_is = false;
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+		return errno == ENOENT ? 0 : err_sys(err, "looking at %s/%s", place->path, name);
+	if (!S_ISREG(st.st_mode) || strcmp(name, ROOT_MARKER_NAME) == 0)
+		return 0;
+	fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return errno == ENOENT ? 0 : err_sys(err, "opening %s/%s", place->path, name);
 	secret_new(&bytes, ROOT_RECORD_SIZE);
 	secret_new(&clear, sizeof(*record));
 	record = (struct root_record *)(void *)clear.bytes;
-	if (file_read_all(fd, bytes.bytes, bytes.n) != ROOT_RECORD_SIZE ||
-	    root_record_parse(bytes.bytes, bytes.n, record, &unused) != 0 ||
-	    strcasecmp(record->instance, place->marker.instance) != 0)
-		return false;
+	n = file_read_all(fd, bytes.bytes, bytes.n);
+	if (n < 0)
+		return err_sys(err, "reading %s/%s", place->path, name);
+	*ret_is = root_record_parse(bytes.bytes, (size_t)n, record, &unused) == 0 &&
+		strcasecmp(record->instance, place->marker.instance) == 0;
 	*ret = record->id;
-	return true;
+	return 0;
 }
 
 static int
@@ -186,12 +194,16 @@ list_records(const struct root_place *place, int dir, struct root_ids *ret, stru
 	for (;;) {
 		const struct dirent *entry;
 		struct root_id id;
+		bool is;
 
 		errno = 0;
 		entry = readdir(directory);
 		if (entry == NULL)
 			return errno == 0 ? 0 : err_sys(err, "listing %s", path);
-		if (root_record_name_parse(entry->d_name, &id) || is_copy(place, dir, entry->d_name, &id))
+		is = root_record_name_parse(entry->d_name, &id);
+		if (!is && find_copy(place, dir, entry->d_name, &is, &id, err) != 0)
+			return -1;
+		if (is)
 			root_ids_add(ret, &id);
 	}
 }
@@ -302,13 +314,16 @@ wipe_copies(const struct root_place *place, int dir, const struct root_id *id, b
 	for (;;) {
 		const struct dirent *entry;
 		struct root_id of;
+		bool is;
 
 		errno = 0;
 		entry = readdir(directory);
 		if (entry == NULL)
 			return errno == 0 ? 0 : err_sys(err, "listing %s", place->path);
-		if (!root_record_name_parse(entry->d_name, &of) && is_copy(place, dir, entry->d_name, &of) &&
-		    root_id_equal(&of, id) && wipe(dir, entry->d_name, ret_found, err) != 0)
+		if (root_record_name_parse(entry->d_name, &of))
+			continue;
+		if (find_copy(place, dir, entry->d_name, &is, &of, err) != 0 ||
+		    (is && root_id_equal(&of, id) && wipe(dir, entry->d_name, ret_found, err) != 0))
 			return -1;
 	}
 }
@@ -327,9 +342,9 @@ destroy(const struct root_place *place, const struct root_id *id, struct place *
 	if (!failed)
 		failed = wipe(dir, temporary, &found, err) != 0;
 	if (!failed)
-		failed = wipe(dir, name, &found, err) != 0;
-	if (!failed)
 		failed = wipe_copies(place, dir, id, &found, err) != 0;
+	if (!failed)
+		failed = wipe(dir, name, &found, err) != 0;
 	/* even when nothing was found: the run that removed it may have ended before this */
 	if (!failed && fsync(dir) != 0)
 		failed = err_sys(err, "syncing directory %s", place->path) != 0;
