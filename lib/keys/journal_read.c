@@ -103,6 +103,15 @@ read_head(const struct journal *journal, int64_t segment, const char *path, stru
 	return check_signed(journal, segment, start, n_header, ret, err);
 }
 
+/* What a person does about a segment that is lost or not whole. */
+static int
+say_remedy(const struct journal *journal, const char *path, struct err *err)
+{
+	(void)err_prefix(err, "key journal %s", path);
+	return err_hint(err, "bring the file back from a copy; if there is none, and the database was not restored, move %s/keys/%s away: "
+		"the next run writes a whole journal", journal->directory, journal->instance);
+}
+
 int
 journal_head(const struct journal *journal, struct journal_head *ret, bool *ret_found, struct err *err)
 {
@@ -116,7 +125,7 @@ journal_head(const struct journal *journal, struct journal_head *ret, bool *ret_
 	if (segment == 0)
 		return 0;
 	path = journal_path(journal, segment);
-	return read_head(journal, segment, path, ret, err) == 0 ? 0 : err_prefix(err, "key journal %s", path);
+	return read_head(journal, segment, path, ret, err) == 0 ? 0 : say_remedy(journal, path, err);
 }
 
 /* ---- every byte --------------------------------------------------------------------------------- */
@@ -192,7 +201,10 @@ journal_read(const struct journal *journal, int64_t segment, int (*each)(void *c
 	CLEANUP(free_text) char *path = journal_path(journal, segment);
 
 	*ret = (struct journal_head){ 0 };
-	return read_segment(journal, segment, path, each, ctx, ret, err) == 0 ? 0 : err_prefix(err, "key journal %s", path);
+	if (read_segment(journal, segment, path, each, ctx, ret, err) == 0)
+		return 0;
+	/* else it may be the caller whom a row does not please */
+	return each == NULL ? say_remedy(journal, path, err) : err_prefix(err, "key journal %s", path);
 }
 
 /* A segment follows the one before: its hash is in it, and nothing goes back. */

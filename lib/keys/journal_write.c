@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/bytes.h"
 #include "base/cleanup.h"
 #include "base/mem.h"
@@ -118,6 +119,51 @@ check_behind(const struct journal *journal, const struct journal_head *head, con
 	return err_hint(err, "the database was restored from an older copy: expunge restore --adopt");
 }
 
+struct leaf_columns {
+	struct str ids, kcvs;
+};
+
+static void
+leaf_columns_release(struct leaf_columns *columns)
+{
+	str_release(&columns->ids);
+	str_release(&columns->kcvs);
+}
+
+static int
+add_leaf(void *ctx, struct journal_row *row, struct err *err)
+{
+	struct leaf_columns *columns = ctx;
+	char hex[2 * KCV_SIZE + 1];
+
+	(void)err;
+	if (row->kind != JOURNAL_LEAF)
+		return 0;
+	bytes_to_hex(row->leaf.kcv, KCV_SIZE, hex);
+	array_add_int(&columns->ids, row->leaf.id);
+	array_add(&columns->kcvs, hex);
+	return 0;
+}
+
+/* A restored database that has gone on is not behind any more by its numbers: but the leaves that the journal ends with
+ * are others. */
+static int
+check_leaves(const struct journal *journal, struct db *db, int64_t segment, struct err *err)
+{
+	CLEANUP(leaf_columns_release) struct leaf_columns columns = { STR_INIT, STR_INIT };
+	CLEANUP(db_result_freep) struct db_result *strangers = NULL;
+	struct journal_head head;
+
+	if (journal_read(journal, segment, add_leaf, &columns, &head, err) != 0 ||
+	    db_query(db, &QUERY_JOURNAL_STRANGERS, DB_PARAMS(array_end(&columns.ids), array_end(&columns.kcvs)), &strangers, err) != 0)
+		return -1;
+	if (db_get_int(strangers, 0, 0) == 0)
+		return 0;
+	(void)err_set(err, ERR_REFUSED, "the key journal in %s ends with %" PRId64 " leaf keys that the database has not",
+		journal->directory, db_get_int(strangers, 0, 0));
+	return err_hint(err, "the database was restored from an older copy: expunge restore --adopt");
+}
+
 int
 journal_check(const struct journal *journal, struct db *db, struct err *err)
 {
@@ -128,7 +174,9 @@ journal_check(const struct journal *journal, struct db *db, struct err *err)
 	/* in this order: what is written meanwhile makes the database newer, not the journal */
 	if (journal_head(journal, &head, &found, err) != 0 || keyring_state(db, &state, err) != 0)
 		return -1;
-	return found ? check_behind(journal, &head, &state, err) : 0;
+	if (!found)
+		return 0;
+	return check_behind(journal, &head, &state, err) != 0 ? -1 : check_leaves(journal, db, head.header.segment, err);
 }
 
 /* What the next segment says; *ret_needed false: the journal has all that the database has. */
@@ -144,7 +192,7 @@ next_header(const struct journal *journal, struct db *db, bool base, struct jour
 		return -1;
 	if (state.root.epoch == 0)
 		return err_set(err, ERR_FAILED, "there is no key tree in this database");
-	if (found && check_behind(journal, &head, &state, err) != 0)
+	if (found && (check_behind(journal, &head, &state, err) != 0 || check_leaves(journal, db, head.header.segment, err) != 0))
 		return -1;
 	*ret_needed = !found || base || head.header.key_seq < state.key_seq || head.header.root.epoch < state.root.epoch;
 	*ret = (struct journal_header){ .segment = found ? head.header.segment + 1 : 1, .base = base || !found,

@@ -107,12 +107,25 @@ rc_is 1 "a journal that was altered"
 err_like "$(basename "$journal")" "is named by the drill"
 epoch=$(status .epoch)
 run expunge_as night keys rotate
-rc_is 1 "and a change of the root stops before it"
-is "$(status .epoch)/$(find "$T/clinic/shares" -name "root.$epoch.*" | wc -l)" "$((epoch + 1))/4" "the old root stays until the journal is good"
+rc_is 1 "and no change of the root begins"
+is "$(status .epoch)/$(find "$T/clinic/shares" -name "root.$epoch.*" | wc -l)" "$epoch/4" "the root stays until the journal is good"
 cp -p "$T/journal" "$journal"
 run expunge_as night keys rotate
-rc_is 0 "with the journal back, the change is gone on with"
+rc_is 0 "with the journal back, one is made"
 is "$(find "$T/clinic/shares" -name "root.$epoch.*" | wc -l)/$(records)" 0/4 "and the old root goes"
+
+# a segment that is lost: nothing else is, and the remedy that the drill names is one
+epoch=$(status .epoch)
+rm "$(find "$T/clinic/there/keys" -name '*.journal' | sort | sed -n 2p)"
+run expunge_as night keys rotate
+rc_is 1 "a journal that lacks a segment"
+is "$(status .epoch)/$(find "$T/clinic/shares" -name "root.$epoch.*" | wc -l)" "$((epoch + 1))/4" "stops a change before the old root goes"
+run expunge_as night drill --positive
+err_like 'move .*/there/keys/[0-9a-f-]* away' "the drill says what to do"
+mv "$T/clinic/there/keys/"* "$T/lost"
+run expunge_as night keys rotate
+rc_is 0 "and that done, the change is gone on with"
+is "$(status '.journals | map(.state) | unique | .[]')" "whole and up to date" "with a whole journal again"
 
 # ---------------------------------------------------------------------------- safeguards
 expunge_as oscar freeze on --reason 'a look' >/dev/null

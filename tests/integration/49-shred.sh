@@ -75,4 +75,21 @@ cp "$T/conf" "$CONF"
 run expunge_as night nightly
 is "$(leaf 1 41)/$(request_state clinic "$e")" shredded/certified "until it is back"
 
+# ---------------------------------------------------------------------------- a restored database that has gone on
+run expunge_as night backup --tenant 2
+rc_is 0 "a backup"
+sql postgres 'CREATE DATABASE fork TEMPLATE clinic STRATEGY wal_log'
+leaf 3 440 >/dev/null
+run expunge_as night backup --tenant 3
+rc_is 0 "and another, whose leaf keys the journal has"
+before=$(sql clinic 'SELECT key_seq FROM expunge.key_tree')
+sql postgres 'ALTER DATABASE clinic RENAME TO newer' 'ALTER DATABASE fork RENAME TO clinic'
+for subject in 441 442 443 444 445 446 447 448; do leaf 3 "$subject" >/dev/null; done
+ok "a copy of before that goes on is not behind by its numbers" test "$(sql clinic 'SELECT key_seq FROM expunge.key_tree')" -gt "$before"
+run expunge_as night keys rotate
+rc_is 5 "no root is changed in it"
+err_like 'leaf keys that the database has not' "for the journal has keys of another history"
+run expunge_as night backup --tenant 2
+rc_is 5 "and nothing is backed up"
+
 done_testing
