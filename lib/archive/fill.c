@@ -8,6 +8,7 @@
 #include "base/array.h"
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "base/secret.h"
 #include "map/collect.h"
 #include "map/tenant_rows.h"
 
@@ -84,7 +85,11 @@ void
 fill_release(struct fill *fill)
 {
 	free(fill->numbers);
-	fill->numbers = NULL;
+	free(fill->runs);
+	if (fill->text != NULL)
+		secret_wipe(fill->text, fill->n_text);
+	free(fill->text);
+	*fill = (struct fill){ 0 };
 }
 
 /* ---- rows --------------------------------------------------------------------------------------- */
@@ -97,13 +102,21 @@ by_id(const void *a, const void *b)
 	return one < other ? -1 : one > other;
 }
 
+/* Rows of one owner and table that stand one behind the other in the buffer. */
+struct fill_run {
+	int64_t leaf;
+	uint32_t table;
+	size_t at, n;
+};
+
 static int
-end_frame(struct fill *fill, struct err *err)
+by_owner(const void *a, const void *b)
 {
-	if (fill->leaf == 0)
-		return 0;
-	fill->leaf = 0;
-	return archive_write_frame_end(fill->writer, err);
+	const struct fill_run *one = a, *other = b;
+
+	if (one->leaf != other->leaf)
+		return one->leaf < other->leaf ? -1 : 1;
+	return one->at < other->at ? -1 : one->at > other->at;
 }
 
 static int
@@ -114,10 +127,72 @@ begin_frame(struct fill *fill, int64_t id, struct err *err)
 
 	if (leaf == NULL)
 		return err_set(err, ERR_FAILED, "a row of leaf key %" PRId64 ", which was not asked for", id);
-	if (end_frame(fill, err) != 0 || archive_write_frame_begin(fill->writer, id, leaf->key, err) != 0 ||
-	    archive_write_frame_table(fill->writer, fill->table, err) != 0)
+	return archive_write_frame_begin(fill->writer, id, leaf->key, err);
+}
+
+static int
+write_run(struct fill *fill, const struct fill_run *run, const char *text, struct err *err)
+{
+	return archive_write_frame_table(fill->writer, run->table, err) != 0 ? -1
+		: archive_write_frame_text(fill->writer, text, run->n, err);
+}
+
+/* What is in the buffer, a frame for each owner; the buffer is empty then. */
+static int
+flush(struct fill *fill, struct err *err)
+{
+	int failed = 0;
+
+	if (fill->n_runs > 0)
+		qsort(fill->runs, fill->n_runs, sizeof(*fill->runs), by_owner);
+	for (size_t i = 0; i < fill->n_runs && failed == 0; i++) {
+		const struct fill_run *run = &fill->runs[i];
+
+		if (i == 0 || run->leaf != run[-1].leaf)
+			failed = begin_frame(fill, run->leaf, err);
+		if (failed == 0)
+			failed = write_run(fill, run, fill->text + run->at, err);
+		if (failed == 0 && (i + 1 == fill->n_runs || run[1].leaf != run->leaf))
+			failed = archive_write_frame_end(fill->writer, err);
+	}
+	free(fill->runs);
+	fill->runs = NULL;
+	fill->n_runs = 0;
+	if (fill->text != NULL)
+		secret_wipe(fill->text, fill->n_text);
+	fill->n_text = 0;
+	return failed;
+}
+
+/* A row that is larger than the buffer has a frame of its own. */
+static int
+write_alone(struct fill *fill, const struct fill_run *run, const char *text, struct err *err)
+{
+	if (begin_frame(fill, run->leaf, err) != 0 || write_run(fill, run, text, err) != 0)
 		return -1;
-	fill->leaf = id;
+	return archive_write_frame_end(fill->writer, err);
+}
+
+static int
+keep_row(struct fill *fill, int64_t leaf, const char *text, size_t n, struct err *err)
+{
+	struct fill_run run = { .leaf = leaf, .table = fill->table, .n = n };
+	struct fill_run *last;
+
+	if (fill->n_text + n > FILL_MEMORY && flush(fill, err) != 0)
+		return -1;
+	if (n > FILL_MEMORY)
+		return write_alone(fill, &run, text, err);
+	if (fill->text == NULL)
+		fill->text = mem_zero(FILL_MEMORY, 1);
+	(void)memcpy(fill->text + fill->n_text, text, n);
+	run.at = fill->n_text;
+	fill->n_text += n;
+	last = fill->n_runs == 0 ? NULL : &fill->runs[fill->n_runs - 1];
+	if (last != NULL && last->leaf == leaf && last->table == run.table)
+		last->n += n;
+	else
+		*MEM_PUSH(fill->runs, fill->n_runs) = run;
 	return 0;
 }
 
@@ -134,25 +209,20 @@ take_row(void *ctx, const char *row, size_t n, struct err *err)
 	if (at == 0 || at == n || (row[at] != '\t' && row[at] != '\n'))
 		return err_set(err, ERR_FAILED, "a row without its owner");
 	at += row[at] == '\t';
-	if (id != fill->leaf && begin_frame(fill, id, err) != 0)
-		return -1;
 	if (++fill->rows % PROGRESS_ROWS == 0) {
 		if (fill->progress != NULL)
 			fill->progress(PROGRESS_ROWS);
 		if (fill->stop != NULL && fill->stop())
 			return err_set(err, ERR_FAILED, "stopped");
 	}
-	return archive_write_frame_text(fill->writer, row + at, n - at, err);
+	return keep_row(fill, id, row + at, n - at, err);
 }
 
 static int
 copy(struct fill *fill, uint32_t table, const char *sql, struct err *err)
 {
 	fill->table = table;
-	if (db_copy_out(fill->db, sql, take_row, fill, NULL, err) == 0)
-		return end_frame(fill, err);
-	fill->leaf = 0;
-	return -1;
+	return db_copy_out(fill->db, sql, take_row, fill, NULL, err);
 }
 
 static void
@@ -188,7 +258,7 @@ fill_tenant(struct fill *fill, const struct leaf *leaf, struct err *err)
 		if (copy(fill, fill->numbers[i], sql.s, err) != 0)
 			return err_prefix(err, "%s", program->map->tables[i].name);
 	}
-	return 0;
+	return flush(fill, err);
 }
 
 /* " FROM the set k JOIN the table t WHERE k.table_id ..." */
@@ -288,7 +358,7 @@ copy_owned(struct fill *fill, struct err *err)
 	for (size_t i = 0; i < fill->program->collect.n; i++)
 		if (copy_table(fill, (size_t)fill->program->collect.tables[i], err) != 0)
 			return -1;
-	return copy_lo(fill, err);
+	return copy_lo(fill, err) != 0 ? -1 : flush(fill, err);
 }
 
 int

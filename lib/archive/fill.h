@@ -1,6 +1,8 @@
 /*
  * fill: a tenant's rows out of one snapshot into an archive, each under the leaves of all who own it. Rows are COPY text
- * with every column but the generated ones; a frame holds the rows of one owner in one table.
+ * with every column but the generated ones. The server gives them table by table; they wait in a buffer, so that an owner's
+ * rows of all tables share a frame, which makes the archive smaller and faster to write (tests/bench/README.md). Whoever
+ * has more rows than fit has several frames.
  *
  * A large object that a column of the map names (lo = true) is rows of a table FILL_LO: its oid, where a piece of it
  * starts, and the piece.
@@ -13,7 +15,8 @@
 #include "map/program.h"
 
 #define FILL_LO "pg_catalog.pg_largeobject"
-#define FILL_OWNERS_MAX 4096 /* at a time */
+#define FILL_OWNERS_MAX 1024 /* at a time */
+#define FILL_MEMORY ((size_t)32 * 1024 * 1024) /* bytes of the buffer */
 
 struct fill {
 	const struct program *program;
@@ -27,8 +30,11 @@ struct fill {
 	uint32_t lo;
 	const struct leaf *leaves; /* at hand, by id */
 	size_t n_leaves;
-	int64_t leaf; /* whose frame is open; 0: none is */
-	uint32_t table;
+	uint32_t table; /* whose rows are coming */
+	char *text;     /* the buffer: rows that wait */
+	size_t n_text;
+	struct fill_run *runs; /* whose they are */
+	size_t n_runs;
 	int64_t rows; /* since the last progress */
 };
 

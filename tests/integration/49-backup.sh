@@ -84,10 +84,25 @@ run expunge_as oscar backup list --tenant 1 --json
 is "$(jq -r '.[] | .tenant, .state, .n_withheld, .destinations' <<<"$OUT" | paste -sd ' ')" "1 complete 0 here there" "an operator sees which there are"
 nok "with merged duplicates each under its own leaf" test -z "$(sql clinic "SELECT 1 FROM expunge.key_leaf WHERE tenant = '1' AND name = '50'")"
 
+# more rows than wait in memory, and a row that is larger than that
+sql clinic "SELECT setseed(0.5)" "CREATE FUNCTION pg_temp.noise(n int) RETURNS bytea LANGUAGE sql AS
+		'SELECT string_agg(sha512(random()::text::bytea), NULL) FROM generate_series(1, n / 64)'" \
+	"UPDATE app.letter SET scan = pg_temp.noise(18000000) WHERE patient_id = 45" \
+	"SELECT lo_from_bytea(77777, pg_temp.noise(41000000))" "ALTER LARGE OBJECT 77777 OWNER TO app_owner" \
+	"INSERT INTO app.letter_file (patient_id, content) VALUES (46, 77777), (47, 77777)" >/dev/null
+backup --tenant 1
+rc_is 0 "large rows and large objects"
+opened 1 "$(latest 1)" >"$T/archive"
+is "$(expected 1 | grep -v '77777' | md5sum)" "$(grep -v '77777' "$T/archive" | md5sum)" "are there, too"
+is "$(awk -F '\t' '$1 ~ /largeobject/ && $3 == 77777 { print $2 }' "$T/archive" | uniq -c | awk '{ print $1 }' | paste -sd ' ')" "157 157" "in all their pieces, for each who owns them"
+is "$(awk -F '\t' '$1 ~ /largeobject/ && $3 == 77777' "$T/archive" | sort -t "$(printf '\t')" -k 2,2n -k 4,4n | cut -f 5 | sed 's/^.*x//' | tr -d '\n' | cut -c 1-82000000 | md5sum)" \
+	"$(sql clinic "SELECT encode(lo_get(77777), 'hex')" | tr -d '\n' | cut -c 1-82000000 | md5sum)" "byte for byte"
+sql clinic "DELETE FROM app.letter_file WHERE content = 77777" "SELECT lo_unlink(77777)" "UPDATE app.letter SET scan = 'x' WHERE patient_id = 45" >/dev/null
+
 leaves=$(sql clinic "SELECT count(*) FROM expunge.key_leaf WHERE kind = 'subject'")
 backup --tenant 1
 rc_is 0 "another backup of one tenant"
-is "$(archives here | wc -l)/$(sql clinic "SELECT count(*) FROM expunge.key_leaf WHERE kind = 'subject'")" "4/$leaves" "makes one archive, and no new leaf for anybody"
+is "$(archives here | wc -l)/$(sql clinic "SELECT count(*) FROM expunge.key_leaf WHERE kind = 'subject'")" "5/$leaves" "makes one archive, and no new leaf for anybody"
 backup --tenant 9
 rc_is 1 "of a tenant that there is not"
 expunge_as oscar freeze on --reason 'a look' >/dev/null
@@ -141,25 +156,36 @@ rm -r "$T/clinic/there"
 mv "$T/away" "$T/clinic/there"
 mv "$T/away2" "$T/clinic/here"
 instance=$(basename "$(dirname "$(latest 1)")")
-mkdir -m 0700 "$T/small"
-if mount -t tmpfs -o size=128k,mode=0700 tmpfs "$T/small" 2>/dev/null; then
-	names=$(archives there)
-	mv "$T/clinic/there/archives/$instance" "$T/aside"
-	ln -s "$T/small" "$T/clinic/there/archives/$instance"
-	backup --tenant 2
-	rc_is 3 "a symbolic link where the directory should be"
-	rm "$T/clinic/there/archives/$instance"
-	mkdir -m 0700 "$T/clinic/there/archives/$instance"
-	mount --move "$T/small" "$T/clinic/there/archives/$instance" 2>/dev/null ||
-		{ umount "$T/small"; mount -t tmpfs -o size=128k,mode=0700 tmpfs "$T/clinic/there/archives/$instance"; }
-	backup --tenant 2
+mv "$T/clinic/there/archives/$instance" "$T/aside"
+ln -s "$T/aside" "$T/clinic/there/archives/$instance"
+backup --tenant 2
+rc_is 3 "a symbolic link where the directory should be"
+rm "$T/clinic/there/archives/$instance"
+mv "$T/aside" "$T/clinic/there/archives/$instance"
+
+# the write-ahead rule: without the journal of its keys beside it, an archive has no name in that place
+names=$(archives there)
+mv "$T/clinic/there/keys" "$T/aside"
+: >"$T/clinic/there/keys"
+backup --tenant 2
+rc_is 3 "a place whose key journal cannot be written"
+is "$(archives there)" "$names" "gets no archive"
+is "$(archives here)" "$(sql clinic "SELECT id || '.archive' FROM expunge.archive WHERE 'here' = ANY (destinations)" | LC_ALL=C sort)" "the other does"
+rm "$T/clinic/there/keys"
+mv "$T/aside" "$T/clinic/there/keys"
+
+# a small file system in its place, which nobody else sees
+# shellcheck disable=SC2016 # the inner shell's
+small() { # small DIRECTORY COMMAND...: prints what is left in it
+	unshare --mount bash -c 'mount -t tmpfs -o size=128k,mode=0700 tmpfs "$1" || exit 99
+		rc=0; "${@:2}" || rc=$?; find "$1" -type f; exit "$rc"' small "$@"
+}
+if small "$T/clinic/there/archives/$instance" true 2>/dev/null; then
+	run small "$T/clinic/there/archives/$instance" "$EXPUNGE" -c "$CONF" -U night backup --tenant 2
 	rc_is 3 "a disk that is full"
 	err_like 'destination there: .*No space left' "is named"
-	is "$(find "$T/clinic/there/archives/$instance" -type f)" "" "and nothing is left on it"
-	umount "$T/clinic/there/archives/$instance"
-	rmdir "$T/clinic/there/archives/$instance"
-	mv "$T/aside" "$T/clinic/there/archives/$instance"
-	is "$(archives there)" "$names" "with the old disk back"
+	out_is "" "and nothing is left on it"
+	is "$(sql clinic "SELECT destinations FROM expunge.archive ORDER BY finished_at DESC LIMIT 1")" "{here}" "nor in the catalogue"
 else
 	skip "a disk that is full" "no file system can be mounted here"
 fi
@@ -229,6 +255,10 @@ for ((n = 0; n < 100000; n++)); do
 	printf "BEGIN; UPDATE app.patient SET phone = '%d' WHERE id = 242; UPDATE app.invoice SET payer_name = '%d' WHERE patient_id = 242; COMMIT;\n" "$n" "$n"
 done | psql -XAtq -d clinic >/dev/null 2>&1 &
 writer=$!
+for _ in {1..100}; do
+	[ "$(sql clinic "SELECT length(phone) < 7 FROM app.patient WHERE id = 242")" != t ] || break
+	sleep 0.1
+done
 odd=''
 for _ in {1..5}; do
 	expunge_as night backup --tenant 2 2>/dev/null || odd+='failed '
