@@ -75,6 +75,20 @@ cp "$T/conf" "$CONF"
 run expunge_as night nightly
 is "$(leaf 1 41)/$(request_state clinic "$e")" shredded/certified "until it is back"
 
+# ---------------------------------------------------------------------------- a share more
+mkdir -m 0700 "$T/clinic/shares/3a"
+sed -i "s#^\( *shares = .*\) );#\1, { replicas = [\"$T/clinic/shares/3a\"]; } );#" "$CONF"
+marker=$T/clinic/shares/3a/expunge-root-share
+(umask 077 && sed '/^sha256:/d; s/^share: .*/share: 3/; s/^replica: .*/replica: 1/' "$T/clinic/shares/1a/expunge-root-share" >"$marker")
+printf 'sha256: %s\n' "$(sha256sum <"$marker" | cut -d' ' -f1)" >>"$marker"
+for subject in 48 50; do
+	leaf 1 "$subject" >/dev/null
+	f=$(scheduled clinic 1 "$subject")
+	run expunge_as night nightly
+	line "$f" keys | grep -o 'destroyed ./.' >>"$T/shares"
+done
+is "$(paste -sd' ' "$T/shares")" "destroyed 2/2 destroyed 3/3" "a certificate counts the shares of the root that went"
+
 # ---------------------------------------------------------------------------- a restored database that has gone on
 run expunge_as night backup --tenant 2
 rc_is 0 "a backup"
