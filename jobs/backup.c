@@ -90,9 +90,10 @@ open_map(struct session *s, struct str *problems, struct err *err)
 	if (map_read(&s->map, config_text(s->job->config, SET_MAP), problems, err) != 0 ||
 	    job_connect(s->job, s->map->login, db, err) != 0 || guard_binding(*db, s->job->config, err) != 0)
 		return -1;
-	/* rows that a policy hides would be missed without a word */
-	if (db_command(*db, "SET row_security = off", 0, NULL, NULL, err) != 0 || catalog_read(&s->catalog, *db, err) != 0 ||
-	    map_bind(s->map, s->catalog, problems, err) != 0 || check_map(s, err) != 0 ||
+	/* rows that a policy hides would be missed without a word; who owns what stays in memory */
+	if (db_script(*db, "setting the session up",
+		    "SET row_security = off; SET temp_buffers = '64MB'; SET work_mem = '32MB'", err) != 0 ||
+	    catalog_read(&s->catalog, *db, err) != 0 || map_bind(s->map, s->catalog, problems, err) != 0 || check_map(s, err) != 0 ||
 	    program_make(&s->program, s->map, *db, err) != 0)
 		return -1;
 	if (collect_seal_tables(*db, err) != 0)
