@@ -21,6 +21,7 @@ struct target {
 	uint32_t *order; /* parents first */
 	size_t n;
 	bool in_row; /* a row has begun and not ended: its leaf is written already */
+	int64_t taken; /* rows of this table */
 	int64_t fresh; /* rows since the last progress */
 };
 
@@ -161,6 +162,7 @@ take_text(void *ctx, const struct archive_frame *frame, uint32_t table, const vo
 		if (db_copy_in_put(target->restore->db, at, (size_t)(stop - at), err) != 0)
 			return -1;
 		target->in_row = line_end == NULL;
+		target->taken += line_end != NULL;
 		target->fresh += line_end != NULL;
 		at = stop;
 	}
@@ -197,28 +199,23 @@ add_columns(struct str *sql, const struct target *target, uint32_t number, const
 
 /* Everything of one table of the archive into a table of the session. */
 static int
-copy_rows(struct target *target, uint32_t number, const char *make, struct archive_tally *tally, struct err *err)
+copy_rows(struct target *target, uint32_t number, const char *make, struct err *err)
 {
 	const struct archive_reading reading = { .key = give_key, .text = take_text, .ctx = target };
 	struct db *db = target->restore->db;
-	struct archive_tally one = { 0 };
+	struct archive_tally unused = { 0 };
 	enum archive_verdict verdict;
 	int64_t rows = 0;
 
 	target->in_row = false;
+	target->taken = 0;
 	if (db_command(db, make, 0, NULL, NULL, err) != 0 || db_copy_in_begin(db, "COPY " LOAD " FROM STDIN", err) != 0 ||
-	    archive_read(target->restore->archive, number, &reading, &one, &verdict, err) != 0 ||
+	    archive_read(target->restore->archive, number, &reading, &unused, &verdict, err) != 0 ||
 	    db_copy_in_end(db, &rows, err) != 0)
 		return -1;
-	if ((uint64_t)rows != one.rows)
-		return err_set(err, ERR_FAILED, "%s: %" PRId64 " rows arrived of %" PRIu64, archive_table(target->restore->archive, number)->name,
-			rows, one.rows);
-	tally->frames += one.frames;
-	tally->rows += one.rows;
-	tally->text += one.text;
-	tally->withheld += one.withheld;
-	tally->withheld_rows += one.withheld_rows;
-	return 0;
+	return rows == target->taken ? 0
+		: err_set(err, ERR_FAILED, "%s: %" PRId64 " rows arrived of %" PRId64,
+			archive_table(target->restore->archive, number)->name, rows, target->taken);
 }
 
 /* Which of the loaded rows is which: by the table's key; where it has none, the nth of the same rows of one owner is the
@@ -300,7 +297,7 @@ load_table(struct target *target, uint32_t number, struct restore_result *ret, s
 	str_add(&make, "CREATE TEMPORARY TABLE expunge_restore ON COMMIT DROP AS SELECT 0::bigint AS expunge_leaf, ");
 	add_columns(&make, target, number, "t.");
 	str_addf(&make, " FROM %s t WITH NO DATA", target->catalog->tables[target->tables[number]].quoted);
-	if (copy_rows(target, number, make.s, &ret->tally, err) != 0 || set_triggers(target, number, "DISABLE", err) != 0 ||
+	if (copy_rows(target, number, make.s, err) != 0 || set_triggers(target, number, "DISABLE", err) != 0 ||
 	    insert_rows(target, number, &rows, err) != 0 || set_triggers(target, number, "ENABLE", err) != 0 ||
 	    advance_sequences(target, number, err) != 0)
 		return -1;
@@ -309,17 +306,27 @@ load_table(struct target *target, uint32_t number, struct restore_result *ret, s
 }
 
 static int
-load_large_objects(struct target *target, uint32_t number, struct restore_result *ret, struct err *err)
+load_large_objects(struct target *target, uint32_t number, struct err *err)
 {
 	struct db *db = target->restore->db;
 
 	if (copy_rows(target, number, "CREATE TEMPORARY TABLE expunge_restore (expunge_leaf bigint, loid oid, start bigint, data bytea)"
-		" ON COMMIT DROP", &ret->tally, err) != 0 ||
+		" ON COMMIT DROP", err) != 0 ||
 	    db_text(db, DB_MANY, "SELECT lo_create(t.loid) FROM (SELECT DISTINCT loid FROM " LOAD ") t", 0, NULL, NULL, err) != 0 ||
 	    db_text(db, DB_MANY, "SELECT lo_put(t.loid, t.start, t.data) FROM (SELECT DISTINCT ON (loid, start) * FROM " LOAD ") t", 0,
 		    NULL, NULL, err) != 0)
 		return err_prefix(err, "large objects");
 	return db_command(db, "DROP TABLE " LOAD, 0, NULL, NULL, err);
+}
+
+/* Every frame is opened once before the first row is loaded: what is damaged is found out here. */
+static int
+read_through(struct target *target, struct archive_tally *ret, struct err *err)
+{
+	const struct archive_reading reading = { .key = give_key, .ctx = target };
+	enum archive_verdict verdict;
+
+	return archive_read(target->restore->archive, ARCHIVE_SEVERAL, &reading, ret, &verdict, err);
 }
 
 static int
@@ -330,7 +337,7 @@ load_all(struct target *target, struct restore_result *ret, struct err *err)
 	for (size_t i = 0; i < target->n; i++) {
 		uint32_t number = target->order[i];
 
-		if ((target->tables[number] < 0 ? load_large_objects(target, number, ret, err) : load_table(target, number, ret, err)) != 0)
+		if ((target->tables[number] < 0 ? load_large_objects(target, number, err) : load_table(target, number, ret, err)) != 0)
 			return -1;
 	}
 	return 0;
@@ -342,7 +349,7 @@ restore_load(struct restore *restore, struct restore_result *ret, struct err *er
 	CLEANUP(target_release) struct target target = { .restore = restore };
 
 	*ret = (struct restore_result){ 0 };
-	if (look(&target, err) != 0 || db_begin(restore->db, err) != 0)
+	if (look(&target, err) != 0 || read_through(&target, &ret->tally, err) != 0 || db_begin(restore->db, err) != 0)
 		return -1;
 	if (load_all(&target, ret, err) == 0 && db_commit(restore->db, err) == 0)
 		return 0;

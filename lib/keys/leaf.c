@@ -173,7 +173,7 @@ take(struct keyring *ring, const struct leaf_names *names, enum leaf_wish wish, 
 	judge(found, wish, ret, names->n, &n_new);
 	if (n_new > 0 && changing) {
 		(void)err_set(err, ERR_RETRY, "a change of the root was interrupted, and no leaf key is made before it is gone on with");
-		return err_hint(err, "expunge shred");
+		return err_hint(err, "expunge nightly goes on with it, and so does expunge keys rotate");
 	}
 	tree_init(&tree, ring->instance, ring->epoch, ring->root.bytes);
 	if (load(ring, &tree, names, found, ret, n_new, err) != 0)
