@@ -213,9 +213,10 @@ copy_rows(struct target *target, uint32_t number, const char *make, struct err *
 	    archive_read(target->restore->archive, number, &reading, &unused, &verdict, err) != 0 ||
 	    db_copy_in_end(db, &rows, err) != 0)
 		return -1;
-	return rows == target->taken ? 0
-		: err_set(err, ERR_FAILED, "%s: %" PRId64 " rows arrived of %" PRId64,
-			archive_table(target->restore->archive, number)->name, rows, target->taken);
+	if (rows == target->taken)
+		return 0;
+	return err_set(err, ERR_FAILED, "%s: %" PRId64 " rows arrived of %" PRId64,
+		archive_table(target->restore->archive, number)->name, rows, target->taken);
 }
 
 /* Which of the loaded rows is which: by the table's key; where it has none, the nth of the same rows of one owner is the

@@ -257,7 +257,7 @@ keys_drill_positive(const struct keys *keys, struct err *err)
 	CLEANUP(root_ids_release) struct root_ids held = { 0 };
 	CLEANUP(secret_erase) struct secret key = SECRET_INIT;
 	enum root_verdict verdict;
-	struct root_id root;
+	struct root_id root = { 0 };
 
 	if (find_roots(keys, &root, &held, err) != 0 || root_read(keys->store, &root, &key, &verdict, NULL, err) != 0)
 		return -1;
@@ -314,7 +314,7 @@ keys_drill_negative(const struct keys *keys, int64_t *ret_pages, struct err *err
 	CLEANUP(secret_erase) struct secret key = SECRET_INIT;
 	struct attempt attempt = { 0 };
 	enum root_verdict verdict;
-	struct root_id root;
+	struct root_id root = { 0 };
 
 	if (find_roots(keys, &root, &held, err) != 0)
 		return -1;
