@@ -29,7 +29,7 @@ read_all(const struct destination *place, const struct leaf *generation, struct 
 
 	if (fd < 0)
 		return err_sys(err, "opening %s", place->path);
-	if (archive_open(&archive, fd, (const uint8_t(*)[ED25519_KEY_SIZE])&place->journal->public, 1, &verdict, err) != 0 ||
+	if (archive_open(&archive, fd, (const uint8_t(*)[ED25519_KEY_SIZE])place->journal->public, 1, &verdict, err) != 0 ||
 	    archive_unlock(archive, generation->key, &verdict, err) != 0)
 		return -1;
 	return archive_read(archive, ARCHIVE_SEVERAL, &reading, tally, &verdict, err);

@@ -148,7 +148,7 @@ open_archive(struct archive **ret, int fd, const struct destination *place, cons
 {
 	enum archive_verdict verdict;
 
-	if (archive_open(ret, fd, (const uint8_t(*)[ED25519_KEY_SIZE])&place->journal->public, 1, &verdict, err) != 0)
+	if (archive_open(ret, fd, (const uint8_t(*)[ED25519_KEY_SIZE])place->journal->public, 1, &verdict, err) != 0)
 		return err_prefix(err, "%s", place->path);
 	if (memcmp(archive_hash(*ret), hash, SHA256_SIZE) != 0)
 		return err_set(err, ERR_FAILED, "%s: another archive than the one that was written", place->path);

@@ -64,7 +64,7 @@ main(int argc, char **argv)
 	    db_text(db, DB_ONE, "SELECT id FROM expunge.instance", 0, NULL, &instance, &err) != 0 ||
 	    keys_open(&keys, config, db_get_text(instance, 0, 0), false, NULL, &err) != 0 ||
 	    keyring_open(&ring, db, keys.store, keys.instance, &err) != 0 || leaf_keys_load(&leaves, &ring, argv[3], &err) != 0 ||
-	    archive_open(&archive, fd, (const uint8_t(*)[ED25519_KEY_SIZE])&keys.journals[0].public, 1, &verdict, &err) != 0) {
+	    archive_open(&archive, fd, (const uint8_t(*)[ED25519_KEY_SIZE])keys.journals[0].public, 1, &verdict, &err) != 0) {
 		fprintf(stderr, "%s\n", err.msg);
 		return 1;
 	}
