@@ -101,6 +101,18 @@ open_map(struct session *s, struct str *problems, struct err *err)
 	return 0;
 }
 
+/* No leaf is made in a database that was restored. A journal that cannot be read is its destination's own trouble. */
+static int
+check_restored(struct session *s, struct err *err)
+{
+	if (keys_check(&s->keys, s->job->db, err) == 0)
+		return 0;
+	if (err->code == ERR_REFUSED)
+		return -1;
+	err_clear(err);
+	return 0;
+}
+
 static int
 session_open(struct session *s, struct job *job, struct err *err)
 {
@@ -113,7 +125,7 @@ session_open(struct session *s, struct job *job, struct err *err)
 		return err_hint(err, "see keys.shares and archives.destinations in %s, then run expunge init", config_path(job->config));
 	}
 	if (guard_instance(job->db, &instance, err) != 0 || keys_open(&s->keys, job->config, instance.id, false, &problems, err) != 0 ||
-	    ledger_open(&s->ledger, job->config, err) != 0 || open_map(s, &problems, err) != 0) {
+	    check_restored(s, err) != 0 || ledger_open(&s->ledger, job->config, err) != 0 || open_map(s, &problems, err) != 0) {
 		(void)fputs(str_cstr(&problems), stderr);
 		return -1;
 	}
