@@ -15,7 +15,7 @@ CREATE TABLE expunge.key_tree (
 COMMENT ON TABLE expunge.key_tree IS 'which root opens the pages; locked by every transaction that writes keys, so that there is one writer at a time';
 COMMENT ON COLUMN expunge.key_tree.attempt IS 'which of the roots that were made for this epoch it is';
 COMMENT ON COLUMN expunge.key_tree.key_seq IS 'of the last transaction that wrote keys; its rows carry the same number, and the journal follows it';
-COMMENT ON COLUMN expunge.key_tree.run_nonce IS 'the same here, in the anchor and in the journal''s head; a clone has another';
+COMMENT ON COLUMN expunge.key_tree.run_nonce IS 'drawn when the tree was made; the same in the anchor and in the journal''s head';
 
 CREATE SEQUENCE expunge.key_id AS bigint;
 
