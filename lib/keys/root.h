@@ -120,7 +120,7 @@ int root_list(struct root_store *store, struct root_ids *ret, bool *ret_complete
  * replicas are tried. 0 only when every place was reachable and has no record of it any more. */
 int root_destroy(struct root_store *store, const struct root_id *id, struct root_report *report, struct err *err);
 /* Destroys every root but these: retired ones that reappeared, attempts that a kill left. Refused (ERR_REFUSED) unless
- * each of `keep` reads ROOT_PRESENT and no root is of a later epoch than the one after them: then it is the database that
+ * each of `keep` reads ROOT_PRESENT and no root is of a later epoch: then it is the database, or the caller, that
  * is behind, and its newer root must live. *ret_destroyed (may be NULL): which were found. The report has the replicas of
  * `keep`, too. */
 int root_destroy_others(struct root_store *store, const struct root_id *keep, size_t n_keep, struct root_ids *ret_destroyed,

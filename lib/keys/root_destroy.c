@@ -70,7 +70,8 @@ root_destroy(struct root_store *store, const struct root_id *id, struct root_rep
 	return err_hint(err, "%s", first.hint);
 }
 
-/* The roots to be kept are there, and nothing is newer than what may come of an attempt: else whoever asks is behind. */
+/* The roots to be kept are there, and nothing is of a later epoch: else whoever asks is behind, or has been overtaken while
+ * it was away, and the later root is the one that living keys hang on. */
 static int
 check_keep(struct root_store *store, const struct root_id *keep, size_t n_keep, const struct root_ids *ids,
 	struct root_report *report, struct err *err)
@@ -91,7 +92,7 @@ check_keep(struct root_store *store, const struct root_id *keep, size_t n_keep, 
 		newest = keep[i].epoch > newest ? keep[i].epoch : newest;
 	}
 	for (size_t i = 0; i < ids->n; i++)
-		if (ids->ids[i].epoch - 1 > newest) {
+		if (ids->ids[i].epoch > newest) {
 			(void)err_set(err, ERR_REFUSED, "destroying retired roots: there is one of epoch %lld, and the newest known is %lld",
 				(long long)ids->ids[i].epoch, (long long)newest);
 			return err_hint(err, "the database is behind its root store: expunge restore --adopt");

@@ -492,7 +492,7 @@ END_TEST
 
 START_TEST(what_lives_is_not_destroyed_by_who_is_behind)
 {
-	const struct root_id fourth = id_of(4, 4), third = id_of(3, 3);
+	const struct root_id fourth = id_of(4, 4), third = id_of(3, 3), abandoned = id_of(2, 5);
 	const struct root_id both[] = { first, second };
 
 	start_usual();
@@ -510,11 +510,17 @@ START_TEST(what_lives_is_not_destroyed_by_who_is_behind)
 	for (int i = 0; i < 2; i++)
 		ck_assert_int_eq(verdict_of(&both[i], NULL, NULL), ROOT_PRESENT);
 	ck_assert_int_eq(verdict_of(&fourth, NULL, NULL), ROOT_PRESENT);
-	/* an attempt at the next epoch that was given up goes */
+	/* nor the root of the next epoch: whoever made it has overtaken a run that had lost its connection */
 	ck_assert_int_eq(root_destroy(store, &fourth, NULL, &err), 0);
 	create(&third, NULL);
+	ck_assert_int_eq(root_destroy_others(store, both, 2, NULL, NULL, &err), -1);
+	ck_assert_int_eq(err.code, ERR_REFUSED);
+	ck_assert_int_eq(verdict_of(&third, NULL, NULL), ROOT_PRESENT);
+	/* another attempt at the same epoch was given up, and goes */
+	ck_assert_int_eq(root_destroy(store, &third, NULL, &err), 0);
+	create(&abandoned, NULL);
 	ck_assert_msg(root_destroy_others(store, both, 2, NULL, NULL, &err) == 0, "%s", err.msg);
-	ck_assert_int_eq(verdict_of(&third, NULL, NULL), ROOT_DESTROYED);
+	ck_assert_int_eq(verdict_of(&abandoned, NULL, NULL), ROOT_DESTROYED);
 	ck_assert_int_eq(verdict_of(&first, root_1, NULL), ROOT_PRESENT);
 }
 END_TEST
