@@ -189,6 +189,9 @@ leaf_take(struct keyring *ring, const struct leaf_names *names, enum leaf_wish w
 {
 	if (names->n == 0)
 		return 0;
+	/* a row of the journal is a line, and lines have an end (JOURNAL_LINE_MAX) */
+	if (strlen(names->tenant) > LEAF_NAME_MAX)
+		return err_set(err, ERR_FAILED, "leaf keys: the tenant's name is longer than %d bytes", LEAF_NAME_MAX);
 	if (db_begin(ring->db, err) != 0)
 		return -1;
 	if (take(ring, names, wish, ret, err) == 0 && db_commit(ring->db, err) == 0)

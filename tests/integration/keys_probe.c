@@ -149,6 +149,7 @@ static void
 leaves_are_made_once(void)
 {
 	static struct leaf first[MANY], again[MANY];
+	static char long_name[1002];
 	struct leaf one, two;
 	bool same = true;
 
@@ -158,6 +159,9 @@ leaves_are_made_once(void)
 	check(one.state == LEAF_LIVING && one.id == two.id && memcmp(one.key, two.key, PAGE_KEY_SIZE) == 0, "it is made once");
 	two = take_one("2", "a", LEAF_MAKE);
 	check(two.id != one.id && memcmp(one.key, two.key, PAGE_KEY_SIZE) != 0, "another tenant's is another");
+	memset(long_name, 'x', sizeof(long_name) - 1);
+	check(take_one(long_name, "a", LEAF_MAKE).id == -1 && strstr(err.msg, "longer than 1000 bytes") != NULL,
+		"a tenant whose name no line of the journal could hold has none");
 	check(take_many("3", first), "five thousand at once");
 	check(take_many("3", again), "and read again");
 	for (int i = 0; i < MANY; i++)
