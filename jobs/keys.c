@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "archive/drill.h"
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "erasure/guard.h"
@@ -11,6 +12,7 @@
 #include "keys/keys.h"
 #include "query.h"
 #include "svc/listing.h"
+#include "sys/clock.h"
 #include "sys/log.h"
 
 static int
@@ -179,6 +181,15 @@ run_rotate(struct job *job, struct err *err)
 	return 0;
 }
 
+static void
+tell_opened(const char *path, int64_t created)
+{
+	char text[21];
+
+	clock_text(created, text);
+	log_info("journal and root alone open %s, of %s", path, text);
+}
+
 static int
 run_drill(struct job *job, struct err *err)
 {
@@ -189,7 +200,7 @@ run_drill(struct job *job, struct err *err)
 
 	if (guard_bound_instance(job->config, instance, err) != 0 || open_keys(job, instance, &keys, err) != 0)
 		return -1;
-	if ((both || job_flag(job, "positive")) && keys_drill_positive(&keys, err) != 0)
+	if ((both || job_flag(job, "positive")) && (keys_drill_positive(&keys, err) != 0 || archive_drill(&keys, tell_opened, err) != 0))
 		return err_prefix(err, "positive drill");
 	if ((both || job_flag(job, "negative")) && keys_drill_negative(&keys, &pages, err) != 0)
 		return err_prefix(err, "negative drill");
@@ -200,7 +211,7 @@ run_drill(struct job *job, struct err *err)
 static const struct option_row status_options[] = { OPTION_JSON, OPTION_END };
 static const struct option_row rotate_options[] = { OPTION_DRY_RUN, OPTION_END };
 static const struct option_row drill_options[] = {
-	{ "positive", NULL, "only what must open: journal and root alone give what the last change has left", NULL },
+	{ "positive", NULL, "only what must open: with journal and root alone, what the last change has left, and an archive", NULL },
 	{ "negative", NULL, "only what must not: no root that is held opens what an earlier one did", NULL },
 	OPTION_END,
 };
@@ -212,7 +223,7 @@ const struct command keys_commands[] = {
 	  "Every backup of the root shares is worthless afterwards. Needs all places of keys.shares and all\n"
 	  "destinations; killed anywhere, the next run goes on with it." },
 	{ "drill", "prove that what should open opens, and that the past does not", "", 0, 0, NEEDS_CONFIG, drill_options, run_drill,
-	  "Reads the places of keys.shares and the journals, and no database. A change of the root runs both\n"
-	  "drills itself, each in a process of its own." },
+	  "Reads the places of keys.shares, the journals, and one archive in each destination, and no database. A change\n"
+	  "of the root runs both drills itself, each in a process of its own, and so does every night." },
 	{ 0 }
 };

@@ -4,6 +4,7 @@
 
 #include "base/cleanup.h"
 #include "erasure/attest.h"
+#include "erasure/drilling.h"
 #include "erasure/erase.h"
 #include "erasure/external.h"
 #include "erasure/publish.h"
@@ -81,6 +82,7 @@ int
 removal_carry_out(struct run *run, struct err *err)
 {
 	int64_t start = clock_ms();
+	bool passed;
 	int failed;
 
 	progress_start("erasing", 0);
@@ -91,10 +93,11 @@ removal_carry_out(struct run *run, struct err *err)
 	if (run->n_removed > 0)
 		log_info("requests removed: %lld, rows: %lld, in %lld ms", (long long)run->n_removed, (long long)run->n_rows,
 			(long long)(clock_ms() - start));
-	if (verify_removed(run, err) != 0 || shredding_carry_out(run, err) != 0 || external_tell(run, err) != 0)
+	if (verify_removed(run, err) != 0 || shredding_carry_out(run, err) != 0 || external_tell(run, err) != 0 ||
+	    drilling_carry_out(run, &passed, err) != 0)
 		return -1;
 	start = clock_ms();
-	if (attest_recounted(run, err) != 0)
+	if (passed && attest_recounted(run, err) != 0)
 		return -1;
 	if (run->n_certified > 0)
 		log_info("requests certified: %lld, in %lld ms", (long long)run->n_certified, (long long)(clock_ms() - start));

@@ -20,8 +20,8 @@ close_fd(int *fd)
 	*fd = -1;
 }
 
-static char *
-folder_of(const struct journal *journal)
+char *
+destination_folder(const struct journal *journal)
 {
 	CLEANUP(free_text) char *archives = file_join(journal->directory, "archives");
 
@@ -37,7 +37,7 @@ destinations_init(struct destinations *ret, const struct keys *keys, const uint8
 	*ret = (struct destinations){ .keys = keys };
 	bytes_to_hex(id, ARCHIVE_ID_SIZE, hex);
 	for (size_t i = 0; i < keys->n_journals; i++) {
-		CLEANUP(free_text) char *folder = folder_of(&keys->journals[i]);
+		CLEANUP(free_text) char *folder = destination_folder(&keys->journals[i]);
 		CLEANUP(free_text) char *name = mem_printf("%s.archive", hex);
 		struct destination *place = MEM_PUSH(ret->items, ret->n);
 
@@ -120,7 +120,7 @@ static int
 open_one(struct destination *place, struct err *err)
 {
 	CLEANUP(free_text) char *archives = file_join(place->journal->directory, "archives");
-	CLEANUP(free_text) char *ours = folder_of(place->journal);
+	CLEANUP(free_text) char *ours = destination_folder(place->journal);
 
 	if (file_make_directory(archives, 0700, err) != 0 || file_make_directory(ours, 0700, err) != 0)
 		return -1;
@@ -235,7 +235,7 @@ void
 destination_look(struct destination *place, const uint8_t hash[SHA256_SIZE])
 {
 	CLEANUP(archive_closep) struct archive *archive = NULL;
-	CLEANUP(free_text) char *folder = folder_of(place->journal);
+	CLEANUP(free_text) char *folder = destination_folder(place->journal);
 	CLEANUP(close_fd) int fd = open(place->path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
 
 	if (fd < 0) {

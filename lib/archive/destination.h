@@ -28,6 +28,8 @@ struct destinations {
 	size_t n;
 };
 
+/* Where archives are beside a journal; the caller frees. */
+char *destination_folder(const struct journal *journal);
 /* One for each of the configuration. */
 void destinations_init(struct destinations *ret, const struct keys *keys, const uint8_t id[ARCHIVE_ID_SIZE]);
 /* Removes what has no final name, and frees. */

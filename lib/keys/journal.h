@@ -48,7 +48,7 @@ int journal_read(const struct journal *journal, int64_t segment, int (*each)(voi
 int journal_verify(const struct journal *journal, int64_t *ret_base, int64_t *ret_head, struct err *err);
 
 /* The barrier of a change of the root: the newest segment is of this root, and with nothing else every page that the
- * change has sealed opens, and each key in it that is a leaf's or a page's of the segment is the one that it says. */
+ * change, or anybody since, has sealed opens, and each key in it that is a leaf's or a page's of the segment is the one that it says. */
 int journal_barrier(const struct journal *journal, const struct root_id *root, const struct secret *key, struct err *err);
 
 #endif

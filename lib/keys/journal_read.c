@@ -246,11 +246,22 @@ journal_verify(const struct journal *journal, int64_t *ret_base, int64_t *ret_he
 
 /* ---- barrier ------------------------------------------------------------------------------------ */
 
+/* A key in a page, by the row of its leaf or page. */
+struct child {
+	int64_t id, page;
+	size_t order; /* in which it was read: from the newest segment back */
+	int slot;
+	bool is_page, lives;
+	uint8_t kcv[KCV_SIZE];
+};
+
 struct barrier {
 	struct tree tree;
 	const struct root_id *root;
-	struct { int64_t page; int slot; uint8_t kcv[KCV_SIZE]; } *children; /* that the segment has, of any page */
+	struct child *children;
 	size_t n;
+	int64_t *wanted; /* pages that are still missing above those that are there, in order */
+	size_t n_wanted;
 };
 
 static int
@@ -258,17 +269,126 @@ take_row(void *ctx, struct journal_row *row, struct err *err)
 {
 	struct barrier *barrier = ctx;
 	bool is_page = row->kind == JOURNAL_PAGE;
+	struct child *child = MEM_PUSH(barrier->children, barrier->n);
 
 	(void)err;
 	if (is_page && row->page.epoch == barrier->root->epoch)
 		(void)tree_load(&barrier->tree, &row->page);
-	if (is_page ? row->page.parent != 0 : row->leaf.shredded_epoch == 0) {
-		__typeof__(*barrier->children) *child = MEM_PUSH(barrier->children, barrier->n);
+	*child = (struct child){ .id = is_page ? row->page.id : row->leaf.id, .page = is_page ? row->page.parent : row->leaf.page,
+		.order = barrier->n, .slot = is_page ? row->page.slot : row->leaf.slot, .is_page = is_page,
+		.lives = is_page ? row->page.parent != 0 : row->leaf.shredded_epoch == 0 };
+	(void)memcpy(child->kcv, is_page ? row->page.kcv : row->leaf.kcv, KCV_SIZE);
+	return 0;
+}
 
-		child->page = is_page ? row->page.parent : row->leaf.page;
-		child->slot = is_page ? row->page.slot : row->leaf.slot;
-		(void)memcpy(child->kcv, is_page ? row->page.kcv : row->leaf.kcv, KCV_SIZE);
+static int
+by_id(const void *a, const void *b)
+{
+	const struct child *one = a, *other = b;
+
+	if (one->is_page != other->is_page)
+		return one->is_page ? 1 : -1;
+	if (one->id != other->id)
+		return one->id < other->id ? -1 : 1;
+	return one->order < other->order ? -1 : 1;
+}
+
+/* Of each the newest row only, if it is one that must be there. */
+static void
+keep_newest(struct barrier *barrier)
+{
+	size_t kept = 0;
+	int64_t id = 0;
+	bool is_page = false;
+
+	if (barrier->n > 0)
+		qsort(barrier->children, barrier->n, sizeof(*barrier->children), by_id);
+	for (size_t i = 0; i < barrier->n; i++) {
+		const struct child child = barrier->children[i];
+
+		if (child.lives && (child.id != id || child.is_page != is_page))
+			barrier->children[kept++] = child;
+		id = child.id;
+		is_page = child.is_page;
 	}
+	barrier->n = kept;
+}
+
+/* Every segment of this root, from the newest back: the first of them has all pages that the change has sealed. */
+static int
+read_epoch(const struct journal *journal, int64_t newest_segment, struct barrier *barrier, struct err *err)
+{
+	struct journal_head head, after = { 0 };
+
+	for (int64_t segment = newest_segment; segment > 0; segment--) {
+		CLEANUP(free_text) char *path = journal_path(journal, segment);
+
+		if (read_head(journal, segment, path, &head, err) != 0)
+			return err_prefix(err, "key journal %s", path);
+		if (segment < newest_segment && check_follows(journal, &head, &after, err) != 0)
+			return -1;
+		if (!root_id_equal(&head.header.root, barrier->root))
+			return segment < newest_segment ? 0
+				: err_set(err, ERR_FAILED, "key journal in %s: its newest segment is of another root", journal->directory);
+		if (journal_read(journal, segment, take_row, barrier, &head, err) != 0)
+			return -1;
+		if (head.header.base)
+			return 0;
+		after = head;
+	}
+	return 0;
+}
+
+static int
+by_number(const void *a, const void *b)
+{
+	int64_t one = *(const int64_t *)a, other = *(const int64_t *)b;
+
+	return one < other ? -1 : one > other;
+}
+
+static int
+take_wanted(void *ctx, struct journal_row *row, struct err *err)
+{
+	struct barrier *barrier = ctx;
+
+	(void)err;
+	if (row->kind == JOURNAL_PAGE &&
+	    bsearch(&row->page.id, barrier->wanted, barrier->n_wanted, sizeof(*barrier->wanted), by_number) != NULL)
+		(void)tree_load(&barrier->tree, &row->page);
+	return 0;
+}
+
+static void
+find_wanted(struct barrier *barrier)
+{
+	barrier->n_wanted = 0;
+	for (size_t i = 0; i < barrier->tree.n; i++)
+		if (barrier->tree.pages[i]->parent != 0 && tree_find(&barrier->tree, barrier->tree.pages[i]->parent) == NULL)
+			*MEM_PUSH(barrier->wanted, barrier->n_wanted) = barrier->tree.pages[i]->parent;
+	if (barrier->n_wanted > 0)
+		qsort(barrier->wanted, barrier->n_wanted, sizeof(*barrier->wanted), by_number);
+}
+
+/* A page that somebody has sealed since may hang on one that the change has left alone: level by level from the segments
+ * before, of each page its newest row. */
+static int
+read_ancestors(const struct journal *journal, int64_t newest_segment, struct barrier *barrier, struct err *err)
+{
+	struct journal_head head;
+	size_t n;
+
+	find_wanted(barrier);
+	do {
+		n = barrier->tree.n;
+		for (int64_t segment = newest_segment; segment > 0 && barrier->n_wanted > 0; segment--) {
+			if (journal_read(journal, segment, take_wanted, barrier, &head, err) != 0)
+				return -1;
+			if (head.header.base)
+				break;
+		}
+		find_wanted(barrier);
+	} while (barrier->n_wanted > 0 && barrier->tree.n > n);
 	return 0;
 }
 
@@ -296,29 +416,22 @@ int
 journal_barrier(const struct journal *journal, const struct root_id *root, const struct secret *key, struct err *err)
 {
 	struct barrier barrier = { .root = root };
-	struct journal_head head, before;
 	int64_t segment;
-	int failed;
+	bool failed;
 
 	if (newest(journal, &segment, err) != 0)
 		return -1;
 	if (segment == 0)
 		return err_set(err, ERR_FAILED, "there is no key journal in %s", journal->directory);
 	tree_init(&barrier.tree, journal->instance, root->epoch, key->bytes);
-	failed = journal_read(journal, segment, take_row, &barrier, &head, err);
-	if (failed == 0 && !root_id_equal(&head.header.root, root))
-		failed = err_set(err, ERR_FAILED, "key journal in %s: its newest segment is of another root", journal->directory);
-	if (failed == 0 && !head.header.base) {
-		CLEANUP(free_text) char *path = journal_path(journal, segment - 1);
-
-		failed = read_head(journal, segment - 1, path, &before, err) != 0 ? err_prefix(err, "key journal %s", path)
-										 : check_follows(journal, &before, &head, err);
-	}
-	for (size_t i = 0; failed == 0 && i < barrier.tree.n; i++)
-		failed = tree_open(&barrier.tree, barrier.tree.pages[i], err);
-	if (failed == 0)
-		failed = check_children(&barrier, err);
+	failed = read_epoch(journal, segment, &barrier, err) != 0 || read_ancestors(journal, segment, &barrier, err) != 0;
+	for (size_t i = 0; !failed && i < barrier.tree.n; i++)
+		failed = tree_open(&barrier.tree, barrier.tree.pages[i], err) != 0;
+	keep_newest(&barrier);
+	if (!failed)
+		failed = check_children(&barrier, err) != 0;
 	tree_release(&barrier.tree);
 	free(barrier.children);
-	return failed;
+	free(barrier.wanted);
+	return failed ? -1 : 0;
 }

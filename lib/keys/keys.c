@@ -15,6 +15,7 @@
 
 #define DRILL_SECONDS 3600
 #define DRILL_PASSED 0
+#define DRILL_SAYS 4096 /* bytes, that are listened to */
 
 bool
 keys_declared(const struct config *config)
@@ -120,18 +121,49 @@ struct changing {
 	void *hash_ctx;
 };
 
-static int
-run_drill(const struct keys *keys, const char *which, struct err *err)
+/* What the drill's own log says; *ret_hint likewise, or NULL. Both in the text, which is cut up. */
+static const char *
+find_reason(char *said, const char **ret_hint)
+{
+	static const char before[] = "error drill: ", hint[] = "hint: ";
+	const char *reason = NULL;
+
+	*ret_hint = NULL;
+	for (char *line = said, *end; *line != '\0'; line = end) {
+		const char *at;
+
+		end = line + strcspn(line, "\n");
+		if (*end != '\0')
+			*end++ = '\0';
+		at = strstr(line, before);
+		if (at == NULL)
+			continue;
+		at += sizeof(before) - 1;
+		if (strncmp(at, hint, sizeof(hint) - 1) == 0)
+			*ret_hint = at + sizeof(hint) - 1;
+		else if (reason == NULL)
+			reason = at;
+	}
+	return reason != NULL ? reason : said;
+}
+
+int
+keys_run_drill(const struct keys *keys, const char *which, struct err *err)
 {
 	const char *const argv[] = { "/proc/self/exe", "-c", config_path(keys->config), "drill", which, NULL };
+	const char *reason, *hint;
+	char said[DRILL_SAYS];
 	int exit_code;
 
-	if (command_run(argv, DRILL_SECONDS, &exit_code, err) != 0)
-		return err_prefix(err, "drill %s", which);
+	if (command_hear(argv, DRILL_SECONDS, said, sizeof(said), &exit_code, err) != 0)
+		return err_prefix(err, "drill");
 	if (exit_code == DRILL_PASSED)
 		return 0;
-	(void)err_set(err, ERR_FAILED, "drill %s failed (exit code %d)", which, exit_code);
-	return err_hint(err, "expunge -c %s drill %s says why; the change goes on at the next run", config_path(keys->config), which);
+	reason = find_reason(said, &hint);
+	(void)err_set(err, ERR_FAILED, "drill failed (exit code %d): %s", exit_code, reason);
+	if (hint != NULL)
+		return err_hint(err, "%s", hint);
+	return err_hint(err, "expunge -c %s drill shows it again", config_path(keys->config));
 }
 
 static int
@@ -150,7 +182,7 @@ write_journals(void *ctx, const struct root_id *root, struct err *err)
 	(void)root;
 	if (keys_journal(changing->keys, changing->db, false, err) != 0)
 		return -1;
-	return run_drill(changing->keys, "--positive", err);
+	return keys_run_drill(changing->keys, "--positive", err);
 }
 
 static int
@@ -178,7 +210,7 @@ say_and_drill(void *ctx, const struct root_id *root, struct err *err)
 
 	if (write_anchor(changing, root, err) != 0)
 		return -1;
-	return run_drill(changing->keys, "--negative", err);
+	return keys_run_drill(changing->keys, "--negative", err);
 }
 
 static struct shred

@@ -50,6 +50,8 @@ int keys_shred(const struct keys *keys, struct db *db, const int64_t *leaves, si
 /* Goes on with an interrupted change, if there is one. */
 int keys_resume(const struct keys *keys, struct db *db, keys_hash *hash, void *hash_ctx, struct err *err);
 
+/* `expunge drill` in a process of its own: "--positive", "--negative", or NULL for both. The error is what it says. */
+int keys_run_drill(const struct keys *keys, const char *which, struct err *err);
 /* The drills; without a database. */
 /* Every destination's journal is whole, its newest segment is of the newest root, and the two give all that the last
  * change has left. */

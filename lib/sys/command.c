@@ -24,8 +24,15 @@
 static char *const clean_environment[] = { "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 	"LANG=C.UTF-8", "TZ=UTC", NULL };
 
+/* What a program says on standard error, as far as it is kept. */
+struct hearing {
+	int fd; /* to read from; -1: nobody listens, or it has been closed */
+	char *text;
+	size_t n, max;
+};
+
 static int
-set_actions(posix_spawn_file_actions_t *actions, posix_spawnattr_t *attributes)
+set_actions(posix_spawn_file_actions_t *actions, posix_spawnattr_t *attributes, int err_fd)
 {
 	sigset_t all, none;
 	int failed = 0;
@@ -34,6 +41,8 @@ set_actions(posix_spawn_file_actions_t *actions, posix_spawnattr_t *attributes)
 	(void)sigemptyset(&none);
 	for (int fd = 0; fd <= 2 && failed == 0; fd++)
 		failed = posix_spawn_file_actions_addopen(actions, fd, "/dev/null", O_RDWR, 0);
+	if (failed == 0 && err_fd >= 0)
+		failed = posix_spawn_file_actions_adddup2(actions, err_fd, 2);
 	if (failed == 0)
 		failed = posix_spawn_file_actions_addclosefrom_np(actions, 3);
 	if (failed == 0)
@@ -49,7 +58,7 @@ set_actions(posix_spawn_file_actions_t *actions, posix_spawnattr_t *attributes)
 }
 
 static int
-start(const char *const *argv, pid_t *ret, struct err *err)
+start(const char *const *argv, int err_fd, pid_t *ret, struct err *err)
 {
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
@@ -61,7 +70,7 @@ start(const char *const *argv, pid_t *ret, struct err *err)
 		(void)posix_spawn_file_actions_destroy(&actions);
 		return err_sys(err, "starting %s", argv[0]);
 	}
-	failed = set_actions(&actions, &attributes);
+	failed = set_actions(&actions, &attributes, err_fd);
 	if (failed == 0)
 		failed = posix_spawn(ret, argv[0], &actions, &attributes, (char *const *)(uintptr_t)argv, clean_environment);
 	(void)posix_spawnattr_destroy(&attributes);
@@ -70,17 +79,42 @@ start(const char *const *argv, pid_t *ret, struct err *err)
 	return failed == 0 ? 0 : err_sys(err, "starting %s", argv[0]);
 }
 
+/* Takes what is there, without waiting for more; what is beyond the room for it is let go. */
+static void
+listen_to(struct hearing *hearing)
+{
+	char bytes[512];
+	ssize_t n;
+
+	while (hearing->fd >= 0 && (n = read(hearing->fd, bytes, sizeof(bytes))) != 0) {
+		size_t kept = n < 0 ? 0 : (size_t)n < hearing->max - hearing->n ? (size_t)n : hearing->max - hearing->n;
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return;
+		(void)memcpy(hearing->text + hearing->n, bytes, kept);
+		hearing->n += kept;
+	}
+	if (hearing->fd >= 0)
+		(void)close(hearing->fd);
+	hearing->fd = -1;
+}
+
 /* Whether the process ended in time. */
 static bool
-ends_within(int pidfd, int64_t ms)
+ends_within(int pidfd, int64_t ms, struct hearing *hearing)
 {
 	int64_t until = clock_ms() + ms;
 
 	for (;;) {
 		int64_t left = until - clock_ms();
-		struct pollfd watched = { .fd = pidfd, .events = POLLIN };
+		struct pollfd watched[] = { { .fd = pidfd, .events = POLLIN }, { .fd = hearing->fd, .events = POLLIN } };
+		int n = poll(watched, 2, left > 0 ? (int)left : 0);
 
-		if (poll(&watched, 1, left > 0 ? (int)left : 0) > 0)
+		if (n > 0 && watched[1].revents != 0)
+			listen_to(hearing);
+		if (n > 0 && watched[0].revents != 0)
 			return true;
 		if (left <= 0)
 			return false;
@@ -96,23 +130,23 @@ wait_for(pid_t pid, int *ret_status)
 	return 0;
 }
 
-int
-command_run(const char *const *argv, int64_t timeout_seconds, int *ret_exit_code, struct err *err)
+static int
+run(const char *const *argv, int64_t timeout_seconds, int err_fd, struct hearing *hearing, int *ret_exit_code, struct err *err)
 {
 	int pidfd;
 	bool in_time = false;
 	int status = 0;
 	pid_t pid;
 
-	if (start(argv, &pid, err) != 0)
+	if (start(argv, err_fd, &pid, err) != 0)
 		return -1;
 	pidfd = pidfd_open(pid, 0);
 	if (pidfd >= 0)
-		in_time = ends_within(pidfd, timeout_seconds * 1000);
+		in_time = ends_within(pidfd, timeout_seconds * 1000, hearing);
 	if (!in_time) {
 		(void)kill(-pid, SIGTERM);
 		if (pidfd >= 0)
-			(void)ends_within(pidfd, GRACE_MS);
+			(void)ends_within(pidfd, GRACE_MS, hearing);
 		/* with what it left running in its group, which would hold our time-out up for ever; before it is waited
 		 * for, because then the group's number may be somebody else's */
 		(void)kill(-pid, SIGKILL);
@@ -127,6 +161,35 @@ command_run(const char *const *argv, int64_t timeout_seconds, int *ret_exit_code
 		return err_set(err, ERR_FAILED, "%s was ended by signal %d", argv[0], WTERMSIG(status));
 	*ret_exit_code = WEXITSTATUS(status);
 	return 0;
+}
+
+int
+command_run(const char *const *argv, int64_t timeout_seconds, int *ret_exit_code, struct err *err)
+{
+	struct hearing nobody = { .fd = -1 };
+
+	return run(argv, timeout_seconds, -1, &nobody, ret_exit_code, err);
+}
+
+int
+command_hear(const char *const *argv, int64_t timeout_seconds, char *said, size_t n_said, int *ret_exit_code, struct err *err)
+{
+	struct hearing hearing = { .text = said, .max = n_said - 1 };
+	int ends[2], failed;
+
+	said[0] = '\0';
+	if (pipe2(ends, O_CLOEXEC) != 0)
+		return err_sys(err, "starting %s", argv[0]);
+	hearing.fd = ends[0];
+	(void)fcntl(ends[0], F_SETFL, O_NONBLOCK);
+	failed = run(argv, timeout_seconds, ends[1], &hearing, ret_exit_code, err);
+	/* what it has left running may go on writing */
+	listen_to(&hearing);
+	if (hearing.fd >= 0)
+		(void)close(hearing.fd);
+	(void)close(ends[1]);
+	said[hearing.n] = '\0';
+	return failed;
 }
 
 /* Nobody but root and us decides what runs under this path. */

@@ -87,6 +87,25 @@ START_TEST(the_program_starts_clean)
 }
 END_TEST
 
+/* Its first words are kept, and what it says beyond that does not hold it up, nor does what it leaves running. */
+START_TEST(what_it_says_is_heard)
+{
+	CLEANUP(free_text) char *path = script("p", "#!/bin/sh\nsleep 1000 &\necho out\nprintf 'one\\n' >&2\n"
+		"[ -z \"$1\" ] || head -c 300000 /dev/zero | tr '\\0' x >&2\nexit 3\n", 0755);
+	const char *brief[] = { path, NULL }, *endless[] = { path, "more", NULL };
+	char said[1000];
+	int code = -1;
+
+	ck_assert_msg(command_hear(brief, 20, said, sizeof(said), &code, &err) == 0, "%s", err.msg);
+	ck_assert_int_eq(code, 3);
+	ck_assert_str_eq(said, "one\n");
+	ck_assert_msg(command_hear(endless, 20, said, sizeof(said), &code, &err) == 0, "%s", err.msg);
+	ck_assert_int_eq(code, 3);
+	ck_assert_uint_eq(strlen(said), sizeof(said) - 1);
+	ck_assert_int_eq(strncmp(said, "one\nxxx", 7), 0);
+}
+END_TEST
+
 START_TEST(what_does_not_end_is_ended)
 {
 	CLEANUP(free_text) char *path = script("p",
@@ -209,6 +228,7 @@ main(void)
 	tcase_set_timeout(c, 60);
 	tcase_add_test(c, arguments_arrive_as_they_are);
 	tcase_add_test(c, the_program_starts_clean);
+	tcase_add_test(c, what_it_says_is_heard);
 	tcase_add_test(c, what_does_not_end_is_ended);
 	tcase_add_test(c, ends_that_are_no_answer);
 	tcase_add_test(c, programs_that_others_could_replace);

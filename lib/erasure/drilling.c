@@ -1,0 +1,36 @@
+#include "erasure/drilling.h"
+
+#include "base/cleanup.h"
+#include "keys/keys.h"
+#include "query.h"
+
+static int
+drill(struct run *run, struct err *err)
+{
+	CLEANUP(keys_close) struct keys keys = { 0 };
+
+	return keys_open(&keys, run->config, run->instance.id, false, NULL, err) != 0 ? -1 : keys_run_drill(&keys, NULL, err);
+}
+
+int
+drilling_carry_out(struct run *run, bool *ret_passed, struct err *err)
+{
+	CLEANUP(db_result_freep) struct db_result *there = NULL;
+	struct err why = { 0 };
+
+	*ret_passed = true;
+	if (!keys_declared(run->config))
+		return 0;
+	if (db_query(run->db, &QUERY_KEY_TREE_EXISTS, NULL, &there, err) != 0)
+		return -1;
+	if (!db_get_bool(there, 0, 0))
+		return 0;
+	if (drill(run, &why) == 0)
+		return db_query(run->db, &QUERY_DRILL_RECORD, DB_PARAMS("drill-passed", NULL), NULL, err);
+	*ret_passed = false;
+	run->n_failed++;
+	run_note(run, NOTE_ERROR, "nothing is certified: %s", why.msg);
+	if (why.hint[0] != '\0')
+		run_note(run, NOTE_ERROR, "hint: %s", why.hint);
+	return db_query(run->db, &QUERY_DRILL_RECORD, DB_PARAMS("drill-failed", why.msg), NULL, err);
+}
