@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "erasure/guard.h"
 #include "erasure/ledger.h"
+#include "jobs/backup.h"
 #include "jobs/job.h"
 #include "map/check.h"
 #include "map/collect.h"
@@ -299,6 +300,10 @@ run_backup(struct job *job, struct err *err)
 
 	if (job_flag(job, "dry-run") && job_flag(job, "verify"))
 		return err_set(err, ERR_USAGE, "--verify changes nothing: it goes without --dry-run");
+	if (job_flag(job, "json") && !job_flag(job, "expire"))
+		return err_set(err, ERR_USAGE, "--json goes with --expire");
+	if (job_flag(job, "expire"))
+		return backup_expire(job, err);
 	if (session_open(&s, job, err) != 0 || read_tenants(&s, &tenants, err) != 0)
 		return -1;
 	failed = job_flag(job, "dry-run") ? preview(&s, tenants, err)
@@ -324,6 +329,8 @@ static const struct option_row backup_options[] = {
 	OPTION_TENANT,
 	OPTION_DRY_RUN,
 	{ "verify", NULL, "make nothing: read every archive again, to its last frame", NULL },
+	{ "expire", NULL, "make nothing: shred and remove what no archives.keep_ setting keeps", NULL },
+	OPTION_JSON,
 	OPTION_END,
 };
 static const struct option_row list_options[] = { OPTION_TENANT, OPTION_JSON, OPTION_END };

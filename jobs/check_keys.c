@@ -2,6 +2,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "archive/expire.h"
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "erasure/guard.h"
@@ -13,6 +14,7 @@
 #define WHAT_ROOT "root shares"
 #define WHAT_DESTINATION "destinations"
 #define WHAT_JOURNAL "key journal"
+#define WHAT_ARCHIVES "archives"
 
 /* One row a line of a text. */
 static void
@@ -120,6 +122,19 @@ check_journals(struct checks *checks, const struct keys *keys)
 	}
 }
 
+static void
+check_expiry(struct checks *checks, const struct config *config)
+{
+	const struct expiry_keep keep = expire_keep(config);
+
+	if (expiry_has_rule(&keep))
+		check_add(checks, CHECK_OK, WHAT_ARCHIVES, mem_printf("kept are the last of %lld hours, %lld days, %lld weeks, %lld months",
+			(long long)keep.hourly, (long long)keep.daily, (long long)keep.weekly, (long long)keep.monthly), NULL);
+	else
+		check_add(checks, CHECK_WARNING, WHAT_ARCHIVES, mem_copy("nothing says how long they are kept: none ever expires"),
+			mem_copy("set archives.keep_hourly, _daily, _weekly or _monthly"));
+}
+
 void
 check_keys(struct checks *checks, const struct job *job)
 {
@@ -143,4 +158,5 @@ check_keys(struct checks *checks, const struct job *job)
 	check_root(checks, &keys, job->db);
 	check_destinations(checks, &keys);
 	check_journals(checks, &keys);
+	check_expiry(checks, job->config);
 }

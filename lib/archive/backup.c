@@ -68,15 +68,17 @@ take_leaves(struct sealing *sealing, const char *kind, const char *const *names,
 	return leaf_take(&sealing->ring, &wanted, LEAF_MAKE, ret, err);
 }
 
-/* Of this archive and no other. */
+/* Of this archive and no other: the leaf's name is the archive's, so that a leaf whose archive never got into the
+ * catalogue can be told from one whose file is somewhere. */
 static int
 take_generation(struct sealing *sealing, struct err *err)
 {
-	char name[33];
+	uint8_t *id = sealing->header.id;
 
-	if (crypt_token(name, err) != 0)
+	if (crypt_random(id, ARCHIVE_ID_SIZE, err) != 0)
 		return -1;
-	return take_leaves(sealing, "generation", DB_PARAMS(name), 1, &sealing->generation, err);
+	bytes_to_hex(id, ARCHIVE_ID_SIZE, sealing->result->id);
+	return take_leaves(sealing, "generation", DB_PARAMS(sealing->result->id), 1, &sealing->generation, err);
 }
 
 /* ---- the snapshot ------------------------------------------------------------------------------- */
@@ -123,15 +125,16 @@ fill_header(struct sealing *sealing, struct err *err)
 	struct archive_header *header = &sealing->header;
 	CLEANUP(db_result_freep) struct db_result *res = NULL;
 
-	*header = (struct archive_header){ .kind = ARCHIVE_BACKUP, .generation = sealing->generation.id, .created = clock_now(),
-		.system_identifier = b->system_identifier };
+	header->kind = ARCHIVE_BACKUP;
+	header->generation = sealing->generation.id;
+	header->created = clock_now();
+	header->system_identifier = b->system_identifier;
 	(void)snprintf(header->instance, sizeof(header->instance), "%s", b->keys->instance);
-	if (crypt_random(header->id, sizeof(header->id), err) != 0 || hash_of(b->program->map->hash, header->map_hash, err) != 0 ||
+	if (hash_of(b->program->map->hash, header->map_hash, err) != 0 ||
 	    hash_of(b->program->schema_hash, header->schema_hash, err) != 0 ||
 	    db_query(b->db, &QUERY_BACKUP_PLACE, NULL, &res, err) != 0)
 		return -1;
 	header->lsn = (uint64_t)db_get_int(res, 0, 0);
-	bytes_to_hex(header->id, sizeof(header->id), sealing->result->id);
 	return 0;
 }
 
@@ -295,8 +298,8 @@ publish(struct sealing *sealing, struct err *err)
 
 /* ---- what a killed run has left ----------------------------------------------------------------- */
 
-static bool
-is_listed(const char *name, const char *list)
+bool
+backup_is_listed(const char *name, const char *list)
 {
 	size_t n = strlen(name);
 
@@ -313,7 +316,7 @@ backup_find(struct destinations *places, const char *names, const uint8_t hash[S
 		struct destination *place = &places->items[i];
 
 		place->failed = true;
-		if (is_listed(place->name, names))
+		if (backup_is_listed(place->name, names))
 			destination_look(place, hash);
 	}
 }

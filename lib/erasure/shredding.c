@@ -2,7 +2,9 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "archive/expire.h"
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "keys/keys.h"
@@ -32,61 +34,166 @@ hash_name(void *ctx, const char *tenant, const char *name, char ret[SHRED_HASH_S
 	return ledger_subject_hash(ctx, tenant, name, ret, err);
 }
 
-/* The leaves that are to go; *ret_change: or a change that was interrupted. */
-static int
-find_leaves(struct run *run, struct db_result **ret, bool *ret_change, struct err *err)
+/* What one change of the root takes with it. */
+struct shredding {
+	struct run *run;
+	struct keys keys;
+	struct db *db;              /* alone with the keys: nothing else hangs on its locks */
+	struct db_result *patients; /* leaves of requests */
+	struct expire expire;
+	bool interrupted;           /* there is a change to be gone on with */
+	int64_t *leaves;
+	size_t n;
+};
+
+static void
+release(struct shredding *shredding)
 {
-	CLEANUP(db_result_freep) struct db_result *there = NULL;
+	expire_release(&shredding->expire);
+	db_result_free(shredding->patients);
+	db_close(shredding->db);
+	keys_close(&shredding->keys);
+	free(shredding->leaves);
+}
+
+static int
+find_patients(struct shredding *shredding, struct err *err)
+{
+	struct run *run = shredding->run;
 	int subject = run->map->subject;
 	char table[16], via[16];
 
 	(void)snprintf(table, sizeof(table), "%d", run->program->tables[subject].id);
 	(void)snprintf(via, sizeof(via), "%d", program_via(run->program, subject, &run->map->subject_key_column, 1));
-	if (db_query(run->db, &QUERY_KEY_TREE_EXISTS, NULL, &there, err) != 0 ||
-	    db_query(run->db, &QUERY_REQUEST_LEAVES_NOTE, DB_PARAMS(table, via, run->skip), NULL, err) != 0)
+	if (db_query(run->db, &QUERY_REQUEST_LEAVES_NOTE, DB_PARAMS(table, via, run->skip), NULL, err) != 0)
 		return -1;
-	*ret_change = db_get_bool(there, 0, E_CHANGE);
-	return db_query(run->db, &QUERY_REQUEST_LEAVES_LIVING, DB_PARAMS(run->skip), ret, err);
+	return db_query(run->db, &QUERY_REQUEST_LEAVES_LIVING, DB_PARAMS(run->skip), &shredding->patients, err);
+}
+
+/* Patients' leaves, those of archives that expire, and, since the root is changed then anyway, those of attempts that never
+ * came to an archive. */
+static void
+collect_leaves(struct shredding *shredding)
+{
+	const struct expire *expire = &shredding->expire;
+
+	for (int i = 0; i < db_rows(shredding->patients); i++)
+		*MEM_PUSH(shredding->leaves, shredding->n) = db_get_int(shredding->patients, i, 0);
+	for (size_t i = 0; i < expire->n; i++)
+		*MEM_PUSH(shredding->leaves, shredding->n) = expire->items[i].leaf;
+	if (shredding->n == 0)
+		return;
+	for (size_t i = 0; i < expire->n_attempts; i++)
+		*MEM_PUSH(shredding->leaves, shredding->n) = expire->attempts[i];
 }
 
 static int
-shred(struct run *run, const struct db_result *leaves, struct err *err)
+shred_alone(struct shredding *shredding, struct err *err)
 {
-	CLEANUP(keys_close) struct keys keys = { 0 };
-	CLEANUP(db_closep) struct db *db = NULL; /* alone with the keys: nothing else hangs on its locks */
-	CLEANUP(free_text) char *memory = mem_zero((size_t)db_rows(leaves) + 1, sizeof(int64_t));
-	int64_t *ids = (int64_t *)(void *)memory;
+	struct run *run = shredding->run;
 
-	for (int i = 0; i < db_rows(leaves); i++)
-		ids[i] = db_get_int(leaves, i, 0);
-	if (keys_open(&keys, run->config, run->instance.id, false, NULL, err) != 0 ||
-	    run->connect(run->connect_ctx, run->map->login, &db, err) != 0)
+	if (expire_find(&shredding->keys, shredding->db, &shredding->expire, err) != 0)
 		return -1;
-	if (db_rows(leaves) == 0)
-		return keys_resume(&keys, db, hash_name, run->ledger, err);
-	return keys_shred(&keys, db, ids, (size_t)db_rows(leaves), hash_name, run->ledger, NULL, err);
+	collect_leaves(shredding);
+	if (shredding->n > 0)
+		return keys_shred(&shredding->keys, shredding->db, shredding->leaves, shredding->n, hash_name, run->ledger, NULL, err);
+	return shredding->interrupted ? keys_resume(&shredding->keys, shredding->db, hash_name, run->ledger, err) : 0;
+}
+
+/* No archive is on its way while it is found out which leaves have none. */
+static int
+shred(struct shredding *shredding, struct err *err)
+{
+	int failed;
+
+	if (keyring_lock(shredding->db, true, err) != 0)
+		return err_prefix(err, "waiting until nobody holds keys");
+	failed = shred_alone(shredding, err);
+	keyring_unlock(shredding->db, true);
+	return failed;
+}
+
+/* A note a line. */
+static void
+tell_lines(struct run *run, enum note_level level, const struct str *lines)
+{
+	for (const char *line = str_cstr(lines); *line != '\0'; line += strcspn(line, "\n") + 1)
+		run_note(run, level, "destination %.*s", (int)strcspn(line, "\n"), line);
+}
+
+static void
+tell_shredded(const struct shredding *shredding)
+{
+	const struct expire *expire = &shredding->expire;
+
+	if (shredding->n > 0)
+		run_note(shredding->run, NOTE_INFO, "leaf keys shredded: %zu, of %d patients, %zu archives, %zu attempts at one", shredding->n,
+			db_rows(shredding->patients), expire->n, shredding->n - (size_t)db_rows(shredding->patients) - expire->n);
+	tell_lines(shredding->run, NOTE_WARNING, &expire->strangers);
+}
+
+static void
+tell_failure(struct run *run, struct err *why, const char *what)
+{
+	run->n_failed++;
+	run_note(run, NOTE_ERROR, "%s: %s", what, why->msg);
+	if (why->hint[0] != '\0')
+		run_note(run, NOTE_ERROR, "%s", why->hint);
+	err_clear(why);
+}
+
+/* Files go whether or not there was anything to shred: a destination that was away may be back. */
+static void
+remove_expired(struct shredding *shredding)
+{
+	CLEANUP(expire_removed_release) struct expire_removed removed = { 0 };
+	struct run *run = shredding->run;
+	struct err err = { 0 };
+
+	if (expire_remove(&shredding->keys, shredding->db, &removed, &err) != 0)
+		tell_failure(run, &err, "files of expired archives are not removed");
+	if (removed.n_expired + removed.n_files > 0)
+		run_note(run, NOTE_INFO, "archives expired: %lld, files removed: %lld", (long long)removed.n_expired, (long long)removed.n_files);
+	run->n_failed += removed.failures.len > 0;
+	tell_lines(run, NOTE_ERROR, &removed.failures);
+}
+
+static void
+shred_and_remove(struct shredding *shredding)
+{
+	struct run *run = shredding->run;
+	const struct expiry_keep keep = expire_keep(run->config);
+	struct err err = { 0 };
+
+	if (keys_open(&shredding->keys, run->config, run->instance.id, false, NULL, &err) != 0 ||
+	    run->connect(run->connect_ctx, run->map->login, &shredding->db, &err) != 0) {
+		tell_failure(run, &err, "leaf keys are not shredded, and their requests wait for it");
+		return;
+	}
+	if (db_rows(shredding->patients) > 0 || shredding->interrupted || expiry_has_rule(&keep)) {
+		if (shred(shredding, &err) != 0)
+			tell_failure(run, &err, "leaf keys are not shredded, and their requests wait for it");
+		else
+			tell_shredded(shredding);
+	}
+	remove_expired(shredding);
 }
 
 int
 shredding_carry_out(struct run *run, struct err *err)
 {
-	CLEANUP(db_result_freep) struct db_result *leaves = NULL;
-	bool interrupted;
+	CLEANUP(release) struct shredding shredding = { .run = run };
+	CLEANUP(db_result_freep) struct db_result *there = NULL;
 
 	if (!keys_declared(run->config))
 		return 0;
-	if (find_leaves(run, &leaves, &interrupted, err) != 0)
+	if (db_query(run->db, &QUERY_KEY_TREE_EXISTS, NULL, &there, err) != 0)
 		return -1;
-	if (db_rows(leaves) == 0 && !interrupted)
+	shredding.interrupted = db_get_bool(there, 0, E_CHANGE);
+	if (!db_get_bool(there, 0, E_TREE) && !shredding.interrupted)
 		return 0;
-	if (shred(run, leaves, err) == 0) {
-		run_note(run, NOTE_INFO, "leaf keys shredded: %d", db_rows(leaves));
-		return 0;
-	}
-	run->n_failed++;
-	run_note(run, NOTE_ERROR, "%d leaf keys are not shredded, and their requests wait for it: %s", db_rows(leaves), err->msg);
-	if (err->hint[0] != '\0')
-		run_note(run, NOTE_ERROR, "%s", err->hint);
-	err_clear(err);
+	if (find_patients(&shredding, err) != 0)
+		return -1;
+	shred_and_remove(&shredding);
 	return 0;
 }

@@ -9,6 +9,8 @@
 #include "base/mem.h"
 #include "query.h"
 
+#define LOCK_ATTEMPTS 60 /* of database.lock_timeout_ms each */
+
 /* columns of key_tree_show */
 enum { S_EPOCH, S_ATTEMPT, S_SEQ, S_NONCE, S_CHANGE, S_CHANGE_EPOCH, S_STATE, S_LEAVES };
 
@@ -45,6 +47,27 @@ keyring_state_release(struct keyring_state *state)
 	*state = (struct keyring_state){ 0 };
 }
 
+int
+keyring_lock(struct db *db, bool alone, struct err *err)
+{
+	for (int attempt = 1;; attempt++) {
+		if (db_query(db, &QUERY_KEY_LOCK, DB_PARAMS(alone ? "true" : "false"), NULL, err) == 0)
+			return 0;
+		if (err->code != ERR_RETRY || attempt == LOCK_ATTEMPTS)
+			return -1;
+		err_clear(err);
+	}
+}
+
+void
+keyring_unlock(struct db *db, bool alone)
+{
+	struct err unused = { 0 };
+
+	/* the lock ends with the session in any case */
+	(void)db_query(db, &QUERY_KEY_UNLOCK, DB_PARAMS(alone ? "true" : "false"), NULL, &unused);
+}
+
 static int
 read_root(struct keyring *ring, struct root_store *store, struct err *err)
 {
@@ -66,7 +89,7 @@ keyring_open(struct keyring *ret, struct db *db, struct root_store *store, const
 {
 	*ret = (struct keyring){ .db = db };
 	(void)snprintf(ret->instance, sizeof(ret->instance), "%s", instance);
-	if (db_query(db, &QUERY_KEY_LOCK, DB_PARAMS("false"), NULL, err) != 0)
+	if (keyring_lock(db, false, err) != 0)
 		return err_prefix(err, "waiting for the keys");
 	ret->locked = true;
 	if (read_root(ret, store, err) == 0)
@@ -78,11 +101,8 @@ keyring_open(struct keyring *ret, struct db *db, struct root_store *store, const
 void
 keyring_close(struct keyring *ring)
 {
-	struct err unused = { 0 };
-
 	secret_erase(&ring->root);
-	/* the lock ends with the session in any case */
 	if (ring->locked)
-		(void)db_query(ring->db, &QUERY_KEY_UNLOCK, DB_PARAMS("false"), NULL, &unused);
+		keyring_unlock(ring->db, false);
 	*ring = (struct keyring){ 0 };
 }

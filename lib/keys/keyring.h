@@ -37,6 +37,12 @@ struct keyring {
 int keyring_state(struct db *db, struct keyring_state *ret, struct err *err);
 void keyring_state_release(struct keyring_state *state);
 
+/* The lock of those who hold keys, of the session: shared, or alone, for a change of the root. It may be taken again while it
+ * is held, and is given back as often. Waits for the others for a good while: as long as one tenant's backup may take, or a
+ * change of the root. ERR_RETRY: they had it all the time. */
+int keyring_lock(struct db *db, bool alone, struct err *err);
+void keyring_unlock(struct db *db, bool alone);
+
 /* Takes the lock and reads the root. ERR_RETRY: a change of the root has the lock. ERR_FAILED: there is no tree, or its
  * root cannot be had, and why. */
 int keyring_open(struct keyring *ret, struct db *db, struct root_store *store, const char *instance, struct err *err);

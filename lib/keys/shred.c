@@ -202,7 +202,7 @@ carry_out(struct shred *shred, struct shred_change *change, const struct root_id
 static int
 lock(const struct shred *shred, struct err *err)
 {
-	if (db_query(shred->db, &QUERY_KEY_LOCK, DB_PARAMS("true"), NULL, err) == 0)
+	if (keyring_lock(shred->db, true, err) == 0)
 		return 0;
 	(void)err_prefix(err, "waiting until nobody holds keys");
 	return err_hint(err, "a backup, restore or other run is at work; try again when it has ended");
@@ -211,9 +211,7 @@ lock(const struct shred *shred, struct err *err)
 static void
 unlock(const struct shred *shred)
 {
-	struct err unused = { 0 };
-
-	(void)db_query(shred->db, &QUERY_KEY_UNLOCK, DB_PARAMS("true"), NULL, &unused);
+	keyring_unlock(shred->db, true);
 }
 
 static int

@@ -103,6 +103,15 @@ static const struct setting settings[SETTING_COUNT] = {
 		"Where sealed archives go, and the journal of their keys: a name and a directory each; two at least, in different places."),
 	[SET_ARCHIVES_KEY] = PATH("archives.key", "/etc/expunge/archives.pem",
 		"The private key that signs archives and the key journal."),
+	[SET_ARCHIVES_KEEP_HOURLY] = INT("archives.keep_hourly", "0", 0, 100000,
+		"Of so many hours that have a backup of the practice, the last one of each is kept. What none of the keep_ settings keeps "
+		"expires: its key is shredded, and its files go. While all of them are 0, nothing ever does."),
+	[SET_ARCHIVES_KEEP_DAILY] = INT("archives.keep_daily", "0", 0, 100000,
+		"Of so many days (UTC) that have a backup, the last one of each is kept."),
+	[SET_ARCHIVES_KEEP_WEEKLY] = INT("archives.keep_weekly", "0", 0, 100000,
+		"Of so many weeks, from Monday, that have a backup, the last one of each is kept."),
+	[SET_ARCHIVES_KEEP_MONTHLY] = INT("archives.keep_monthly", "0", 0, 100000,
+		"Of so many months that have a backup, the last one of each is kept."),
 	[SET_LOG_LEVEL] = CHOICE("log.level", "info", "error|warning|info|debug",
 		"What a run says on standard error."),
 };

@@ -64,6 +64,7 @@ CREATE TABLE expunge.key_leaf (
 CREATE UNIQUE INDEX key_leaf_living ON expunge.key_leaf (tenant, kind, name) WHERE shredded_epoch IS NULL;
 CREATE UNIQUE INDEX key_leaf_dead ON expunge.key_leaf (tenant, kind, name_hash, incarnation) WHERE shredded_epoch IS NOT NULL;
 CREATE UNIQUE INDEX key_leaf_place ON expunge.key_leaf (page, slot) WHERE shredded_epoch IS NULL;
+CREATE INDEX key_leaf_generation ON expunge.key_leaf (id) WHERE kind = 'generation' AND shredded_epoch IS NULL;
 CREATE INDEX key_leaf_seq ON expunge.key_leaf (seq);
 COMMENT ON TABLE expunge.key_leaf IS 'a key that archives are sealed under, and its place in the tree; shredded, the row is its tombstone';
 COMMENT ON COLUMN expunge.key_leaf.name IS 'subject''s key, record or generation; gone once it is shredded';

@@ -7,7 +7,7 @@ CREATE TABLE expunge.archive (
 	tenant       text NOT NULL CHECK (tenant <> ''),
 	generation   bigint NOT NULL UNIQUE REFERENCES expunge.key_leaf,
 	kind         text NOT NULL DEFAULT 'backup' CHECK (kind IN ('backup')),
-	state        text NOT NULL DEFAULT 'naming' CHECK (state IN ('naming', 'complete')),
+	state        text NOT NULL DEFAULT 'naming' CHECK (state IN ('naming', 'complete', 'expired')),
 	created_at   timestamptz NOT NULL,
 	lsn          pg_lsn NOT NULL,
 	sha256       text NOT NULL CHECK (sha256 ~ '^[0-9a-f]{64}$'),
@@ -15,17 +15,18 @@ CREATE TABLE expunge.archive (
 	n_frames     bigint NOT NULL,
 	n_rows       bigint NOT NULL,
 	n_withheld   bigint NOT NULL,
-	destinations text[] NOT NULL CHECK (cardinality(destinations) > 0),
+	destinations text[] NOT NULL,
 	finished_at  timestamptz,
-	CHECK ((state = 'complete') = (finished_at IS NOT NULL))
+	CHECK ((state = 'naming') = (finished_at IS NULL)),
+	CHECK (state = 'expired' OR cardinality(destinations) > 0)
 );
 CREATE INDEX archive_tenant ON expunge.archive (tenant, created_at);
 COMMENT ON TABLE expunge.archive IS 'every archive that is under its final name somewhere';
 COMMENT ON COLUMN expunge.archive.generation IS 'the leaf key without which the archive opens for nobody';
-COMMENT ON COLUMN expunge.archive.state IS 'naming: read back everywhere, and about to get its name; the next run finds out how far that came';
+COMMENT ON COLUMN expunge.archive.state IS 'naming: read back everywhere, and about to get its name; the next run finds out how far that came; expired: its key is shredded, and its files go';
 COMMENT ON COLUMN expunge.archive.lsn IS 'where the write-ahead log was when the snapshot had been taken';
 COMMENT ON COLUMN expunge.archive.sha256 IS 'of all before the archive''s footer: what its signature speaks of';
 COMMENT ON COLUMN expunge.archive.n_withheld IS 'subjects that were left out because their keys are shredded';
-COMMENT ON COLUMN expunge.archive.destinations IS 'names in the configuration; complete: where it is';
+COMMENT ON COLUMN expunge.archive.destinations IS 'names in the configuration; complete: where it is; expired: where its file has not been removed yet';
 
 RESET ROLE;

@@ -10,7 +10,7 @@
 # and its name in $jobs. sql, expunge_as, install and the like are those of tests/lib.sh.
 # shellcheck shell=bash
 # shellcheck disable=SC2034,SC2154 # jobs is for run.sh, T comes from lib.sh
-jobs='nightly erase init plan export freeze rotate shred'
+jobs='nightly erase init plan export freeze rotate shred backup expire'
 
 # ---------------------------------------------------------------------------- rotate
 
@@ -121,6 +121,41 @@ backup_between() {
 	find "$T/clinic/here" "$T/clinic/there" -name '*.archive' | while read -r file; do
 		[ -n "$(sql clinic "SELECT 1 FROM expunge.archive WHERE id = '$(basename "$file" .archive)'")" ] || printf 'unknown: %s\n' "$file"
 	done
+}
+
+# ---------------------------------------------------------------------------- expire
+
+# A night with a patient, and archives that have had their time, in two places.
+expire_start() {
+	backup_start
+	for _ in 1 2 3; do expunge_as night backup; done
+	sql clinic "UPDATE expunge.archive a SET created_at = now() - make_interval(days => 3 - n.n::integer)
+		FROM (SELECT id, row_number() OVER (PARTITION BY tenant ORDER BY generation) AS n FROM expunge.archive) n WHERE n.id = a.id"
+	sed -i 's/^archives : {/&\nkeep_daily = 2;/' "$CONF"
+	scheduled clinic 1 42 >/dev/null
+}
+
+expire_run() {
+	expunge_as night nightly
+}
+
+expire_end() {
+	shred_end | grep -v '^leaf.*|generation|'
+	sql clinic "SELECT tenant, state, destinations FROM expunge.archive ORDER BY tenant, created_at" \
+		"SELECT 'a generation without an archive lives: ' || id FROM expunge.key_leaf l WHERE kind = 'generation' AND shredded_epoch IS NULL
+			AND NOT EXISTS (SELECT FROM expunge.archive a WHERE a.generation = l.id)" \
+		"SELECT 'archives expired: ' || sum(split_part(detail, ' ', 1)::integer) FROM expunge.event WHERE kind = 'archives-expired'"
+	expunge_as night backup --verify 2>/dev/null
+	for place in here there; do find "$T/clinic/$place/archives" -name '*.archive' -printf '%f\n' | sort; done
+}
+
+# what shred promises; and no file goes before its key has gone
+expire_between() {
+	shred_between
+	sql clinic "SELECT id, destinations FROM expunge.archive JOIN expunge.key_leaf l ON l.id = generation WHERE l.shredded_epoch IS NULL" |
+		while IFS='|' read -r id _; do
+			[ -n "$(find "$T/clinic/here/archives" -name "$id.archive")" ] || printf 'file gone, key there: %s\n' "$id"
+		done
 }
 
 # ---------------------------------------------------------------------------- nightly, erase

@@ -41,7 +41,7 @@ sql clinic "DELETE FROM expunge.archive WHERE generation = $generation" "DELETE 
 cp -a "$T/clinic/here/keys" "$T/keys"
 rm -r "$T/clinic/here/keys"
 expunge_as night backup --tenant 2 2>/dev/null
-find "$folder" -name '*.archive' -newer "$T/clinic/here/keys" ! -name "$(basename "${files[0]}")" -exec mv -t "$T/aside" {} +
+mv "$folder/$(sql clinic "SELECT id FROM expunge.archive WHERE tenant = '2' ORDER BY generation DESC LIMIT 1").archive" "$T/aside/"
 run expunge_as night drill
 rc_is 1 "an archive whose generation the journal does not know"
 err_like 'does not know its generation' "is named"
