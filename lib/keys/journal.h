@@ -37,7 +37,7 @@ int journal_check(const struct journal *journal, struct db *db, struct err *err)
 
 /* Adds what the database has and the journal has not (nothing: no new segment), as a base if there is no journal yet or
  * `base` is set; durable, read back and verified when this returns 0. As journal_check
- * first. On a connection without a transaction. */
+ * first. Others may write at the same time. On a connection without a transaction. */
 int journal_write(const struct journal *journal, struct db *db, bool base, struct err *err);
 
 /* Reads one segment from its first to its last byte; each row goes to `each` (which may be NULL) before the hash is

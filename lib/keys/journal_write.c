@@ -78,7 +78,9 @@ end_segment(struct writer *writer, struct journal_trailer *trailer, struct err *
 	journal_trailer_format_rest(trailer, &rest);
 	if (file_write_all(writer->fd, rest.s, rest.len) != 0)
 		return err_sys(err, "writing %s", writer->path);
-	return file_publish(writer->fd, writer->temporary, writer->path, 0600, err);
+	if (file_publish(writer->fd, writer->temporary, writer->path, 0600, err) == 0)
+		return 0;
+	return errno != EEXIST ? -1 : err_set(err, ERR_RETRY, "writing %s: another run was first", writer->path);
 }
 
 static int
@@ -222,7 +224,6 @@ write_next(const struct journal *journal, struct db *db, bool base, int64_t *ret
 	int64_t after = -1;
 	bool needed = false;
 
-	*ret_segment = 0;
 	/* one snapshot, so that the rows are those that the header speaks of */
 	if (db_command(db, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY", 0, NULL, NULL, err) != 0 ||
 	    next_header(journal, db, base, &header, &after, &needed, err) != 0)
@@ -233,6 +234,26 @@ write_next(const struct journal *journal, struct db *db, bool base, int64_t *ret
 	return write_segment(journal, db, &header, after, err);
 }
 
+/* *ret_segment: that was written; 0: none was needed. */
+static int
+try_write(const struct journal *journal, struct db *db, bool base, int64_t *ret_segment, struct err *err)
+{
+	*ret_segment = 0;
+	if (db_begin(db, err) != 0)
+		return -1;
+	if (write_next(journal, db, base, ret_segment, err) == 0 && db_commit(db, err) == 0)
+		return 0;
+	db_rollback(db);
+	return -1;
+}
+
+/* Whoever comes second reads what the first has written, and adds the rest: each loss is a segment more. */
+static bool
+is_overtaken(const struct err *err)
+{
+	return err->code == ERR_RETRY && err->sqlstate[0] == '\0';
+}
+
 int
 journal_write(const struct journal *journal, struct db *db, bool base, struct err *err)
 {
@@ -240,12 +261,12 @@ journal_write(const struct journal *journal, struct db *db, bool base, struct er
 	int64_t segment;
 	int failed;
 
-	if (make_directories(journal, err) != 0 || db_begin(db, err) != 0)
+	if (make_directories(journal, err) != 0)
 		return -1;
-	failed = write_next(journal, db, base, &segment, err) != 0 || db_commit(db, err) != 0;
-	if (failed) {
-		db_rollback(db);
+	do
+		failed = try_write(journal, db, base, &segment, err);
+	while (failed != 0 && is_overtaken(err));
+	if (failed != 0)
 		return err_prefix(err, "key journal in %s", journal->directory);
-	}
 	return segment == 0 ? 0 : journal_read(journal, segment, NULL, NULL, &read, err);
 }

@@ -391,6 +391,37 @@ journal_alone_gives_all_that_lives(void)
 	}
 }
 
+/* Whoever is overtaken adds to what the other has written. */
+static bool
+write_many(struct db *on)
+{
+	for (int i = 0; i < 30; i++)
+		if (journal_write(&journals[1], on, true, &err) != 0)
+			return false;
+	return true;
+}
+
+static void
+two_write_the_journal_at_once(void)
+{
+	struct journal_head head;
+	int64_t base, last;
+	int status = 1;
+	bool found, good;
+	pid_t child = fork();
+
+	if (child == 0) {
+		struct db *mine = NULL;
+
+		_exit(db_open(&mine, &options, &err) == 0 && write_many(mine) ? 0 : 1);
+	}
+	good = write_many(db);
+	(void)waitpid(child, &status, 0);
+	check(good && status == 0, "two who write the journal at once both succeed");
+	check(journal_verify(&journals[1], &base, &last, &err) == 0 && journal_head(&journals[1], &head, &found, &err) == 0 &&
+			head.header.segment == 61, "and leave one chain of all that they wrote");
+}
+
 /* A bit of every byte of a small segment with rows. */
 static void
 every_flipped_bit_is_seen(int64_t segment)
@@ -547,6 +578,7 @@ main(int argc, char **argv)
 	check(shred_leaves(&s, NULL, 0, NULL, &err) == -1 && take_one("1", "a", LEAF_FIND).id == -1, "without a tree nothing begins");
 	check(shred_first_root(&s, &err) == 0 && roots() == 1, "the first root");
 	check(shred_first_root(&s, &err) == 0 && roots() == 1, "is made once");
+	two_write_the_journal_at_once();
 	leaves_are_made_once();
 	names_go_with_their_leaves();
 	a_shredded_leaf_stays_so();
