@@ -202,6 +202,7 @@ demo:
 	EXPUNGE='$(B)/expunge' tests/demo.sh
 
 # what is there already, an operator has made his own: configuration and maps are never overwritten
+UNITS  := $(notdir $(wildcard etc/systemd/*))
 PLACES = -e "s|/usr/bin/expunge|$(PREFIX)/bin/expunge|g" -e "s|/etc/expunge/|$(SYSCONFDIR)/|g"
 
 install: all
@@ -215,17 +216,17 @@ install: all
 	install -m 644 doc/expunge.1 $(DESTDIR)$(MANDIR)/man1/expunge.1
 	install -m 644 etc/completion/expunge $(DESTDIR)$(PREFIX)/share/bash-completion/completions/expunge
 	install -m 644 README.md CHANGELOG LICENSE doc/*.md doc/*.sh doc/*.py doc/*.note doc/*.pem doc/*.sig doc/*.signers $(DESTDIR)$(PREFIX)/share/doc/expunge/
-	sed $(PLACES) etc/systemd/expunge.service > $(DESTDIR)/lib/systemd/system/expunge.service
-	install -m 644 etc/systemd/expunge.timer $(DESTDIR)/lib/systemd/system/
+	for unit in $(UNITS); do sed $(PLACES) etc/systemd/$$unit > $(DESTDIR)/lib/systemd/system/$$unit && \
+	  chmod 644 $(DESTDIR)/lib/systemd/system/$$unit || exit 1; done
 	install -m 644 etc/sysusers.d/expunge.conf $(DESTDIR)/usr/lib/sysusers.d/expunge.conf
 	sed $(PLACES) etc/cron.d/expunge > $(DESTDIR)/etc/cron.d/expunge
-	chmod 644 $(DESTDIR)/lib/systemd/system/expunge.service $(DESTDIR)/etc/cron.d/expunge
+	chmod 644 $(DESTDIR)/etc/cron.d/expunge
 
 # all but what is the operator's own: configuration, maps, keys, state, ledger, certificates
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/expunge $(DESTDIR)$(MANDIR)/man1/expunge.1 \
 	  $(DESTDIR)$(PREFIX)/share/bash-completion/completions/expunge \
-	  $(DESTDIR)/lib/systemd/system/expunge.service $(DESTDIR)/lib/systemd/system/expunge.timer \
+	  $(UNITS:%=$(DESTDIR)/lib/systemd/system/%) \
 	  $(DESTDIR)/etc/cron.d/expunge $(DESTDIR)/usr/lib/sysusers.d/expunge.conf
 	rm -rf $(DESTDIR)$(PREFIX)/share/doc/expunge
 

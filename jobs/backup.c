@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "archive/backup.h"
 #include "base/cleanup.h"
@@ -29,7 +30,7 @@ struct session {
 	struct keys keys;
 	struct backup backup;
 	int64_t rows;
-	int64_t n_failed, n_locked, n_incomplete;
+	int64_t n_done, n_failed, n_locked, n_incomplete;
 };
 
 static struct session *running; /* progress_at takes no context */
@@ -194,6 +195,7 @@ back_up(struct session *s, const char *tenant, struct err *err)
 	tell_lines(tenant, &result.failures);
 	if (failed == 0) {
 		tell_result(tenant, &result);
+		s->n_done++;
 		s->n_failed += result.n_failed > 0;
 		return 0;
 	}
@@ -292,24 +294,75 @@ verify_all(struct session *s, const struct db_result *tenants, struct err *err)
 /* ---- commands ----------------------------------------------------------------------------------- */
 
 static int
-run_backup(struct job *job, struct err *err)
+carry_out(struct session *s, struct err *err)
 {
-	CLEANUP(session_release) struct session s = { 0 };
 	CLEANUP(db_result_freep) struct db_result *tenants = NULL;
-	int failed;
 
+	if (session_open(s, s->job, err) != 0 || read_tenants(s, &tenants, err) != 0)
+		return -1;
+	return job_flag(s->job, "dry-run")   ? preview(s, tenants, err)
+	     : job_flag(s->job, "verify")  ? verify_all(s, tenants, err)
+					   : back_all_up(s, tenants, err);
+}
+
+static int
+begin_run(struct job *job, char ret[37], struct err *err)
+{
+	CLEANUP(db_result_freep) struct db_result *res = NULL;
+	char host[256] = "";
+
+	if (gethostname(host, sizeof(host) - 1) != 0)
+		return err_sys(err, "reading the host's name");
+	if (db_query(job->db, &QUERY_RUN_BEGIN, DB_PARAMS("backup", host), &res, err) != 0)
+		return -1;
+	(void)snprintf(ret, 37, "%s", db_get_text(res, 0, 0));
+	return 0;
+}
+
+/* For status: whether backups are taken at all. */
+static void
+end_run(const struct session *s, const char *run, int exit_code)
+{
+	char code[16], done[24], failed[24], rows[24];
+	struct err unused = { 0 };
+
+	(void)snprintf(code, sizeof(code), "%d", exit_code);
+	(void)snprintf(done, sizeof(done), "%" PRId64, s->n_done);
+	(void)snprintf(failed, sizeof(failed), "%" PRId64, s->n_failed);
+	(void)snprintf(rows, sizeof(rows), "%" PRId64, s->rows);
+	(void)db_query(s->job->db, &QUERY_RUN_END, DB_PARAMS(run, code, done, "0", failed, rows), NULL, &unused);
+}
+
+static int
+check_options(const struct job *job, struct err *err)
+{
 	if (job_flag(job, "dry-run") && job_flag(job, "verify"))
 		return err_set(err, ERR_USAGE, "--verify changes nothing: it goes without --dry-run");
 	if (job_flag(job, "json") && !job_flag(job, "expire"))
 		return err_set(err, ERR_USAGE, "--json goes with --expire");
+	return 0;
+}
+
+static int
+run_backup(struct job *job, struct err *err)
+{
+	CLEANUP(session_release) struct session s = { .job = job };
+	bool is_run = !job_flag(job, "dry-run") && !job_flag(job, "verify") && job_option(job, "tenant") == NULL;
+	char run[37] = "";
+	int failed;
+
+	if (check_options(job, err) != 0)
+		return -1;
+	if (job_flag(job, "if-declared") && !keys_declared(job->config))
+		return 0;
 	if (job_flag(job, "expire"))
 		return backup_expire(job, err);
-	if (session_open(&s, job, err) != 0 || read_tenants(&s, &tenants, err) != 0)
+	if (is_run && keys_declared(job->config) && begin_run(job, run, err) != 0)
 		return -1;
-	failed = job_flag(job, "dry-run") ? preview(&s, tenants, err)
-	       : job_flag(job, "verify")  ? verify_all(&s, tenants, err)
-					  : back_all_up(&s, tenants, err);
+	failed = carry_out(&s, err);
 	job->exit_code = s.n_locked > 0 ? 4 : s.n_failed + s.n_incomplete > 0 ? 3 : 0;
+	if (run[0] != '\0')
+		end_run(&s, run, failed != 0 ? err_exit_code(err) : job->exit_code);
 	return failed;
 }
 
@@ -331,6 +384,7 @@ static const struct option_row backup_options[] = {
 	{ "verify", NULL, "make nothing: read every archive again, to its last frame", NULL },
 	{ "expire", NULL, "make nothing: shred and remove what no archives.keep_ setting keeps", NULL },
 	OPTION_JSON,
+	{ "if-declared", NULL, "do nothing where keys.shares are not declared: for cron", NULL },
 	OPTION_END,
 };
 static const struct option_row list_options[] = { OPTION_TENANT, OPTION_JSON, OPTION_END };

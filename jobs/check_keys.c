@@ -16,6 +16,9 @@
 #define WHAT_JOURNAL "key journal"
 #define WHAT_ARCHIVES "archives"
 
+/* columns of status_archives */
+enum { STATUS_ARCHIVES, STATUS_TENANTS, STATUS_AGE };
+
 /* One row a line of a text. */
 static void
 add_lines(struct checks *checks, enum check_level level, const char *what, const struct str *text, const char *remedy)
@@ -123,6 +126,25 @@ check_journals(struct checks *checks, const struct keys *keys)
 }
 
 static void
+check_age(struct checks *checks, const struct job *job)
+{
+	CLEANUP(db_result_freep) struct db_result *res = NULL;
+	int64_t hours = config_int(job->config, SET_ARCHIVES_MAX_AGE_HOURS);
+	struct err err = { 0 };
+
+	if (db_query(job->db, &QUERY_STATUS_ARCHIVES, NULL, &res, &err) != 0)
+		check_err(checks, WHAT_ARCHIVES, &err);
+	else if (db_get_int(res, 0, STATUS_ARCHIVES) == 0)
+		check_add(checks, CHECK_WARNING, WHAT_ARCHIVES, mem_copy("there is none yet"), mem_copy("expunge backup, every hour, by cron or a timer"));
+	else if (db_get_int(res, 0, STATUS_AGE) > hours * 3600)
+		check_add(checks, CHECK_WARNING, WHAT_ARCHIVES, mem_printf("the newest one of a tenant is %lld hours old", (long long)db_get_int(res, 0, STATUS_AGE) / 3600),
+			mem_copy("expunge backup says what stands in the way; archives.max_age_hours is the limit"));
+	else
+		check_add(checks, CHECK_OK, WHAT_ARCHIVES, mem_printf("the newest ones of %lld tenants are at most %lld minutes old",
+			(long long)db_get_int(res, 0, STATUS_TENANTS), (long long)db_get_int(res, 0, STATUS_AGE) / 60), NULL);
+}
+
+static void
 check_expiry(struct checks *checks, const struct config *config)
 {
 	const struct expiry_keep keep = expire_keep(config);
@@ -158,5 +180,6 @@ check_keys(struct checks *checks, const struct job *job)
 	check_root(checks, &keys, job->db);
 	check_destinations(checks, &keys);
 	check_journals(checks, &keys);
+	check_age(checks, job);
 	check_expiry(checks, job->config);
 }

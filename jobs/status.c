@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "jobs/job.h"
+#include "keys/keys.h"
 #include "query.h"
 #include "svc/listing.h"
 #include "sys/file.h"
@@ -19,8 +20,14 @@ enum count {
 enum reason_column { REASON_STATE, REASON_CODE, REASON_N, REASON_OLDEST };
 enum job_column { JOB_NAME, JOB_STARTED, JOB_SUCCEEDED, JOB_EXIT, JOB_STARTED_S, JOB_SUCCEEDED_S, JOB_HOURS };
 
+enum archive_column {
+	ARCHIVES, ARCHIVE_TENANTS, ARCHIVE_AGE, ARCHIVE_UNNAMED, ARCHIVE_PARTIAL, ARCHIVE_EXPIRED, DRILL_AT, DRILL_PASSED, DRILL_AT_S
+};
+
 struct status {
+	const struct config *config;
 	struct db_result *counts, *reasons, *jobs;
+	struct db_result *archives; /* NULL: there is no key tree */
 	bool sentinel;       /* the freeze file of the state directory */
 	bool red;            /* overdue or failed: the exit code says so too */
 	struct str wrong;    /* red, then what deserves a look; empty when all is well */
@@ -70,6 +77,32 @@ judge_jobs(struct status *s)
 	}
 }
 
+static int64_t
+archive_count(const struct status *s, enum archive_column column)
+{
+	return db_get_int(s->archives, 0, (int)column);
+}
+
+/* Whether backups are taken, and open. */
+static void
+judge_archives(struct status *s)
+{
+	int64_t hours = config_int(s->config, SET_ARCHIVES_MAX_AGE_HOURS);
+
+	if (s->archives == NULL)
+		return;
+	if (db_get(s->archives, 0, DRILL_AT) != NULL && !db_get_bool(s->archives, 0, DRILL_PASSED)) {
+		s->red = true;
+		complain(s, "the last drill failed");
+	}
+	if (archive_count(s, ARCHIVES) == 0)
+		complain(s, "there is no backup");
+	else if (archive_count(s, ARCHIVE_AGE) > hours * 3600)
+		complain(s, "the newest backup of a tenant is %lld hours old", (long long)archive_count(s, ARCHIVE_AGE) / 3600);
+	if (archive_count(s, ARCHIVE_EXPIRED) > 0)
+		complain(s, "%lld expired backups whose files are not removed", (long long)archive_count(s, ARCHIVE_EXPIRED));
+}
+
 static void
 judge(struct status *s)
 {
@@ -88,6 +121,7 @@ judge(struct status *s)
 		complain(s, "%lld holds past their review", (long long)count(s, HOLDS_PAST_REVIEW));
 	if (count(s, UNPUBLISHED) > 0)
 		complain(s, "%lld certificates not written to files", (long long)count(s, UNPUBLISHED));
+	judge_archives(s);
 	judge_jobs(s);
 }
 
@@ -98,11 +132,13 @@ read_status(struct status *s, const struct job *job, struct err *err)
 
 	if (db_query(job->db, &QUERY_STATUS_COUNTS, NULL, &s->counts, err) != 0 ||
 	    db_query(job->db, &QUERY_STATUS_REASONS, NULL, &s->reasons, err) != 0 ||
-	    db_query(job->db, &QUERY_STATUS_JOBS, NULL, &s->jobs, err) != 0) {
+	    db_query(job->db, &QUERY_STATUS_JOBS, NULL, &s->jobs, err) != 0 ||
+	    (keys_declared(job->config) && db_query(job->db, &QUERY_STATUS_ARCHIVES, NULL, &s->archives, err) != 0)) {
 		if (strcmp(err->sqlstate, "42501") == 0)
 			(void)err_hint(err, "the login needs expunge_monitor or another expunge_ role");
 		return -1;
 	}
+	s->config = job->config;
 	s->sentinel = file_exists(sentinel);
 	judge(s);
 	return 0;
@@ -117,6 +153,23 @@ verdict(const struct status *s)
 /* ---- text ---------------------------------------------------------------------------------- */
 
 #define PRINT(LABEL, ...) (printf("%-14s", LABEL), printf(__VA_ARGS__), printf("\n"))
+
+static void
+print_archives(const struct status *s)
+{
+	if (archive_count(s, ARCHIVES) == 0)
+		PRINT("backups", "none");
+	else
+		PRINT("backups", "%lld of %lld tenants, the newest of each at most %lld minutes old; %lld not named yet, %lld in fewer places "
+			"than others, %lld expired and not removed", (long long)archive_count(s, ARCHIVES),
+			(long long)archive_count(s, ARCHIVE_TENANTS), (long long)archive_count(s, ARCHIVE_AGE) / 60,
+			(long long)archive_count(s, ARCHIVE_UNNAMED), (long long)archive_count(s, ARCHIVE_PARTIAL),
+			(long long)archive_count(s, ARCHIVE_EXPIRED));
+	if (db_get(s->archives, 0, DRILL_AT) == NULL)
+		PRINT("drill", "none yet");
+	else
+		PRINT("drill", "%s %s", db_get_bool(s->archives, 0, DRILL_PASSED) ? "passed" : "FAILED", db_get_text(s->archives, 0, DRILL_AT));
+}
 
 static void
 print_text(const struct status *s)
@@ -141,6 +194,8 @@ print_text(const struct status *s)
 	PRINT("recipients", "%lld told, but without an acknowledgement%s", (long long)count(s, UNACKNOWLEDGED),
 		count(s, UNACKNOWLEDGED) > 0 ? "   (expunge request recipients --open)" : "");
 	PRINT("frozen", "%s", is_frozen(s) ? "YES   (expunge freeze show says why)" : "no");
+	if (s->archives != NULL)
+		print_archives(s);
 	for (int i = 0; i < db_rows(s->jobs); i++)
 		PRINT(db_get_text(s->jobs, i, JOB_NAME), "last success %s; last start %s, exit code %s",
 			db_get(s->jobs, i, JOB_SUCCEEDED) == NULL ? "never" : db_get_text(s->jobs, i, JOB_SUCCEEDED),
@@ -157,6 +212,19 @@ set_number(struct json *object, const char *name, const struct db_result *res, i
 		json_set_text(object, name, NULL);
 	else
 		json_set_int(object, name, db_get_int(res, row, column));
+}
+
+static struct json *
+archives_json(const struct status *s)
+{
+	struct json *object = json_new_object();
+
+	for (int c = ARCHIVES; c <= ARCHIVE_EXPIRED; c++)
+		set_number(object, db_column_name(s->archives, c), s->archives, 0, c);
+	json_set_text(object, "last_drill", db_get(s->archives, 0, DRILL_AT));
+	if (db_get(s->archives, 0, DRILL_AT) != NULL)
+		json_set_bool(object, "last_drill_passed", db_get_bool(s->archives, 0, DRILL_PASSED));
+	return object;
 }
 
 static int
@@ -187,6 +255,8 @@ print_json(const struct status *s, struct err *err)
 		set_number(job, "last_exit_code", s->jobs, i, JOB_EXIT);
 		json_push(jobs, job);
 	}
+	if (s->archives != NULL)
+		json_set(object, "archives", archives_json(s));
 	json_set(object, "reasons", reasons);
 	json_set(object, "jobs", jobs);
 	return json_print(stdout, object, err);
@@ -266,6 +336,33 @@ print_reasons(const struct status *s)
 	}
 }
 
+static const struct {
+	const char *name, *help;
+	enum archive_column column;
+} archive_metrics[] = {
+	{ "expunge_archives", "Sealed archives that open.", ARCHIVES },
+	{ "expunge_archive_newest_age_seconds", "Age of the newest archive of the tenant that is worst off.", ARCHIVE_AGE },
+	{ "expunge_archives_unnamed", "Archives that a run has left before they had their name.", ARCHIVE_UNNAMED },
+	{ "expunge_archives_partial", "Archives that are in fewer places than others.", ARCHIVE_PARTIAL },
+	{ "expunge_archives_expired", "Expired archives whose files are not removed yet.", ARCHIVE_EXPIRED },
+	{ "expunge_drill_last_timestamp_seconds", "When the drills were last run.", DRILL_AT_S },
+};
+
+static void
+print_archive_metrics(const struct status *s)
+{
+	for (size_t i = 0; i < sizeof(archive_metrics) / sizeof(archive_metrics[0]); i++) {
+		if (db_get(s->archives, 0, (int)archive_metrics[i].column) == NULL)
+			continue;
+		print_head(archive_metrics[i].name, "gauge", archive_metrics[i].help);
+		printf("%s %lld\n", archive_metrics[i].name, (long long)archive_count(s, archive_metrics[i].column));
+	}
+	if (db_get(s->archives, 0, DRILL_AT) == NULL)
+		return;
+	print_head("expunge_drill_last_passed", "gauge", "1 if the last drills passed.");
+	printf("expunge_drill_last_passed %d\n", db_get_bool(s->archives, 0, DRILL_PASSED) ? 1 : 0);
+}
+
 static void
 print_prometheus(const struct status *s)
 {
@@ -278,6 +375,8 @@ print_prometheus(const struct status *s)
 	print_reasons(s);
 	print_head("expunge_frozen", "gauge", "1 while every destructive step is stopped.");
 	printf("expunge_frozen %d\n", is_frozen(s) ? 1 : 0);
+	if (s->archives != NULL)
+		print_archive_metrics(s);
 	print_jobs(s, "expunge_job_last_start_timestamp_seconds", "When the job was last started.", JOB_STARTED_S);
 	print_jobs(s, "expunge_job_last_success_timestamp_seconds", "When the job last ended with exit code 0.", JOB_SUCCEEDED_S);
 	print_jobs(s, "expunge_job_last_exit_code", "The exit code of the job's last run.", JOB_EXIT);
@@ -304,6 +403,7 @@ run_status(struct job *job, struct err *err)
 	db_result_free(s.counts);
 	db_result_free(s.reasons);
 	db_result_free(s.jobs);
+	db_result_free(s.archives);
 	str_release(&s.wrong);
 	return failed;
 }

@@ -3,7 +3,7 @@
 SET LOCAL ROLE expunge_owner;
 
 -- dropped rather than replaced, because a later release may change their columns
-DROP VIEW IF EXISTS expunge.status, expunge.status_blocked, expunge.status_job, expunge.request_list;
+DROP VIEW IF EXISTS expunge.status, expunge.status_blocked, expunge.status_job, expunge.status_archive, expunge.request_list;
 
 CREATE VIEW expunge.request_list AS
 	SELECT r.id, r.tenant, r.subject, r.ground, r.channel, r.state, r.reason, r.decision, r.basis,
@@ -76,5 +76,19 @@ CREATE VIEW expunge.status_job AS
 	FROM (SELECT DISTINCT ON (r.job) r.job, r.started_at, r.finished_at, r.exit_code
 		FROM expunge.run r ORDER BY r.job, r.started_at DESC) n;
 COMMENT ON VIEW expunge.status_job IS 'the last start and the last success of each job';
+
+CREATE VIEW expunge.status_archive AS
+	SELECT (SELECT count(*) FROM expunge.archive a WHERE a.state = 'complete') AS archives,
+		n.tenants, n.newest_age_seconds,
+		(SELECT count(*) FROM expunge.archive a WHERE a.state = 'naming') AS unnamed,
+		(SELECT count(*) FROM expunge.archive a WHERE a.state = 'complete' AND cardinality(a.destinations) <
+			(SELECT max(cardinality(m.destinations)) FROM expunge.archive m WHERE m.state = 'complete')) AS partial,
+		(SELECT count(*) FROM expunge.archive a WHERE a.state = 'expired') AS expired,
+		d.at AS last_drill, d.kind = 'drill-passed' AS last_drill_passed
+	FROM (SELECT count(*) AS tenants, floor(extract(epoch FROM now() - min(t.newest)))::bigint AS newest_age_seconds
+		FROM (SELECT max(a.created_at) AS newest FROM expunge.archive a WHERE a.state = 'complete' GROUP BY a.tenant) t) n
+	LEFT JOIN (SELECT e.at, e.kind FROM expunge.event e WHERE e.kind IN ('drill-passed', 'drill-failed')
+		ORDER BY e.number DESC LIMIT 1) d ON true;
+COMMENT ON VIEW expunge.status_archive IS 'one row: how old the newest backup of a tenant is at worst, archives that are in fewer places than others, not named or not removed yet, and the last drill';
 
 RESET ROLE;

@@ -62,7 +62,7 @@ GRANT SELECT ON expunge.migration, expunge.instance, expunge.mapped_table, expun
 TO expunge_operator, expunge_approver, expunge_dpo;
 
 -- monitoring: counts and ages, no identifiers
-GRANT SELECT ON expunge.status, expunge.status_blocked, expunge.status_job
+GRANT SELECT ON expunge.status, expunge.status_blocked, expunge.status_job, expunge.status_archive
 	TO expunge_monitor, expunge_operator, expunge_approver, expunge_dpo, expunge_job;
 GRANT SELECT ON expunge.migration, expunge.instance, expunge.run, expunge.freeze TO expunge_monitor;
 

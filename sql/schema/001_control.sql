@@ -256,6 +256,7 @@ CREATE TABLE expunge.event (
 	detail     text
 );
 CREATE INDEX event_request ON expunge.event (request_id);
+CREATE INDEX event_drill ON expunge.event (number) WHERE kind IN ('drill-passed', 'drill-failed');
 COMMENT ON TABLE expunge.event IS 'append only: every change of state and every denied attempt; codes and ids, never values';
 
 CREATE TABLE expunge.one_off_holiday (

@@ -88,6 +88,7 @@ expunge.same_request()                   -     -     -     -     -     -     -
 expunge.session_sees_all()               -     x     x     x     x     x     x
 expunge.session_tenants()                -     x     x     x     x     x     x
 expunge.status                           -     -     r     r     r     r     r
+expunge.status_archive                   -     -     r     r     r     r     r
 expunge.status_blocked                   -     -     r     r     r     r     r
 expunge.status_job                       -     -     r     r     r     r     r
 expunge.tally                            -     -     r     r     adrw  r     -

@@ -21,6 +21,8 @@ unpack() { # where it was meant to be, without what is elsewhere on a host
 ok "make install into a DESTDIR" install_it
 unpack
 is "$(cd "$T/package" && find . -type f | sed "s|^\.$D|HOST|" | grep -v '^HOST/usr/share/doc' | sort)" "./etc/cron.d/expunge
+./lib/systemd/system/expunge-backup.service
+./lib/systemd/system/expunge-backup.timer
 ./lib/systemd/system/expunge.service
 ./lib/systemd/system/expunge.timer
 ./usr/lib/sysusers.d/expunge.conf
@@ -33,6 +35,7 @@ HOST/usr/share/man/man1/expunge.1" "these files and no others are installed"
 is "$(find "$T/package" -perm /022 ! -type l)" "" "nobody else may write to any of them"
 is "$(find "$T/package" -type f -perm /111)" "$T/package$D/usr/bin/expunge" "one of them is a program"
 unit=$T/package/lib/systemd/system/expunge.service
+hourly=$T/package/lib/systemd/system/expunge-backup.service
 cron=$T/package/etc/cron.d/expunge
 nok "no path of another prefix is left in unit and cron file" grep -E '[ =]/(usr/bin/expunge|etc/expunge/)' "$unit" "$cron"
 
@@ -94,56 +97,91 @@ rc_is 0 "check is content"
 
 # ---- the systemd unit
 id=$(approved 42)
-IFS=' ' read -ra command <<<"$(sed -n 's/^ExecStart=//p' "$unit")"
-is "${command[*]}" "$D/usr/bin/expunge -c $D/etc/expunge/expunge.conf nightly" "the unit's command names what is installed"
+is "$(sed -n 's/^ExecStart=//p' "$unit")" "$D/usr/bin/expunge -c $D/etc/expunge/expunge.conf nightly" "the unit's command names what is installed"
 # as the service manager starts it: its environment, umask, limits and directory
-systemd_run() {
-	(cd / && umask "$(sed -n 's/^UMask=//p' "$unit")" && ulimit -c 0 && "${as_user[@]}" env -i LANG=C.UTF-8 USER="$user" LOGNAME="$user" \
+systemd_run() { # systemd_run UNIT
+	local command
+	IFS=' ' read -ra command <<<"$(sed -n 's/^ExecStart=//p' "$1")"
+	(cd / && umask "$(sed -n 's/^UMask=//p' "$1")" && ulimit -c 0 && "${as_user[@]}" env -i LANG=C.UTF-8 USER="$user" LOGNAME="$user" \
 		HOME="$D/var/lib/expunge" SHELL=/usr/sbin/nologin PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin "${command[@]}")
 }
-run systemd_run
+run systemd_run "$unit"
 is "$RC $(request_state clinic "$id")" "0 certified" "under it a patient is erased"
 is "$(find "$D/var/lib/expunge/certificates" -name '*.note' | wc -l)" 1 "and has a certificate"
 is "$(find "$D/var/lib/expunge" -name '*.note' ! -perm 0644) $(find "$D/var/lib/expunge/ledger" -type f -perm /077)" " " \
 	"certificates are open to read, the ledger is closed"
 for line in NoNewPrivileges=yes ProtectSystem=strict ProtectHome=yes PrivateTmp=yes CapabilityBoundingSet= LimitCORE=0 UMask=0077 \
 	'RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6' SystemCallFilter=@system-service StateDirectory=expunge User=expunge; do
-	ok "the unit says $line" grep -qxF "$line" "$unit"
+	ok "the units say $line" grep -qxF "$line" "$unit"
+	grep -qxF "$line" "$hourly" || verdict false "so does the hourly one: $line"
 done
 if command -v systemd-analyze >/dev/null; then
 	mkdir "$T/units"
-	sed -e "s/^User=.*/User=daemon/; /^Group=/d; /^Documentation=man/d" "$unit" >"$T/units/expunge.service"
-	sed '/^Documentation=man/d' "${unit%.service}.timer" >"$T/units/expunge.timer"
-	run systemd-analyze verify --man=no "$T/units/expunge.service" "$T/units/expunge.timer"
-	is "$RC $(grep expunge "$T/err" || true)" "0 " "systemd finds no fault in unit and timer"
-	run systemd-analyze security --offline=yes --threshold=25 "$T/units/expunge.service"
-	rc_is 0 "nor too much that the unit may do"
-	run systemd-analyze calendar "$(sed -n 's/^OnCalendar=//p' "$T/units/expunge.timer")"
-	rc_is 0 "the timer's time is one"
+	for name in expunge expunge-backup; do
+		sed -e "s/^User=.*/User=daemon/; /^Group=/d; /^Documentation=man/d" "${unit%/*}/$name.service" >"$T/units/$name.service"
+		sed '/^Documentation=man/d' "${unit%/*}/$name.timer" >"$T/units/$name.timer"
+		run systemd-analyze verify --man=no "$T/units/$name.service" "$T/units/$name.timer"
+		is "$RC $(grep expunge "$T/err" || true)" "0 " "systemd finds no fault in unit and timer of $name"
+		run systemd-analyze security --offline=yes --threshold=25 "$T/units/$name.service"
+		rc_is 0 "nor too much that the unit may do"
+		run systemd-analyze calendar "$(sed -n 's/^OnCalendar=//p' "$T/units/$name.timer")"
+		rc_is 0 "the timer's time is one"
+	done
 else
 	skip "systemd finds no fault in unit and timer" "no systemd-analyze here"
 fi
 
 # ---- the cron file
 id=$(approved 43)
-line=$(grep -E '^[0-9*]' "$cron")
-is "$(wc -l <<<"$line") $(awk '{ print $6 }' <<<"$line")" "1 expunge" "cron has one line, for the user expunge"
-entry=$(sed -E 's/^([^ ]+ +){6}//' <<<"$line")
-cron_run() { # cron's environment is the file's settings and these
-	local shell path
+is "$(grep -E '^[0-9*]' "$cron" | awk '{ print $1, $2, $6 }' | paste -sd /)" "15 2 expunge/45 * expunge" "cron has a line for the night and one for each hour, for the user expunge"
+cron_run() { # cron_run LINE: cron's environment is the file's settings and these
+	local shell path entry
+	entry=$(grep -E '^[0-9*]' "$cron" | sed -n "$1p" | sed -E 's/^([^ ]+ +){6}//')
 	shell=$(sed -n 's/^SHELL=//p' "$cron") path=$(sed -n 's/^PATH=//p' "$cron")
 	(cd "$D/var/lib/expunge" && "${as_user[@]}" env -i HOME="$D/var/lib/expunge" LOGNAME="$user" SHELL="$shell" PATH="$path" "$shell" -c "$entry")
 }
-run cron_run
+run cron_run 1
 if [ -d /run/systemd/system ]; then
 	is "$RC $OUT$ERR" "0 " "where systemd runs, cron's line does nothing"
 else
 	is "$RC $(request_state clinic "$id")" "0 certified" "under cron's line a patient is erased"
 fi
 mv "$D/usr/bin/expunge" "$D/usr/bin/expunge.away"
-run cron_run
+run cron_run 1
 is "$RC $OUT$ERR" "0 " "when the program is gone and the file has stayed, cron's line is quiet"
 mv "$D/usr/bin/expunge.away" "$D/usr/bin/expunge"
+
+# ---- backups each hour, as soon as a key tree is declared
+run systemd_run "$hourly"
+is "$RC $OUT$ERR" "0 " "without a key tree the hourly unit does nothing, and says nothing"
+run cron_run 2
+is "$RC $OUT$ERR" "0 " "nor does cron's hourly line"
+for place in 1a 1b 2a 2b here there; do command install -d -m 0700 "$D/var/kept/$place"; done
+[ "$(id -u)" -ne 0 ] || chown -R "$user" "$D/var/kept"
+sed -i '/^keys : {/,/^};/d; /^archives : {/,/^};/d' "$D/etc/expunge/expunge.conf"
+cat >>"$D/etc/expunge/expunge.conf" <<-CONF
+	keys : {
+	  shares = ( { replicas = ["$D/var/kept/1a", "$D/var/kept/1b"]; }, { replicas = ["$D/var/kept/2a", "$D/var/kept/2b"]; } );
+	  anchor = "$D/var/lib/expunge/anchor";
+	};
+	archives : {
+	  destinations = ( { name = "here"; directory = "$D/var/kept/here"; }, { name = "there"; directory = "$D/var/kept/there"; } );
+	  key = "$D/etc/expunge/keys/archives.pem";
+	};
+CONF
+expunge_user -U postgres init 2>"$T/init.log" || cat "$T/init.log"
+archives() { find "$D/var/kept/here" -name '*.archive' | wc -l; }
+run systemd_run "$hourly"
+is "$RC $(archives)" "0 3" "with one, under the hourly unit each practice has an archive"
+is "$(find "$D/var/kept/here" "$D/var/kept/there" -type f -perm /077)" "" "which is closed to others"
+run cron_run 2
+if [ -d /run/systemd/system ]; then
+	is "$RC $OUT$ERR" "0 " "where systemd runs, cron's hourly line does nothing"
+else
+	is "$RC $(archives)" "0 6" "under cron's line another one"
+fi
+run expunge_user status
+out_like '^backup +last success' "status knows when backups were last taken"
 
 # ---- installed again over what the operator has changed, and taken away
 sed -i "s|^processor = .*|processor = \"Changed Ltd\";|" "$D/etc/expunge/expunge.conf"
