@@ -5,15 +5,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "archive/backup.h"
 #include "base/cleanup.h"
 #include "base/mem.h"
-#include "erasure/guard.h"
-#include "erasure/ledger.h"
 #include "jobs/backup.h"
 #include "jobs/job.h"
-#include "map/check.h"
-#include "map/collect.h"
 #include "map/tenant_rows.h"
 #include "query.h"
 #include "svc/listing.h"
@@ -21,142 +16,19 @@
 #include "sys/progress.h"
 #include "sys/stop.h"
 
-struct session {
-	struct job *job;
-	struct map *map;
-	struct catalog *catalog;
-	struct program *program;
-	struct ledger *ledger;
-	struct keys keys;
-	struct backup backup;
-	int64_t rows;
-	int64_t n_done, n_failed, n_locked, n_incomplete;
-};
-
-static struct session *running; /* progress_at takes no context */
-
-static void
-session_release(struct session *s)
-{
-	stop_on_second(NULL, NULL);
-	running = NULL;
-	db_close(s->backup.db);
-	keys_close(&s->keys);
-	ledger_close(s->ledger);
-	program_free(s->program);
-	map_free(s->map);
-	catalog_free(s->catalog);
-}
-
 static int
-hash_name(void *ctx, const char *tenant, const char *name, char ret[SHRED_HASH_SIZE], struct err *err)
-{
-	return ledger_subject_hash(ctx, tenant, name, ret, err);
-}
-
-static void
-show_rows(int64_t rows)
-{
-	running->rows += rows;
-	progress_at(running->rows);
-}
-
-static void
-cancel(void *ctx)
-{
-	db_cancel(ctx);
-}
-
-/* A table that the map does not know is in no archive; that is no reason to have no archive at all. */
-static int
-check_map(struct session *s, struct err *err)
-{
-	struct findings findings = { 0 };
-
-	if (map_check(&findings, s->map, s->backup.db, err) != 0)
-		return -1;
-	if (findings.n_errors > 0) {
-		log_warning("the data map and the database disagree in %zu places, and a table without a line is in no archive: "
-			"expunge map check lists them", findings.n_errors);
-		s->n_incomplete++;
-	}
-	findings_release(&findings);
-	return 0;
-}
-
-static int
-open_map(struct session *s, struct str *problems, struct err *err)
-{
-	struct db **db = &s->backup.db;
-
-	if (map_read(&s->map, config_text(s->job->config, SET_MAP), problems, err) != 0 ||
-	    job_connect(s->job, s->map->login, db, err) != 0 || guard_binding(*db, s->job->config, err) != 0)
-		return -1;
-	/* rows that a policy hides would be missed without a word; who owns what stays in memory */
-	if (db_script(*db, "setting the session up",
-		    "SET row_security = off; SET temp_buffers = '64MB'; SET work_mem = '32MB'", err) != 0 ||
-	    catalog_read(&s->catalog, *db, err) != 0 || map_bind(s->map, s->catalog, problems, err) != 0 || check_map(s, err) != 0 ||
-	    program_make(&s->program, s->map, *db, err) != 0)
-		return -1;
-	if (collect_seal_tables(*db, err) != 0)
-		return err_hint(err, "the login of the data map needs the right to make temporary tables: GRANT TEMPORARY ON DATABASE");
-	return 0;
-}
-
-/* No leaf is made in a database that was restored. A journal that cannot be read is its destination's own trouble. */
-static int
-check_restored(struct session *s, struct err *err)
-{
-	if (keys_check(&s->keys, s->job->db, err) == 0)
-		return 0;
-	if (err->code == ERR_REFUSED)
-		return -1;
-	err_clear(err);
-	return 0;
-}
-
-static int
-session_open(struct session *s, struct job *job, struct err *err)
-{
-	CLEANUP(str_release) struct str problems = STR_INIT;
-	struct instance instance;
-
-	s->job = job;
-	if (!keys_declared(job->config)) {
-		(void)err_set(err, ERR_USAGE, "keys.shares are not declared: without a key tree there are no archives");
-		return err_hint(err, "see keys.shares and archives.destinations in %s, then run expunge init", config_path(job->config));
-	}
-	if (guard_instance(job->db, &instance, err) != 0 || keys_open(&s->keys, job->config, instance.id, false, &problems, err) != 0 ||
-	    check_restored(s, err) != 0 || ledger_open(&s->ledger, job->config, err) != 0 || open_map(s, &problems, err) != 0) {
-		(void)fputs(str_cstr(&problems), stderr);
-		return -1;
-	}
-	s->backup.program = s->program;
-	s->backup.keys_db = job->db;
-	s->backup.keys = &s->keys;
-	s->backup.hash = hash_name;
-	s->backup.hash_ctx = s->ledger;
-	s->backup.system_identifier = strtoull(instance.system_identifier, NULL, 10);
-	s->backup.progress = show_rows;
-	s->backup.stop = stop_asked;
-	running = s;
-	stop_on_second(cancel, s->backup.db);
-	return 0;
-}
-
-static int
-read_tenants(struct session *s, struct db_result **ret, struct err *err)
+read_tenants(struct backup_session *s, struct db_result **ret, struct err *err)
 {
 	CLEANUP(str_release) struct str sql = STR_INIT;
 	const char *one = job_option(s->job, "tenant");
 
 	if (one == NULL) {
 		sql_tenants(&sql, s->program);
-		return db_text(s->backup.db, DB_MANY, sql.s, 0, NULL, ret, err);
+		return db_text(s->workers[0].db, DB_MANY, sql.s, 0, NULL, ret, err);
 	}
 	str_add(&sql, "SELECT $1::text WHERE ");
 	sql_is_tenant(&sql, s->program, "$1::text");
-	if (db_text(s->backup.db, DB_MANY, sql.s, 1, DB_PARAMS(one), ret, err) != 0)
+	if (db_text(s->workers[0].db, DB_MANY, sql.s, 1, DB_PARAMS(one), ret, err) != 0)
 		return -1;
 	return db_rows(*ret) == 1 ? 0 : err_set(err, ERR_FAILED, "there is no tenant %.200s", one);
 }
@@ -186,27 +58,28 @@ tell_lines(const char *tenant, const struct str *lines)
 
 /* One tenant that fails does not cost the others theirs, unless nothing can be read any more. */
 static int
-back_up(struct session *s, const char *tenant, struct err *err)
+tell_end(void *ctx, const struct backup *worker, const char *tenant, const struct backup_result *result, const struct err *why,
+	struct err *err)
 {
-	CLEANUP(backup_result_release) struct backup_result result = { 0 };
-	struct err why = { 0 };
-	int failed = backup_tenant(&s->backup, tenant, &result, &why);
+	struct backup_session *s = ctx;
+	struct err told;
 
-	tell_lines(tenant, &result.failures);
-	if (failed == 0) {
-		tell_result(tenant, &result);
+	tell_lines(tenant, &result->failures);
+	if (why == NULL) {
+		tell_result(tenant, result);
 		s->n_done++;
-		s->n_failed += result.n_failed > 0;
+		s->n_failed += result->n_failed > 0;
 		return 0;
 	}
-	if (why.code == ERR_REFUSED || db_is_lost(s->backup.db) || db_is_lost(s->job->db)) {
-		*err = why;
-		return err_prefix(err, "tenant %s", tenant);
+	told = *why;
+	(void)err_prefix(&told, "tenant %s", tenant);
+	if (why->code == ERR_REFUSED || db_is_lost(worker->db) || db_is_lost(worker->keys_db)) {
+		*err = told;
+		return -1;
 	}
-	(void)err_prefix(&why, "tenant %s", tenant);
-	log_err(&why);
-	s->n_failed += why.code != ERR_LOCKED;
-	s->n_locked += why.code == ERR_LOCKED;
+	log_err(&told);
+	s->n_failed += why->code != ERR_LOCKED;
+	s->n_locked += why->code == ERR_LOCKED;
 	return 0;
 }
 
@@ -218,9 +91,9 @@ tell_unowned(void *ctx, const char *table, int64_t rows)
 }
 
 static int
-look_for_unowned(struct session *s, struct err *err)
+look_for_unowned(struct backup_session *s, struct err *err)
 {
-	struct db *db = s->backup.db;
+	struct db *db = s->workers[0].db;
 	int failed;
 
 	if (db_begin(db, err) != 0)
@@ -232,15 +105,27 @@ look_for_unowned(struct session *s, struct err *err)
 }
 
 static int
-back_all_up(struct session *s, const struct db_result *tenants, struct err *err)
+seal_all(struct backup_session *s, const struct db_result *tenants, struct err *err)
 {
-	int failed = 0;
+	size_t n = (size_t)db_rows(tenants);
+	CLEANUP(free_text) char *memory = mem_zero(n + 1, sizeof(const char *));
+	const char **names = (const char **)(void *)memory;
+	const struct backup_all all = { .workers = s->workers, .n_workers = s->n_workers, .tenants = names, .n = n, .ended = tell_end,
+		.ctx = s };
+	int failed;
 
+	for (size_t i = 0; i < n; i++)
+		names[i] = db_get_text(tenants, (int)i, 0);
 	progress_start("sealing", 0);
-	for (int i = 0; i < db_rows(tenants) && failed == 0 && !stop_asked(); i++)
-		failed = back_up(s, db_get_text(tenants, i, 0), err);
+	failed = backup_all(&all, err);
 	progress_end();
-	if (failed != 0)
+	return failed;
+}
+
+static int
+back_all_up(struct backup_session *s, const struct db_result *tenants, struct err *err)
+{
+	if (backup_session_grow(s, (size_t)db_rows(tenants), err) != 0 || seal_all(s, tenants, err) != 0)
 		return -1;
 	if (stop_asked())
 		return err_set(err, ERR_FAILED, "stopped before the last tenant");
@@ -248,7 +133,7 @@ back_all_up(struct session *s, const struct db_result *tenants, struct err *err)
 }
 
 static int
-preview(struct session *s, const struct db_result *tenants, struct err *err)
+preview(struct backup_session *s, const struct db_result *tenants, struct err *err)
 {
 	for (int i = 0; i < db_rows(tenants); i++) {
 		CLEANUP(db_result_freep) struct db_result *res = NULL;
@@ -256,11 +141,11 @@ preview(struct session *s, const struct db_result *tenants, struct err *err)
 
 		str_add(&sql, "SELECT count(*)");
 		sql_subjects(&sql, s->program, db_get_text(tenants, i, 0));
-		if (db_text(s->backup.db, DB_ONE, sql.s, 0, NULL, &res, err) != 0)
+		if (db_text(s->workers[0].db, DB_ONE, sql.s, 0, NULL, &res, err) != 0)
 			return -1;
 		printf("would seal tenant %s, %s subjects, to", db_get_text(tenants, i, 0), db_get_text(res, 0, 0));
-		for (size_t d = 0; d < s->keys.n_journals; d++)
-			printf(" %s", s->keys.journals[d].directory);
+		for (size_t d = 0; d < s->own[0].keys.n_journals; d++)
+			printf(" %s", s->own[0].keys.journals[d].directory);
 		printf("\n");
 	}
 	return 0;
@@ -279,12 +164,12 @@ tell_copy(const char *tenant, const char *id, const char *destination, const str
 }
 
 static int
-verify_all(struct session *s, const struct db_result *tenants, struct err *err)
+verify_all(struct backup_session *s, const struct db_result *tenants, struct err *err)
 {
 	struct backup_check check = { .tell = tell_copy };
 
 	for (int i = 0; i < db_rows(tenants); i++)
-		if (backup_verify(&s->backup, db_get_text(tenants, i, 0), &check, err) != 0)
+		if (backup_verify(&s->workers[0], db_get_text(tenants, i, 0), &check, err) != 0)
 			return -1;
 	printf("%" PRId64 " good, %" PRId64 " bad\n", check.n_good, check.n_bad);
 	s->n_failed += check.n_bad;
@@ -294,11 +179,11 @@ verify_all(struct session *s, const struct db_result *tenants, struct err *err)
 /* ---- commands ----------------------------------------------------------------------------------- */
 
 static int
-carry_out(struct session *s, struct err *err)
+carry_out(struct backup_session *s, struct err *err)
 {
 	CLEANUP(db_result_freep) struct db_result *tenants = NULL;
 
-	if (session_open(s, s->job, err) != 0 || read_tenants(s, &tenants, err) != 0)
+	if (backup_session_open(s, s->job, err) != 0 || read_tenants(s, &tenants, err) != 0)
 		return -1;
 	return job_flag(s->job, "dry-run")   ? preview(s, tenants, err)
 	     : job_flag(s->job, "verify")  ? verify_all(s, tenants, err)
@@ -321,7 +206,7 @@ begin_run(struct job *job, char ret[37], struct err *err)
 
 /* For status: whether backups are taken at all. */
 static void
-end_run(const struct session *s, const char *run, int exit_code)
+end_run(const struct backup_session *s, const char *run, int exit_code)
 {
 	char code[16], done[24], failed[24], rows[24];
 	struct err unused = { 0 };
@@ -346,7 +231,7 @@ check_options(const struct job *job, struct err *err)
 static int
 run_backup(struct job *job, struct err *err)
 {
-	CLEANUP(session_release) struct session s = { .job = job };
+	CLEANUP(backup_session_release) struct backup_session s = { .job = job };
 	bool is_run = !job_flag(job, "dry-run") && !job_flag(job, "verify") && job_option(job, "tenant") == NULL;
 	char run[37] = "";
 	int failed;

@@ -14,7 +14,7 @@
 #include "sys/clock.h"
 #include "sys/log.h"
 
-struct session {
+struct expiring {
 	struct job *job;
 	struct keys keys;
 	struct ledger *ledger;
@@ -25,7 +25,7 @@ struct session {
 };
 
 static void
-session_release(struct session *s)
+expiring_release(struct expiring *s)
 {
 	expire_removed_release(&s->removed);
 	expire_release(&s->expire);
@@ -40,7 +40,7 @@ hash_name(void *ctx, const char *tenant, const char *name, char ret[SHRED_HASH_S
 }
 
 static int
-session_open(struct session *s, struct err *err)
+expiring_open(struct expiring *s, struct err *err)
 {
 	CLEANUP(str_release) struct str problems = STR_INIT;
 	const struct config *config = s->job->config;
@@ -72,7 +72,7 @@ tell_lines(const struct str *lines, void (*tell)(const char *fmt, ...))
 /* ---- what would go ------------------------------------------------------------------------------- */
 
 static int
-show(const struct session *s, struct err *err)
+show(const struct expiring *s, struct err *err)
 {
 	struct json *array = json_new_array();
 
@@ -102,7 +102,7 @@ show(const struct session *s, struct err *err)
 /* ---- the end of them ----------------------------------------------------------------------------- */
 
 static int
-shred(struct session *s, struct err *err)
+shred(struct expiring *s, struct err *err)
 {
 	size_t n = s->expire.n;
 	CLEANUP(free_text) char *memory = mem_zero(n + s->expire.n_attempts + 1, sizeof(int64_t));
@@ -120,7 +120,7 @@ shred(struct session *s, struct err *err)
 
 /* No archive is on its way while it is found out which leaves have none. */
 static int
-find_and_shred(struct session *s, struct err *err)
+find_and_shred(struct expiring *s, struct err *err)
 {
 	bool dry_run = job_flag(s->job, "dry-run");
 	int failed;
@@ -133,7 +133,7 @@ find_and_shred(struct session *s, struct err *err)
 }
 
 static int
-tell_result(const struct session *s, struct err *err)
+tell_result(const struct expiring *s, struct err *err)
 {
 	const struct expire_removed *removed = &s->removed;
 	struct json *object;
@@ -156,11 +156,11 @@ tell_result(const struct session *s, struct err *err)
 int
 backup_expire(struct job *job, struct err *err)
 {
-	CLEANUP(session_release) struct session s = { .job = job };
+	CLEANUP(expiring_release) struct expiring s = { .job = job };
 
 	if (job_option(job, "tenant") != NULL || job_flag(job, "verify"))
 		return err_set(err, ERR_USAGE, "--expire is for all tenants, and goes without --verify");
-	if (session_open(&s, err) != 0 || find_and_shred(&s, err) != 0)
+	if (expiring_open(&s, err) != 0 || find_and_shred(&s, err) != 0)
 		return -1;
 	tell_lines(&s.expire.strangers, log_warning);
 	if (job_flag(job, "dry-run"))

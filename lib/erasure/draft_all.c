@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "erasure/workers.h"
 #include "query.h"
+#include "sys/tasks.h"
 
 /* Requests planned in one transaction. */
 #define CHUNK 100
@@ -33,7 +34,7 @@ static void
 take_chunk(struct wanted *wanted, struct chunk *ret)
 {
 	ret->n = 0;
-	workers_lock();
+	tasks_lock();
 	while (wanted->next < db_rows(wanted->requests) && ret->n < CHUNK) {
 		bool alone = db_get_bool(wanted->requests, wanted->next, 1);
 
@@ -42,7 +43,7 @@ take_chunk(struct wanted *wanted, struct chunk *ret)
 		ret->alone = alone;
 		ret->requests[ret->n++] = db_get_text(wanted->requests, wanted->next++, 0);
 	}
-	workers_unlock();
+	tasks_unlock();
 }
 
 static void

@@ -19,6 +19,7 @@
 #include "query.h"
 #include "svc/crypt.h"
 #include "sys/clock.h"
+#include "sys/tasks.h"
 
 #define RETRIES 5
 #define RETRY_PAUSE_US 200000
@@ -268,14 +269,14 @@ take_share(const struct run *run, struct share *share, size_t limit)
 	bool stopped;
 	int64_t left, n, done;
 
-	workers_lock();
+	tasks_lock();
 	done = share->done;
 	left = share->ended ? 0 : share->total - done - share->taken;
 	stopped = left > 0 && run_stop_asked(run);
 	share->ended = share->ended || stopped;
 	n = stopped || left <= 0 ? 0 : left < (int64_t)limit ? left : (int64_t)limit;
 	share->taken += n;
-	workers_unlock();
+	tasks_unlock();
 	if (stopped)
 		run_note(run, NOTE_WARNING, "stopped on request after %" PRId64 " of %" PRId64 " requests", done, share->total);
 	return (size_t)n;
@@ -286,12 +287,12 @@ give_back(const struct run *run, struct share *share, size_t n, int claimed, boo
 {
 	int64_t done;
 
-	workers_lock();
+	tasks_lock();
 	share->taken -= (int64_t)n;
 	share->done += claimed;
 	share->ended = share->ended || failed;
 	done = share->done;
-	workers_unlock();
+	tasks_unlock();
 	if (!failed)
 		run_progress(run, done, share->total);
 }

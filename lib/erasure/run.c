@@ -11,6 +11,7 @@
 #include "erasure/workers.h"
 #include "map/check.h"
 #include "query.h"
+#include "sys/tasks.h"
 
 /* Errors of the check refuse the run; its warnings are the business of `map check`. */
 static int
@@ -152,9 +153,9 @@ run_note(const struct run *run, enum note_level level, const char *fmt, ...)
 	va_start(ap, fmt);
 	(void)vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	workers_lock();
+	tasks_lock();
 	run->note(level, text);
-	workers_unlock();
+	tasks_unlock();
 }
 
 void
@@ -162,9 +163,9 @@ run_progress(const struct run *run, int64_t done, int64_t total)
 {
 	if (run->progress == NULL)
 		return;
-	workers_lock();
+	tasks_lock();
 	run->progress(done, total);
-	workers_unlock();
+	tasks_unlock();
 }
 
 void

@@ -13,6 +13,7 @@
 #include "map/plan.h"
 #include "query.h"
 #include "sys/clock.h"
+#include "sys/tasks.h"
 
 #define WAIT_PAUSE_US 250000
 
@@ -187,7 +188,7 @@ take_chunk(const struct run *run, struct to_recount *list, struct str *array, in
 	int n = 0;
 
 	*ret_rows = 0;
-	workers_lock();
+	tasks_lock();
 	for (; list->next < db_rows(list->requests) && n < CHUNK; n++, list->next++) {
 		int64_t rows = db_get_int(list->requests, list->next, 1);
 
@@ -196,7 +197,7 @@ take_chunk(const struct run *run, struct to_recount *list, struct str *array, in
 		*ret_rows += rows;
 		array_add(array, db_get_text(list->requests, list->next, 0));
 	}
-	workers_unlock();
+	tasks_unlock();
 	(void)array_end(array);
 	return n > 0;
 }
@@ -204,12 +205,12 @@ take_chunk(const struct run *run, struct to_recount *list, struct str *array, in
 static void
 keep_first(struct to_recount *list, const struct recount *recount)
 {
-	workers_lock();
+	tasks_lock();
 	if (list->as_of[0] == '\0' || strcmp(recount->as_of, list->as_of) < 0) {
 		(void)memcpy(list->as_of, recount->as_of, sizeof(list->as_of));
 		(void)memcpy(list->lsn, recount->lsn, sizeof(list->lsn));
 	}
-	workers_unlock();
+	tasks_unlock();
 }
 
 static int

@@ -1,36 +1,17 @@
 #include "erasure/workers.h"
 
-#include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "sys/tasks.h"
 
-static pthread_mutex_t shared = PTHREAD_MUTEX_INITIALIZER;
-
-struct task {
+struct worker {
 	struct run *run;
 	workers_fn *work;
 	void *ctx;
-	struct err err;
-	int failed;
-	bool started;
-	pthread_t thread;
 };
-
-void
-workers_lock(void)
-{
-	(void)pthread_mutex_lock(&shared);
-}
-
-void
-workers_unlock(void)
-{
-	(void)pthread_mutex_unlock(&shared);
-}
 
 /* How many may work at once. Rules and triggers are disabled under locks that no two transactions can have, and
  * whoever asks for slowness wants no crowd. */
@@ -109,55 +90,35 @@ add_up(struct run *run, struct run *worker)
 	run_skip_all(run, worker->skip);
 }
 
-static void *
-begin(void *task)
+static int
+carry_out(void *ctx, struct err *err)
 {
-	struct task *t = task;
+	struct worker *worker = ctx;
 
-	t->failed = t->work(t->run, t->ctx, &t->err);
-	return NULL;
-}
-
-/* A worker's thread takes no signals: they are the main thread's. */
-static void
-start(struct task *task)
-{
-	sigset_t all, before;
-
-	(void)sigfillset(&all);
-	(void)pthread_sigmask(SIG_BLOCK, &all, &before);
-	task->started = pthread_create(&task->thread, NULL, begin, task) == 0;
-	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return worker->work(worker->run, worker->ctx, err);
 }
 
 int
 workers_run(struct run *run, int64_t pieces, workers_fn *work, void *ctx, struct err *err)
 {
+	struct worker workers[WORKERS_MAX];
+	struct task tasks[WORKERS_MAX] = { { 0 } };
 	size_t n = count_workers(run, pieces);
-	struct task *tasks;
 	int failed;
 
 	if (n == 1)
 		return work(run, ctx, err);
 	if (open_workers(run, n - 1, err) != 0)
 		return -1;
-	tasks = mem_zero(n - 1, sizeof(*tasks));
-	for (size_t i = 0; i < n - 1; i++) {
-		prepare(&run->workers[i], run);
-		tasks[i] = (struct task){ .run = &run->workers[i], .work = work, .ctx = ctx };
-		start(&tasks[i]);
+	for (size_t i = 0; i < n; i++) {
+		if (i > 0)
+			prepare(&run->workers[i - 1], run);
+		workers[i] = (struct worker){ i == 0 ? run : &run->workers[i - 1], work, ctx };
+		tasks[i] = (struct task){ .work = carry_out, .ctx = &workers[i] };
 	}
-	failed = work(run, ctx, err);
-	for (size_t i = 0; i < n - 1; i++) {
-		if (!tasks[i].started)
-			continue; /* the others did its share */
-		(void)pthread_join(tasks[i].thread, NULL);
-		add_up(run, &run->workers[i]);
-		if (tasks[i].failed != 0 && failed == 0) {
-			failed = -1;
-			*err = tasks[i].err;
-		}
-	}
-	free(tasks);
+	failed = tasks_run(tasks, n, err);
+	for (size_t i = 1; i < n; i++)
+		if (tasks[i].ran)
+			add_up(run, &run->workers[i - 1]);
 	return failed;
 }

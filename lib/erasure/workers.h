@@ -18,8 +18,4 @@ typedef int workers_fn(struct run *run, void *ctx, struct err *err);
 int workers_run(struct run *run, int64_t pieces, workers_fn *work, void *ctx, struct err *err);
 void workers_close(struct run *run);
 
-/* What the workers of one run share. Held only for moments. */
-void workers_lock(void);
-void workers_unlock(void);
-
 #endif

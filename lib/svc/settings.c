@@ -103,6 +103,8 @@ static const struct setting settings[SETTING_COUNT] = {
 		"Where sealed archives go, and the journal of their keys: a name and a directory each; two at least, in different places."),
 	[SET_ARCHIVES_KEY] = PATH("archives.key", "/etc/expunge/archives.pem",
 		"The private key that signs archives and the key journal."),
+	[SET_ARCHIVES_WORKERS] = INT("archives.workers", "2", 1, 16,
+		"So many practices are backed up at once, over two connections each."),
 	[SET_ARCHIVES_MAX_AGE_HOURS] = INT("archives.max_age_hours", "3", 1, 87600,
 		"When the newest backup of a practice is older than this, check and status say so."),
 	[SET_ARCHIVES_KEEP_HOURLY] = INT("archives.keep_hourly", "0", 0, 100000,

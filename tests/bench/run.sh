@@ -3,7 +3,7 @@
 # against what a user would otherwise do, in the same run:
 #   bench NAME VALUE UNIT
 #   ratio NAME VALUE
-# and all of it is left in build/bench.txt. NAME: erase, foreground, memory, check. README.md says what each is.
+# and all of it is left in build/bench.txt. NAME: erase, backup, foreground, memory, check. README.md says what each is.
 if [ -z "${BENCH_CLUSTER:-}" ]; then
 	here=$(cd "$(dirname "$0")/.." && pwd)
 	BENCH_CLUSTER=$(mktemp -d)/cluster
@@ -176,7 +176,37 @@ check() {
 	say "bench check_1000_tables $(seconds expunge_as night map check) s"
 }
 
+# Ten practices of 1,000 patients, sealed to two places and read back, by one and by two workers, against pg_dump of the
+# whole database to one file, compressed (-Fc). The first backup, which makes every patient's key, is told apart. Medians of
+# three.
+backup() {
+	local workers first ours=() dump
+	middle() { sort -n | sed -n 2p; }
+	practices seal 10 1000
+	with_keys 2>/dev/null
+	sed -i 's/^archives : {/&\nworkers = 1;/' "$CONF"
+	sql seal 'VACUUM ANALYZE' 'CHECKPOINT'
+	first=$(seconds expunge_as night backup)
+	dump=$(for _ in 1 2 3; do seconds pg_dump -Fc -f "$T/dump" seal; done | middle)
+	for workers in 1 2; do
+		sed -i "s/^workers = .*/workers = $workers;/" "$CONF"
+		ours+=("$(for _ in 1 2 3; do seconds expunge_as night backup; done | middle)")
+	done
+	"${CC:-cc}" -O1 -o "$T/maxrss" "$ROOT/tests/bench/maxrss.c"
+	"$T/maxrss" "$T/rss" "$EXPUNGE" -c "$CONF" -U night backup >"$T/out" 2>&1 || { tail "$T/out" >&2; exit 1; }
+	say "bench backup_10000_first $first s"
+	say "bench backup_10000_one_worker ${ours[0]} s"
+	say "bench backup_10000 ${ours[1]} s"
+	say "bench backup_10000_memory $(calc "$(cat "$T/rss") / 1024" 1) MiB"
+	say "bench backup_10000_room $(calc "$(du -sk "${CONF%/*}/here/archives" | cut -f 1) / 8 / 1024" 1) MiB"
+	say "bench pg_dump_10000 $dump s"
+	say "bench pg_dump_10000_room $(calc "$(stat -c %s "$T/dump") / 1048576" 1) MiB"
+	ratio backup_one_worker_vs_pg_dump "${ours[0]}" "$dump"
+	ratio backup_vs_pg_dump "${ours[1]}" "$dump"
+}
+
 if wanted erase; then erase; fi
+if wanted backup; then backup; fi
 if wanted foreground; then foreground; fi
 if wanted memory; then memory; fi
 if wanted check; then check; fi

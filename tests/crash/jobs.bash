@@ -128,6 +128,7 @@ backup_between() {
 # A night with a patient, and archives that have had their time, in two places.
 expire_start() {
 	backup_start
+	[ -x "$T/leaf_probe" ] || build_probe leaf_probe >&2
 	for _ in 1 2 3; do expunge_as night backup; done
 	sql clinic "UPDATE expunge.archive a SET created_at = now() - make_interval(days => 3 - n.n::integer)
 		FROM (SELECT id, row_number() OVER (PARTITION BY tenant ORDER BY generation) AS n FROM expunge.archive) n WHERE n.id = a.id"
@@ -140,7 +141,7 @@ expire_run() {
 }
 
 expire_end() {
-	shred_end | grep -v '^leaf.*|generation|'
+	shred_end | grep -v -e '^leaf.*|generation|' -e 'info drill:'
 	sql clinic "SELECT tenant, state, destinations FROM expunge.archive ORDER BY tenant, created_at" \
 		"SELECT 'a generation without an archive lives: ' || id FROM expunge.key_leaf l WHERE kind = 'generation' AND shredded_epoch IS NULL
 			AND NOT EXISTS (SELECT FROM expunge.archive a WHERE a.generation = l.id)" \
@@ -152,7 +153,7 @@ expire_end() {
 # what shred promises; and no file goes before its key has gone
 expire_between() {
 	shred_between
-	sql clinic "SELECT id, destinations FROM expunge.archive JOIN expunge.key_leaf l ON l.id = generation WHERE l.shredded_epoch IS NULL" |
+	sql clinic "SELECT a.id, a.destinations FROM expunge.archive a JOIN expunge.key_leaf l ON l.id = a.generation WHERE l.shredded_epoch IS NULL" |
 		while IFS='|' read -r id _; do
 			[ -n "$(find "$T/clinic/here/archives" -name "$id.archive")" ] || printf 'file gone, key there: %s\n' "$id"
 		done
