@@ -278,7 +278,52 @@ check_settings(struct checks *checks, const struct job *job)
 	check_ledger_place(checks, job->config, setting(res, "data_directory"));
 }
 
-/* Copies that nobody declared: the certificate would be final, and not speak of them. */
+/* columns of check_copies */
+enum { COPY_WHAT, COPY_STORE, COPY_KIND, COPY_NAME, COPY_OTHER };
+
+/* Whether a declared store stands for what the server shows: by its name, or the name of its slot, or by a kind that has no
+ * name on the server. As stores_foresee.sql has it. */
+static bool
+stands_for(const struct conf_node *store, const struct db_result *copies, int row)
+{
+	const char *kind = db_get_text(copies, row, COPY_KIND), *name = conf_text(conf_member(store, "name"));
+
+	if (strcmp(name, db_get_text(copies, row, COPY_NAME)) == 0 || strcmp(name, db_get_text(copies, row, COPY_OTHER)) == 0)
+		return true;
+	return strcmp(kind, conf_text(conf_member(store, "kind"))) == 0 &&
+		(strcmp(kind, "wal-archive") == 0 || strcmp(kind, "physical-backup") == 0 || strcmp(kind, "server-log") == 0);
+}
+
+static bool
+is_declared(const struct conf_node *stores, const struct db_result *copies, int row)
+{
+	for (size_t i = 0; stores != NULL && i < conf_count(stores); i++)
+		if (stands_for(conf_at(stores, i), copies, row))
+			return true;
+	return false;
+}
+
+/* A final certificate waits for what a declared standby reports, and one that is not there reports nothing. */
+static void
+check_standby(struct checks *checks, const struct conf_node *store, const struct db_result *copies)
+{
+	const char *kind = conf_text(conf_member(store, "kind")), *name = conf_text(conf_member(store, "name"));
+
+	if (strcmp(kind, "standby") != 0 && strcmp(kind, "replication-slot") != 0)
+		return;
+	for (int i = 0; i < db_rows(copies); i++)
+		if (stands_for(store, copies, i)) {
+			if (strcmp(db_get_text(copies, i, COPY_KIND), "other") == 0)
+				check_add(checks, CHECK_WARNING, "stores", mem_printf("%s %s is a logical slot", kind, name),
+					mem_copy("how far a subscriber is does not say what it keeps: declare it as kind other, with its retention"));
+			return;
+		}
+	check_add(checks, CHECK_WARNING, "stores", mem_printf("the server knows no %s called %s", kind, name),
+		mem_copy("the name of a standby is its application_name (cluster_name), or that of its slot; of one that is gone, take the "
+			 "line away and use expunge store end"));
+}
+
+/* Copies that nobody declared keep certificates interim, and nobody knows until when. */
 static void
 check_copies(struct checks *checks, const struct job *job)
 {
@@ -291,9 +336,12 @@ check_copies(struct checks *checks, const struct job *job)
 		check_err(checks, "stores", &err);
 		return;
 	}
-	for (int i = 0; i < db_rows(res) && n == 0; i++)
-		check_add(checks, CHECK_WARNING, "stores", mem_printf("%s, and no store is declared", db_get_text(res, i, 0)),
-			mem_printf("declare %s under stores, with the days until a copy has aged out", db_get_text(res, i, 1)));
+	for (int i = 0; i < db_rows(res); i++)
+		if (!is_declared(stores, res, i))
+			check_add(checks, CHECK_WARNING, "stores", mem_printf("%s, and nobody has declared it", db_get_text(res, i, COPY_WHAT)),
+				mem_printf("declare %s under stores, with the days until a copy has aged out", db_get_text(res, i, COPY_STORE)));
+	for (size_t i = 0; i < n; i++)
+		check_standby(checks, conf_at(stores, i), res);
 	if (n > 0)
 		check_add(checks, CHECK_OK, "stores", mem_printf("%zu declared: certificates are interim until they have aged out", n), NULL);
 	else if (db_rows(res) == 0)

@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "erasure/draft.h"
+#include "erasure/finals.h"
 #include "jobs/job.h"
 #include "jobs/removal.h"
 #include "query.h"
@@ -41,6 +42,25 @@ tell_overdue(struct job *job, struct run *run, struct err *err)
 	return 0;
 }
 
+/* Final certificates of what has aged out; and which store is past its day and still in the way. */
+static int
+issue_finals(struct run *run, struct err *err)
+{
+	CLEANUP(db_result_freep) struct db_result *late = NULL;
+	int64_t n = 0;
+
+	if (finals_issue(run, &n, err) != 0 || db_query(run->db, &QUERY_FINAL_LATE, NULL, &late, err) != 0)
+		return -1;
+	if (n > 0)
+		log_info("final certificates: %lld", (long long)n);
+	for (int i = 0; i < db_rows(late); i++)
+		log_error("%s final certificates wait for %s \"%s\", %s", db_get_text(late, i, 3), db_get_text(late, i, 1),
+			db_get_text(late, i, 0), db_get_bool(late, i, 2) ? "which the server has not reported past their erasures"
+									  : "which nobody has declared");
+	run->n_failed += db_rows(late);
+	return 0;
+}
+
 static int
 night(struct job *job, struct run *run, struct err *err)
 {
@@ -48,7 +68,7 @@ night(struct job *job, struct run *run, struct err *err)
 
 	if (run_begin(run, "nightly", err) != 0)
 		return -1;
-	if (removal_carry_out(run, err) != 0 || draft_all(run, err) != 0 ||
+	if (removal_carry_out(run, err) != 0 || issue_finals(run, err) != 0 || draft_all(run, err) != 0 ||
 	    db_query(run->db, &QUERY_OPENINGS_FORGET, NULL, NULL, err) != 0 || tell_overdue(job, run, err) != 0) {
 		(void)run_end(run, err_exit_code(err), &unused);
 		return -1;
@@ -58,14 +78,38 @@ night(struct job *job, struct run *run, struct err *err)
 	return run_end(run, job->exit_code, err);
 }
 
+static struct json *
+rows_of(const struct db_result *res)
+{
+	struct json *array = json_new_array();
+
+	for (int i = 0; i < db_rows(res); i++)
+		json_push(array, json_of_row(res, i));
+	return array;
+}
+
 static int
 show_due(struct job *job, struct err *err)
 {
 	CLEANUP(db_result_freep) struct db_result *due = NULL;
+	CLEANUP(db_result_freep) struct db_result *finals = NULL;
+	struct json *object;
 
-	if (db_query(job->db, &QUERY_REQUEST_DUE_LIST, NULL, &due, err) != 0)
+	if (db_query(job->db, &QUERY_REQUEST_DUE_LIST, NULL, &due, err) != 0 ||
+	    db_query(job->db, &QUERY_FINAL_DUE_LIST, NULL, &finals, err) != 0)
 		return -1;
-	return listing_print(stdout, due, job_flag(job, "json"), err);
+	if (job_flag(job, "json")) {
+		object = json_new_object();
+		json_set(object, "requests", rows_of(due));
+		json_set(object, "finals", rows_of(finals));
+		return json_print(stdout, object, err);
+	}
+	if (listing_print(stdout, due, false, err) != 0)
+		return -1;
+	if (db_rows(finals) == 0)
+		return 0;
+	printf("\nfinal certificates\n");
+	return listing_print(stdout, finals, false, err);
 }
 
 static int
@@ -87,7 +131,7 @@ static const struct option_row nightly_options[] = { OPTION_DRY_RUN, OPTION_JSON
 
 const struct command nightly_commands[] = {
 	{ "nightly", "everything that a night has to do, in order", "", 0, 0, NEEDS_BINDING, nightly_options, run_nightly,
-	  "Carries out approved requests, recounts and certifies them, plans those that wait for an approval,\n"
-	  "forgets what has expired, and says what is overdue. For cron: quiet but for what matters." },
+	  "Carries out approved requests, recounts and certifies them, issues the final certificates of what has aged\n"
+	  "out, plans requests that wait for an approval, forgets what has expired, and says what is overdue. For cron: quiet but for what matters." },
 	{ 0 }
 };

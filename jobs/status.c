@@ -15,7 +15,7 @@
 /* columns of status_counts */
 enum count {
 	OPEN, DUE_SOON, OVERDUE, PAST_TARGET, BLOCKED, FAILED, UNDECIDED, OLDEST_DAYS, HOLDS, HOLDS_PAST_REVIEW,
-	CERTIFICATES, UNPUBLISHED, OPENINGS, UNACKNOWLEDGED, FROZEN, N_COUNTS
+	CERTIFICATES, UNPUBLISHED, INTERIM, FINALS_OVERDUE, OPENINGS, UNACKNOWLEDGED, FROZEN, N_COUNTS
 };
 enum reason_column { REASON_STATE, REASON_CODE, REASON_N, REASON_OLDEST };
 enum job_column { JOB_NAME, JOB_STARTED, JOB_SUCCEEDED, JOB_EXIT, JOB_STARTED_S, JOB_SUCCEEDED_S, JOB_HOURS };
@@ -106,11 +106,13 @@ judge_archives(struct status *s)
 static void
 judge(struct status *s)
 {
-	s->red = count(s, OVERDUE) > 0 || count(s, FAILED) > 0;
+	s->red = count(s, OVERDUE) > 0 || count(s, FAILED) > 0 || count(s, FINALS_OVERDUE) > 0;
 	if (count(s, OVERDUE) > 0)
 		complain(s, "%lld overdue", (long long)count(s, OVERDUE));
 	if (count(s, FAILED) > 0)
 		complain(s, "%lld failed", (long long)count(s, FAILED));
+	if (count(s, FINALS_OVERDUE) > 0)
+		complain(s, "%lld final certificates overdue", (long long)count(s, FINALS_OVERDUE));
 	if (is_frozen(s))
 		complain(s, "everything is frozen");
 	if (count(s, BLOCKED) > 0)
@@ -191,6 +193,8 @@ print_text(const struct status *s)
 	PRINT("holds", "%lld, %lld past their review", (long long)count(s, HOLDS), (long long)count(s, HOLDS_PAST_REVIEW));
 	PRINT("certificates", "%lld, %lld not yet written to files; %lld openings wait to be collected",
 		(long long)count(s, CERTIFICATES), (long long)count(s, UNPUBLISHED), (long long)count(s, OPENINGS));
+	PRINT("interim", "%lld, their final certificates to follow; %lld of those overdue%s", (long long)count(s, INTERIM),
+		(long long)count(s, FINALS_OVERDUE), count(s, INTERIM) > 0 ? "   (expunge store list)" : "");
 	PRINT("recipients", "%lld told, but without an acknowledgement%s", (long long)count(s, UNACKNOWLEDGED),
 		count(s, UNACKNOWLEDGED) > 0 ? "   (expunge request recipients --open)" : "");
 	PRINT("frozen", "%s", is_frozen(s) ? "YES   (expunge freeze show says why)" : "no");
@@ -279,6 +283,8 @@ static const struct {
 	{ "expunge_holds_past_review", "gauge", "Holds in force past their review date.", HOLDS_PAST_REVIEW, 1 },
 	{ "expunge_certificates_total", "counter", "Certificates issued.", CERTIFICATES, 1 },
 	{ "expunge_certificates_unpublished", "gauge", "Certificates issued but not written to files.", UNPUBLISHED, 1 },
+	{ "expunge_certificates_interim", "gauge", "Interim certificates whose final ones are to follow.", INTERIM, 1 },
+	{ "expunge_finals_overdue", "gauge", "Interim certificates past the last day of every store they wait for.", FINALS_OVERDUE, 1 },
 	{ "expunge_openings", "gauge", "Openings of subject references that nobody has collected.", OPENINGS, 1 },
 	{ "expunge_recipients_unacknowledged", "gauge", "External stores told of an erasure that have not acknowledged it.", UNACKNOWLEDGED, 1 },
 };

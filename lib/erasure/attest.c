@@ -12,6 +12,7 @@
 #include "erasure/external.h"
 #include "erasure/pace.h"
 #include "erasure/publish.h"
+#include "erasure/stores.h"
 #include "erasure/verify.h"
 #include "erasure/workers.h"
 #include "query.h"
@@ -28,20 +29,6 @@ static int
 batch_size(const struct run *run)
 {
 	return config_int(run->config, SET_BATCH_ROWS_PER_SECOND) > 0 ? PACED_BATCH : BATCH;
-}
-
-/* The counter row, locked: no serial is given twice and none is lost. */
-static int
-take_serials(struct run *run, int64_t *ret_first, int n, struct err *err)
-{
-	CLEANUP(db_result_freep) struct db_result *res = NULL;
-	char text[16];
-
-	(void)snprintf(text, sizeof(text), "%d", n);
-	if (db_query(run->db, &QUERY_CERTIFICATE_SERIALS, DB_PARAMS(text), &res, err) != 0)
-		return -1;
-	*ret_first = db_get_int(res, 0, 0);
-	return 0;
 }
 
 /* The signed certificates of one batch: a column of certificate_store each, and what becomes of them as files. */
@@ -126,7 +113,7 @@ issue_all(struct run *run, struct certify *certify, struct signed_batch *batch, 
 	CLEANUP(db_result_freep) struct db_result *stored = NULL;
 	int64_t first = 0;
 
-	if (take_serials(run, &first, db_rows(rows), err) != 0)
+	if (certify_take_serials(run, &first, db_rows(rows), err) != 0)
 		return -1;
 	for (int i = 0; i < db_rows(rows); i++)
 		if (issue(run, certify, batch, rows, i, first + i, recount, err) != 0)
@@ -135,7 +122,7 @@ issue_all(struct run *run, struct certify *certify, struct signed_batch *batch, 
 		    DB_PARAMS(array_end(&batch->serials), array_end(&batch->ids), array_end(&batch->kinds),
 			    array_end(&batch->stages), array_end(&batch->tenants), array_end(&batch->requests),
 			    array_end(&batch->notes), array_end(&batch->salts), array_end(&batch->subjects),
-			    array_end(&batch->hashes)),
+			    array_end(&batch->hashes), recount->as_of, recount->lsn),
 		    &stored, err) != 0)
 		return -1;
 	for (int c = 0; c < db_columns(stored); c++)
@@ -180,9 +167,11 @@ certify_batch(struct run *run, struct certify *certify, struct signed_batch *bat
 	str_add(&array, "}");
 	if (run_check_schema(run, run->recount, err) != 0 || verify_recount(run, run->recount, array.s, &recount, err) != 0 ||
 	    refuse_left_over(certify, &recount, err) != 0 || certify_tallies(certify, array.s, err) != 0 ||
-	    db_query(run->db, &QUERY_CERTIFIED_FORGET, DB_PARAMS(array.s), NULL, err) != 0)
+	    certify_stores(certify, recount.as_of, err) != 0 ||
+	    db_query(run->db, &QUERY_CERTIFIED_FORGET, DB_PARAMS(array.s), NULL, err) != 0 ||
+	    issue_all(run, certify, batch, rows, &recount, err) != 0)
 		return -1;
-	return issue_all(run, certify, batch, rows, &recount, err);
+	return stores_bind(run, array.s, certify->stores, err);
 }
 
 /* One request that cannot be certified never stops the others. */

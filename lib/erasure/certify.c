@@ -8,9 +8,9 @@
 #include "base/bytes.h"
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "erasure/stores.h"
 #include "query.h"
 #include "svc/crypt.h"
-#include "sys/clock.h"
 
 /* columns of certify_tallies */
 enum { T_REQUEST, T_TABLE, T_CLASS, T_BEFORE, T_ARRIVED, T_REMOVED, T_MASKED, T_RETAINED, T_CREATED };
@@ -44,6 +44,7 @@ certify_release(struct certify *certify)
 {
 	db_result_free(certify->tallies);
 	db_result_free(certify->keys);
+	db_result_free(certify->stores);
 	*certify = (struct certify){ 0 };
 }
 
@@ -56,6 +57,27 @@ certify_tallies(struct certify *certify, const char *requests, struct err *err)
 	if (db_query(certify->run->db, &QUERY_CERTIFY_TALLIES, DB_PARAMS(requests), &certify->tallies, err) != 0)
 		return -1;
 	return db_query(certify->run->db, &QUERY_CERTIFY_KEYS, DB_PARAMS(requests), &certify->keys, err);
+}
+
+int
+certify_stores(struct certify *certify, const char *as_of, struct err *err)
+{
+	db_result_free(certify->stores);
+	certify->stores = NULL;
+	return stores_foresee(certify->run, as_of, &certify->stores, err);
+}
+
+int
+certify_take_serials(const struct run *run, int64_t *ret_first, int n, struct err *err)
+{
+	CLEANUP(db_result_freep) struct db_result *res = NULL;
+	char text[16];
+
+	(void)snprintf(text, sizeof(text), "%d", n);
+	if (db_query(run->db, &QUERY_CERTIFICATE_SERIALS, DB_PARAMS(text), &res, err) != 0)
+		return -1;
+	*ret_first = db_get_int(res, 0, 0);
+	return 0;
 }
 
 int64_t
@@ -210,24 +232,6 @@ add_scope(struct certificate *c, const char *document)
 	}
 }
 
-/* Declared stores that still hold the rows: the certificate is interim until they have aged out. */
-static void
-add_stores(const struct run *run, struct certificate *c)
-{
-	const struct conf_node *stores = config_list(run->config, SET_STORES);
-
-	c->stage = stores == NULL || conf_count(stores) == 0 ? CERTIFICATE_FINAL : CERTIFICATE_INTERIM;
-	for (size_t i = 0; stores != NULL && i < conf_count(stores); i++) {
-		const struct conf_node *store = conf_at(stores, i);
-		struct certificate_residual *r = MEM_PUSH(c->residuals, c->n_residuals);
-		char until[21];
-
-		clock_text(clock_now() + (conf_int(conf_member(store, "retention_days")) + 1) * 86400, until);
-		r->store = mem_copy(conf_text(conf_member(store, "name")));
-		r->until = mem_copy_n(until, 10);
-	}
-}
-
 static int
 add_approver(const struct run *run, struct certificate *c, const char *login, struct err *err)
 {
@@ -238,17 +242,20 @@ add_approver(const struct run *run, struct certificate *c, const char *login, st
 	return issuer_approver_check(ledger_key(run->ledger), run->instance.id, login, approver->key_check, err);
 }
 
-static int
-add_tool(const struct certify *certify, struct certificate *c)
+void
+certify_set_tool(const struct certify *certify, struct certificate *c)
 {
-	c->tool.version = mem_copy(certify->run->tool.version);
-	c->tool.commit = mem_copy(certify->run->tool.commit);
-	c->tool.program = mem_copy(certify->run->tool_hash);
-	c->tool.openssl = certificate_openssl_version(crypt_version());
-	c->tool.config = mem_copy(certify->run->config_hash);
-	c->tool.map = mem_copy(certify->run->map->hash);
-	c->tool.database = strtoll(certify->run->instance.system_identifier, NULL, 10);
-	return 0;
+	struct certificate_tool *tool = &c->tool;
+	char *const before[] = { tool->version, tool->commit, tool->program, tool->openssl, tool->config };
+
+	for (size_t i = 0; i < sizeof(before) / sizeof(before[0]); i++)
+		free(before[i]);
+	tool->version = mem_copy(certify->run->tool.version);
+	tool->commit = mem_copy(certify->run->tool.commit);
+	tool->program = mem_copy(certify->run->tool_hash);
+	tool->openssl = certificate_openssl_version(crypt_version());
+	tool->config = mem_copy(certify->run->config_hash);
+	tool->database = strtoll(certify->run->instance.system_identifier, NULL, 10);
 }
 
 int
@@ -290,7 +297,7 @@ certify_compose(struct certify *certify, struct certificate *ret, const struct d
 		return -1;
 	ret->as_of = mem_copy(recount->as_of);
 	ret->as_of_lsn = mem_copy(recount->lsn);
-	add_stores(run, ret);
+	stores_add(ret, certify->stores);
 	ret->told = db_get_int(rows, row, CERTIFY_TOLD);
 	ret->acknowledged = db_get_int(rows, row, CERTIFY_ACKNOWLEDGED);
 	ret->recount = CERTIFICATE_PASS;
@@ -299,7 +306,9 @@ certify_compose(struct certify *certify, struct certificate *ret, const struct d
 	ret->level = db_get_bool(rows, row, CERTIFY_VACUUMED) ? CERTIFICATE_VACUUMED : CERTIFICATE_LOGICAL;
 	add_keys(certify, ret, db_get_text(rows, row, CERTIFY_ID));
 	add_scope(ret, document);
-	return add_tool(certify, ret);
+	certify_set_tool(certify, ret);
+	ret->tool.map = mem_copy(run->map->hash);
+	return 0;
 }
 
 /* The tallies of a plan, as if it had been carried out. */
@@ -341,7 +350,8 @@ certify_foresee(struct run *run, const struct plan *plan, const char *document, 
 		return -1;
 	(void)snprintf(recount.as_of, sizeof(recount.as_of), "%s", db_get_text(row, 0, CERTIFY_EXECUTED));
 	certify.tallies = foreseen_tallies(run, plan);
-	if (certify_compose(&certify, &c, row, 0, 1, salt, &recount, err) != 0 || certificate_encode(&c, ret, err) != 0)
+	if (certify_stores(&certify, recount.as_of, err) != 0 ||
+	    certify_compose(&certify, &c, row, 0, 1, salt, &recount, err) != 0 || certificate_encode(&c, ret, err) != 0)
 		return err_prefix(err, "the certificate that this plan would lead to");
 	return 0;
 }

@@ -18,12 +18,19 @@ enum certify_column {
 struct certify {
 	struct run *run;
 	struct db_result *tallies, *keys; /* ordered by request */
+	struct db_result *stores; /* stores_foresee() */
 	char unfit[37]; /* the request on which composing a batch failed, or "" */
 };
 
 int certify_open(struct certify *ret, struct run *run, struct err *err);
 void certify_release(struct certify *certify);
 int certify_tallies(struct certify *certify, const char *requests, struct err *err);
+/* The stores that may hold copies of what was counted at a time. */
+int certify_stores(struct certify *certify, const char *as_of, struct err *err);
+/* The counter row, locked until the transaction ends: no serial is given twice and none is lost. */
+int certify_take_serials(const struct run *run, int64_t *ret_first, int n, struct err *err);
+/* What a certificate says of the program and the configuration that issue it; the map stays as it is. */
+void certify_set_tool(const struct certify *certify, struct certificate *c);
 /* How many rows they speak of. */
 int64_t certify_rows(const struct certify *certify);
 int certify_compose(struct certify *certify, struct certificate *ret, const struct db_result *rows, int row,

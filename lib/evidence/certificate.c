@@ -14,9 +14,9 @@
 const char certificate_statement[] =
 	"As of the time and log position named in as-of, the rows counted under live had been removed, "
 	"masked or retained as stated, and a recount independent of the removal found what the after "
-	"counts say. Nothing is said of what is listed under out-of-scope; copies named under archives "
-	"keep their rows until the dates given there; level says how far below the live tables the "
-	"removal reached.";
+	"counts say. Nothing is said of what is listed under out-of-scope; stores named under archives "
+	"may hold copies of the rows until the dates given there, and each line says on whose word its "
+	"date rests; level says how far below the live tables the removal reached.";
 
 static const char *const standard_scope[] = {
 	("copies made before the removal and not declared to this tool: physical backups, standbys, "
@@ -32,6 +32,7 @@ static const char *const stages[] = { NULL, "interim", "final" };
 static const char *const outcomes[] = { NULL, "completed", "completed-with-exclusions" };
 static const char *const levels[] = { NULL, "logical", "vacuumed", "keys-destroyed", "aged-out" };
 static const char *const results[] = { NULL, "pass", "not-run" };
+static const char *const bases[] = { NULL, "declared", "reported", "stated" };
 
 #define TEXT_OF(table, value) ((size_t)(value) < COUNT(table) ? (table)[(value)] : NULL)
 
@@ -63,6 +64,12 @@ const char *
 certificate_check_text(enum certificate_check_result result)
 {
 	return TEXT_OF(results, result);
+}
+
+const char *
+certificate_basis_text(enum certificate_basis basis)
+{
+	return TEXT_OF(bases, basis);
 }
 
 const char *
@@ -115,6 +122,16 @@ free_texts(char **texts, size_t n)
 }
 
 static void
+free_stores(struct certificate_store *stores, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		free(stores[i].name);
+		free(stores[i].until);
+	}
+	free(stores);
+}
+
+static void
 release_lists(struct certificate *c)
 {
 	for (size_t i = 0; i < c->n_approvers; i++) {
@@ -128,14 +145,14 @@ release_lists(struct certificate *c)
 		free(c->retained[i].basis);
 		free(c->retained[i].until);
 	}
-	for (size_t i = 0; i < c->n_residuals; i++) {
-		free(c->residuals[i].store);
-		free(c->residuals[i].until);
-	}
+	for (size_t i = 0; i < c->n_undeclared; i++)
+		free(c->undeclared[i].kind);
+	free_stores(c->residuals, c->n_residuals);
+	free_stores(c->aged_out, c->n_aged_out);
+	free(c->undeclared);
 	free(c->approvers);
 	free(c->live);
 	free(c->retained);
-	free(c->residuals);
 	free_texts(c->keys.fingerprints, c->keys.n_fingerprints);
 	free_texts(c->keys.drivers, c->keys.n_drivers);
 	free_texts(c->out_of_scope, c->n_out_of_scope);
@@ -318,17 +335,26 @@ add_keys(struct str *text, const struct certificate_keys *k)
 }
 
 static void
+add_stores(struct str *text, const char *what, const struct certificate_store *stores, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		str_addf(text, "archives: %s ", what);
+		certificate_add_name(text, stores[i].name);
+		str_addf(text, " until %s %s\n", stores[i].until, bases[stores[i].basis]);
+	}
+}
+
+static void
 add_archives(struct str *text, const struct certificate *c)
 {
-	if (c->generations_unreadable == 0 && c->n_residuals == 0)
+	if (c->generations_unreadable == 0 && c->n_residuals == 0 && c->n_undeclared == 0 && c->n_aged_out == 0)
 		str_add(text, "archives: none\n");
 	if (c->generations_unreadable > 0)
 		str_addf(text, "archives: generations unreadable %" PRId64 "\n", c->generations_unreadable);
-	for (size_t i = 0; i < c->n_residuals; i++) {
-		str_add(text, "archives: residual ");
-		certificate_add_name(text, c->residuals[i].store);
-		str_addf(text, " until %s\n", c->residuals[i].until);
-	}
+	add_stores(text, "residual", c->residuals, c->n_residuals);
+	for (size_t i = 0; i < c->n_undeclared; i++)
+		str_addf(text, "archives: undeclared %s %" PRId64 "\n", c->undeclared[i].kind, c->undeclared[i].n);
+	add_stores(text, "aged-out", c->aged_out, c->n_aged_out);
 }
 
 static void

@@ -36,6 +36,12 @@ enum certificate_level {
 	CERTIFICATE_KEYS_DESTROYED,
 	CERTIFICATE_AGED_OUT
 };
+/* On whose word it rests that a store's copy has an end. */
+enum certificate_basis {
+	CERTIFICATE_DECLARED = 1, /* the retention that the operator declares; nobody looked into the store */
+	CERTIFICATE_REPORTED,     /* besides, the database server reports how far the store has come */
+	CERTIFICATE_STATED        /* a person stated that the store holds no copy any more */
+};
 /* A check that failed has no certificate. */
 enum certificate_check_result { CERTIFICATE_PASS = 1, CERTIFICATE_NOT_RUN };
 
@@ -67,9 +73,16 @@ struct certificate_keys {
 	size_t n_drivers;
 };
 
-struct certificate_residual {
-	char *store;
-	char *until; /* YYYY-MM-DD */
+struct certificate_store {
+	char *name;
+	char *until; /* YYYY-MM-DD: the last day of a copy; of one that has aged out, as far as that is known */
+	enum certificate_basis basis;
+};
+
+/* Copies that the database server showed and nobody had declared, by their kind. */
+struct certificate_undeclared {
+	char *kind; /* a word */
+	int64_t n;
 };
 
 struct certificate_tool {
@@ -107,8 +120,12 @@ struct certificate {
 	size_t n_retained;
 	struct certificate_keys keys;
 	int64_t generations_unreadable;
-	struct certificate_residual *residuals;
+	struct certificate_store *residuals; /* in an interim one only */
 	size_t n_residuals;
+	struct certificate_undeclared *undeclared; /* likewise */
+	size_t n_undeclared;
+	struct certificate_store *aged_out; /* what its interim certificate waited for */
+	size_t n_aged_out;
 	int64_t told, acknowledged, pending;
 	enum certificate_check_result recount, control, closure, negative_drill, positive_drill;
 	enum certificate_level level;
@@ -144,6 +161,7 @@ const char *certificate_stage_text(enum certificate_stage stage);
 const char *certificate_outcome_text(enum certificate_outcome outcome);
 const char *certificate_level_text(enum certificate_level level);
 const char *certificate_check_text(enum certificate_check_result result);
+const char *certificate_basis_text(enum certificate_basis basis);
 
 /* "UK-GDPR-17(1)(b)" of a request's ground "17-1-b"; the caller frees. NULL when it is none. */
 char *certificate_ground(const char *request_ground);

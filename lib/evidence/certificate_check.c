@@ -246,15 +246,42 @@ check_retained(const struct certificate *c, struct err *err)
 		    (r->until != NULL && !is_date(r->until)))
 			return ill(err, "retained", "be a class, a basis and a date");
 	}
-	for (size_t i = 0; i < c->n_residuals; i++)
-		if (!is_name(c->residuals[i].store) || !is_date(c->residuals[i].until))
-			return ill(err, "archives", "be a store and a date");
-	if (c->generations_unreadable < 0)
-		return ill(err, "archives", "count generations");
-	if (c->stage == CERTIFICATE_FINAL && c->n_residuals > 0)
-		return ill(err, "stage", "be interim while a store still holds the rows");
 	if (c->told < 0 || c->pending < 0 || c->acknowledged < 0 || c->acknowledged > c->told)
 		return ill(err, "recipients", "be counts, no more acknowledged than told");
+	return 0;
+}
+
+static int
+check_stores(const struct certificate_store *stores, size_t n, struct err *err)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!is_name(stores[i].name) || !is_date(stores[i].until) || certificate_basis_text(stores[i].basis) == NULL)
+			return ill(err, "archives", "be a store, a date, and on whose word");
+	return 0;
+}
+
+/* An interim certificate says what it waits for; a final one that follows it, how that came to its end. */
+static int
+check_archives(const struct certificate *c, struct err *err)
+{
+	if (check_stores(c->residuals, c->n_residuals, err) != 0 || check_stores(c->aged_out, c->n_aged_out, err) != 0)
+		return -1;
+	for (size_t i = 0; i < c->n_residuals; i++)
+		if (c->residuals[i].basis == CERTIFICATE_STATED)
+			return ill(err, "archives", "be declared or reported while a store holds the rows");
+	for (size_t i = 0; i < c->n_undeclared; i++)
+		if (!is_word(c->undeclared[i].kind) || c->undeclared[i].n < 1)
+			return ill(err, "archives", "count undeclared copies by their kind");
+	if (c->generations_unreadable < 0)
+		return ill(err, "archives", "count generations");
+	if (c->stage == CERTIFICATE_FINAL && c->n_residuals + c->n_undeclared > 0)
+		return ill(err, "stage", "be interim while a store still holds the rows");
+	if (c->stage == CERTIFICATE_INTERIM && c->n_residuals + c->n_undeclared == 0)
+		return ill(err, "stage", "be final when no store holds the rows");
+	if ((c->interim_serial > 0) != (c->n_aged_out > 0))
+		return ill(err, "interim-serial", "be there with the stores that have aged out since");
+	if (c->level == CERTIFICATE_AGED_OUT && c->n_aged_out == 0)
+		return ill(err, "level", "name the stores to be aged-out");
 	return 0;
 }
 
@@ -319,7 +346,7 @@ certificate_check(const struct certificate *c, struct err *err)
 {
 	if (check_head(c, err) != 0 || check_ground(c, err) != 0 || check_times(c, err) != 0 ||
 	    check_order(c, err) != 0 || check_request(c, err) != 0 || check_verdict(c, err) != 0 ||
-	    check_live(c, err) != 0 || check_retained(c, err) != 0)
+	    check_live(c, err) != 0 || check_retained(c, err) != 0 || check_archives(c, err) != 0)
 		return -1;
 	return check_keys(c, err);
 }

@@ -305,9 +305,31 @@ parse_keys(struct lines *l, struct certificate *c)
 	return parse_drivers(p, k);
 }
 
+/* "NAME until DATE BASIS" */
+static int
+parse_store(char *p, struct certificate_store *store)
+{
+	if (scan_name(&p, &store->name) != 0 || scan(&p, " until ") != 0 || scan_until(&p, " ", &store->until) != 0 ||
+	    scan(&p, " ") != 0)
+		return -1;
+	for (unsigned int i = 1; certificate_basis_text((enum certificate_basis)i) != NULL; i++)
+		if (strcmp(certificate_basis_text((enum certificate_basis)i), p) == 0)
+			store->basis = (enum certificate_basis)i;
+	return 0;
+}
+
+static int
+parse_undeclared(char *p, struct certificate_undeclared *undeclared)
+{
+	if (scan_until(&p, " ", &undeclared->kind) != 0 || scan(&p, " ") != 0 || scan_number(&p, &undeclared->n) != 0)
+		return -1;
+	return *p == '\0' ? 0 : -1;
+}
+
 static int
 parse_archives(struct lines *l, struct certificate *c)
 {
+	int failed = 0;
 	char *p = take(l, "archives");
 
 	if (p == NULL || strcmp(p, "none") == 0)
@@ -317,14 +339,15 @@ parse_archives(struct lines *l, struct certificate *c)
 			return -1;
 		p = take(l, "archives");
 	}
-	for (; p != NULL; p = take(l, "archives")) {
-		struct certificate_residual *r = MEM_PUSH(c->residuals, c->n_residuals);
-
-		if (scan(&p, "residual ") != 0 || scan_name(&p, &r->store) != 0 ||
-		    scan(&p, " until ") != 0 || scan_until(&p, "", &r->until) != 0)
-			return -1;
+	for (; p != NULL && failed == 0; p = take(l, "archives")) {
+		if (scan(&p, "residual ") == 0)
+			failed = parse_store(p, MEM_PUSH(c->residuals, c->n_residuals));
+		else if (scan(&p, "undeclared ") == 0)
+			failed = parse_undeclared(p, MEM_PUSH(c->undeclared, c->n_undeclared));
+		else
+			failed = scan(&p, "aged-out ") == 0 ? parse_store(p, MEM_PUSH(c->aged_out, c->n_aged_out)) : -1;
 	}
-	return 0;
+	return failed;
 }
 
 static int

@@ -83,20 +83,38 @@ set_keys(struct json *object, const struct certificate_keys *k)
 	json_set(object, "keys", keys);
 }
 
+static struct json *
+stores(const struct certificate_store *list, size_t n)
+{
+	struct json *array = json_new_array();
+
+	for (size_t i = 0; i < n; i++) {
+		struct json *one = json_new_object();
+
+		json_set_text(one, "store", list[i].name);
+		json_set_text(one, "until", list[i].until);
+		json_set_text(one, "basis", certificate_basis_text(list[i].basis));
+		json_push(array, one);
+	}
+	return array;
+}
+
 static void
 set_archives(struct json *object, const struct certificate *c)
 {
-	struct json *archives = json_new_object(), *residual = json_new_array(), *recipients = json_new_object();
+	struct json *archives = json_new_object(), *undeclared = json_new_array(), *recipients = json_new_object();
 
-	for (size_t i = 0; i < c->n_residuals; i++) {
+	for (size_t i = 0; i < c->n_undeclared; i++) {
 		struct json *one = json_new_object();
 
-		json_set_text(one, "store", c->residuals[i].store);
-		json_set_text(one, "until", c->residuals[i].until);
-		json_push(residual, one);
+		json_set_text(one, "kind", c->undeclared[i].kind);
+		json_set_int(one, "n", c->undeclared[i].n);
+		json_push(undeclared, one);
 	}
 	json_set_int(archives, "generations-unreadable", c->generations_unreadable);
-	json_set(archives, "residual", residual);
+	json_set(archives, "residual", stores(c->residuals, c->n_residuals));
+	json_set(archives, "undeclared", undeclared);
+	json_set(archives, "aged-out", stores(c->aged_out, c->n_aged_out));
 	json_set(object, "archives", archives);
 	json_set_int(recipients, "told", c->told);
 	json_set_int(recipients, "acknowledged", c->acknowledged);

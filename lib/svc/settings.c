@@ -15,6 +15,8 @@
 #define SHARES_MAX 8   /* what a record of a root share has room for */
 #define REPLICAS_MAX 8 /* of one share */
 
+#define STORE_KINDS "physical-backup|wal-archive|standby|replication-slot|server-log|other"
+
 #define REQUIRED NULL
 /* NOLINTBEGIN(bugprone-macro-parentheses): parts of initializers take none */
 #define TEXT(NAME, PRESET, MAX, HELP, ...) \
@@ -93,7 +95,8 @@ static const struct setting settings[SETTING_COUNT] = {
 	[SET_CLOCK_MAX_JUMP_DAYS] = INT("clock.max_jump_days", "40", 1, 3660,
 		"A larger jump of the clock since the last run refuses the run."),
 	[SET_STORES] = LIST("stores",
-		"Other stores that hold copies of the rows (backups, archived WAL): a name, and the days until a copy has aged out."),
+		"Other stores that hold copies of the rows: a name, a kind (physical-backup, wal-archive, standby, replication-slot, "
+		"server-log, other), and the days after which a copy has aged out; until then certificates are interim."),
 	[SET_KEYS_SHARES] = LIST("keys.shares",
 		"Where the root key is kept, outside the database and its backups: the shares that together give it, and of each its "
 		"copies (replicas); without any there is no key tree."),
@@ -246,11 +249,14 @@ read_store(struct reading *r, const struct conf_node *list, size_t i)
 {
 	const struct conf_node *store = conf_at(list, i);
 	const struct conf_node *name = conf_member(store, "name"), *days = conf_member(store, "retention_days");
+	const struct conf_node *kind = conf_member(store, "kind");
 
-	if (conf_type(store) != CONF_GROUP || name == NULL || days == NULL || conf_count(store) != 2) {
-		complain(r, store, "a store is { name = \"...\"; retention_days = N; }");
+	if (conf_type(store) != CONF_GROUP || name == NULL || kind == NULL || days == NULL || conf_count(store) != 3) {
+		complain(r, store, "a store is { name = \"...\"; kind = \"...\"; retention_days = N; }");
 		return;
 	}
+	if (conf_text(kind) == NULL || !is_choice(STORE_KINDS, conf_text(kind)))
+		complain(r, kind, "the kind of a store must be one of %s", STORE_KINDS);
 	if (conf_text(name) == NULL || !parse_is_plain_text(conf_text(name), 100))
 		complain(r, name, "the name of a store must be 1 to 100 bytes of plain text");
 	if (conf_type(days) != CONF_INT || conf_int(days) < 1 || conf_int(days) > 36500)

@@ -237,4 +237,55 @@ $$;
 COMMENT ON FUNCTION expunge.oldest_xmin() IS
 	'the oldest transaction that some session, slot or prepared transaction may still look behind, and which one that is';
 
+-- ---------------------------------------------------------------- copies outside
+
+-- lsn: how far it has come, NULL where nobody can say. other_name: the slot that a walsender uses. A base backup and a
+-- receiver of WAL replay nothing: what they wrote is a file by now, and only a declaration says how long.
+CREATE OR REPLACE FUNCTION expunge.copies_seen(OUT kind text, OUT name text, OUT other_name text, OUT lsn pg_lsn)
+	RETURNS SETOF record
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+	SELECT CASE
+			WHEN r.state = 'backup' OR s.temporary THEN 'physical-backup'
+			WHEN r.state = 'streaming' AND r.replay_lsn IS NULL THEN 'wal-archive'
+			ELSE 'standby'
+		END,
+		left(coalesce(nullif(r.application_name, ''), 'walsender'), 100), s.slot_name::text, r.replay_lsn
+	FROM pg_stat_replication r
+	LEFT JOIN pg_replication_slots s ON s.active_pid = r.pid
+	WHERE s.slot_type IS DISTINCT FROM 'logical'
+	UNION ALL
+	-- a logical slot's lsn says nothing of the rows at the other end
+	SELECT CASE s.slot_type WHEN 'logical' THEN 'other' ELSE 'replication-slot' END, s.slot_name::text, NULL,
+		CASE s.slot_type WHEN 'physical' THEN s.restart_lsn END
+	FROM pg_replication_slots s
+	WHERE NOT s.temporary AND (s.database IS NULL OR s.database = current_database())
+	  AND (s.restart_lsn IS NOT NULL OR s.wal_status IS NOT NULL) -- one that was never used keeps nothing
+	UNION ALL
+	SELECT 'wal-archive', 'archive_mode', NULL, NULL WHERE current_setting('archive_mode') <> 'off'
+$$;
+COMMENT ON FUNCTION expunge.copies_seen() IS
+	'what copies this database elsewhere, as far as the server reports it: standbys, slots, base backups, archived WAL';
+
+CREATE OR REPLACE FUNCTION expunge.end_store(store text, reason text) RETURNS integer
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	n integer;
+BEGIN
+	PERFORM expunge.check_text('store', store, 100, 'EX220');
+	PERFORM expunge.check_text('reason', reason, 500, 'EX210');
+	UPDATE expunge.request_store s
+	SET ended_at = now(), ended_how = 'stated', ended_by = session_user, ended_reason = end_store.reason
+	WHERE s.name = end_store.store AND s.ended_at IS NULL;
+	GET DIAGNOSTICS n = ROW_COUNT;
+	IF n = 0 THEN
+		RAISE EXCEPTION 'no interim certificate waits for a store of this name'
+			USING ERRCODE = 'EX404', HINT = 'expunge store list shows the names';
+	END IF;
+	PERFORM expunge.log_event('store-ended', NULL, NULL, store || ': ' || n || ' certificates');
+	RETURN n;
+END
+$$;
+COMMENT ON FUNCTION expunge.end_store(text, text) IS
+	'a person states that a store holds no copy of what has been certified so far; returns how many certificates waited for it';
+
 RESET ROLE;

@@ -7,7 +7,7 @@ DROP VIEW IF EXISTS expunge.status, expunge.status_blocked, expunge.status_job, 
 
 CREATE VIEW expunge.request_list AS
 	SELECT r.id, r.tenant, r.subject, r.ground, r.channel, r.state, r.reason, r.decision, r.basis,
-		r.received_at, r.identified_at, r.due_on, r.extended_on, r.decided_at, r.not_before, r.removed_at, r.certified_at,
+		r.received_at, r.identified_at, r.due_on, r.extended_on, r.decided_at, r.not_before, r.removed_at, r.certified_at, r.final_at,
 		r.filed_by, r.decided_by, r.attempts,
 		o.open,
 		CASE WHEN o.open THEN r.due_on - o.today END AS days_left,
@@ -17,6 +17,10 @@ CREATE VIEW expunge.request_list AS
 		p.hash AS plan_hash, p.n_rows AS plan_rows, p.n_new_rows AS plan_new_rows, p.blockers AS plan_blockers,
 		(SELECT max(c.serial) FROM expunge.certificate c WHERE c.request_id = r.id) AS certificate_serial,
 		CASE
+			WHEN r.state = 'certified' AND r.final_at IS NULL THEN 'certified, interim: ' || coalesce((
+				SELECT string_agg(s.name || CASE WHEN s.declared THEN ' until ' || s.until ELSE ' is not declared' END, ', '
+					ORDER BY s.until DESC, s.name)
+				FROM expunge.request_store s WHERE s.request_id = r.id AND s.ended_at IS NULL), 'its final certificate is due')
 			WHEN NOT o.open THEN NULL
 			WHEN r.state = 'received' THEN 'waits to be identified'
 			WHEN r.state IN ('identified', 'scheduled') AND expunge.is_held(r.tenant, r.subject) THEN 'under hold'
@@ -55,6 +59,10 @@ CREATE VIEW expunge.status AS
 		(SELECT count(*) FROM expunge.hold_list h WHERE h.past_review) AS holds_past_review,
 		(SELECT count(*) FROM expunge.certificate) AS certificates,
 		(SELECT count(*) FROM expunge.certificate c WHERE c.published_at IS NULL) AS certificates_unpublished,
+		count(*) FILTER (WHERE r.state = 'certified' AND r.final_at IS NULL) AS interim,
+		-- a night has had its chance since the last day of the last store
+		count(*) FILTER (WHERE r.state = 'certified' AND r.final_at IS NULL AND expunge.civil_date(now()) - 1 >
+			(SELECT max(s.until) FROM expunge.request_store s WHERE s.request_id = r.id)) AS finals_overdue,
 		(SELECT count(*) FROM expunge.opening) AS openings,
 		(SELECT count(*) FROM expunge.recipient t WHERE t.acknowledged_at IS NULL) AS unacknowledged,
 		EXISTS (SELECT FROM expunge.freeze) AS frozen

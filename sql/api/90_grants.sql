@@ -42,11 +42,12 @@ GRANT EXECUTE ON FUNCTION expunge.place_hold(text, text, text, text, date), expu
 GRANT EXECUTE ON FUNCTION expunge.freeze_on(text) TO expunge_operator, expunge_dpo, expunge_job;
 GRANT EXECUTE ON FUNCTION expunge.freeze_off() TO expunge_operator, expunge_dpo;
 GRANT EXECUTE ON FUNCTION expunge.raise_cap(text) TO expunge_approver, expunge_dpo;
+GRANT EXECUTE ON FUNCTION expunge.end_store(text, text) TO expunge_approver, expunge_dpo;
 GRANT EXECUTE ON FUNCTION expunge.accept_clock(text) TO expunge_operator, expunge_dpo;
 GRANT EXECUTE ON FUNCTION expunge.record_denied(text, uuid, text)
 	TO expunge_intake, expunge_approver, expunge_operator, expunge_job, expunge_dpo, expunge_monitor;
 GRANT EXECUTE ON FUNCTION expunge.forget_expired_openings() TO expunge_job, expunge_operator;
-GRANT EXECUTE ON FUNCTION expunge.oldest_xmin() TO expunge_job, expunge_operator;
+GRANT EXECUTE ON FUNCTION expunge.oldest_xmin(), expunge.copies_seen() TO expunge_job, expunge_operator;
 GRANT EXECUTE ON FUNCTION
 	expunge.check_calendar(text), expunge.easter(integer), expunge.weekday_of_month(integer, integer, integer, integer),
 	expunge.bank_holidays(text, integer), expunge.working_day_on_or_after(text, date), expunge.due_date(date, text, integer),
@@ -56,7 +57,7 @@ TO expunge_intake, expunge_approver, expunge_operator, expunge_job, expunge_dpo,
 GRANT EXECUTE ON FUNCTION expunge.is_held(text, text) TO expunge_approver, expunge_operator, expunge_job, expunge_dpo;
 
 GRANT SELECT ON expunge.migration, expunge.instance, expunge.mapped_table, expunge.one_off_holiday, expunge.transition,
-	expunge.request, expunge.plan, expunge.tally, expunge.recipient, expunge.hold, expunge.freeze, expunge.cap_raise, expunge.run,
+	expunge.request, expunge.plan, expunge.tally, expunge.recipient, expunge.request_store, expunge.hold, expunge.freeze, expunge.cap_raise, expunge.run,
 	expunge.certificate, expunge.certificate_counter, expunge.event, expunge.tenant_login,
 	expunge.request_list, expunge.hold_list
 TO expunge_operator, expunge_approver, expunge_dpo;
@@ -71,11 +72,13 @@ GRANT SELECT ON expunge.migration, expunge.instance, expunge.one_off_holiday, ex
 	expunge.hold, expunge.freeze, expunge.request_list, expunge.hold_list
 TO expunge_job;
 GRANT UPDATE (state, reason, reason_at, attempts, removed_at, removed_xid, waits_for, controlled, vacuumed, recounted_at,
-	recounted_lsn, certified_at, subject, subject_hash) ON expunge.request TO expunge_job;
+	recounted_lsn, certified_at, final_at, subject, subject_hash) ON expunge.request TO expunge_job;
 GRANT SELECT, INSERT, UPDATE, DELETE ON expunge.plan, expunge.key_set, expunge.control_set, expunge.tally TO expunge_job;
 GRANT SELECT, INSERT ON expunge.mapped_table TO expunge_job;
 GRANT SELECT, INSERT, UPDATE ON expunge.mapped_via TO expunge_job;
 GRANT SELECT, INSERT, UPDATE ON expunge.recipient TO expunge_job;
+GRANT SELECT, INSERT (request_id, name, kind, declared, until, bound_until), UPDATE (declared, until, ended_at, ended_how, kind)
+	ON expunge.request_store TO expunge_job; -- what a person states is a person's
 GRANT INSERT, DELETE, SELECT (request_id, tenant, expires_at) ON expunge.opening TO expunge_job; -- never the salt again
 GRANT SELECT, UPDATE (used_by) ON expunge.cap_raise TO expunge_job;
 GRANT SELECT, INSERT (id, job, host), UPDATE (finished_at, exit_code, n_done, n_blocked, n_failed, n_rows) ON expunge.run TO expunge_job;

@@ -1,6 +1,6 @@
 -- Stores signed certificates, and what opens each one's subject-ref until the practice collects it or its date has
 -- come; ends their requests, which from here no longer say whom they were about.
--- params: 1 serials bigint[], 2 ids, 3 kinds, 4 stages, 5 tenants, 6 requests uuid[], 7 notes, 8 salts, 9 subjects, 10 keyed hashes of the subjects
+-- params: 1 serials bigint[], 2 ids, 3 kinds, 4 stages, 5 tenants, 6 requests uuid[], 7 notes, 8 salts, 9 subjects, 10 keyed hashes of the subjects, 11 as of, 12 lsn
 -- rows: one
 WITH given AS (
     SELECT g.*
@@ -16,7 +16,9 @@ WITH given AS (
       FROM given g CROSS JOIN expunge.instance i
     RETURNING request_id
 ), ended AS (
-    UPDATE expunge.request r SET state = 'certified', certified_at = now(), subject = NULL, subject_hash = g.hash
+    UPDATE expunge.request r SET state = 'certified', certified_at = now(), subject = NULL, subject_hash = g.hash,
+           recounted_at = $11::timestamptz, recounted_lsn = $12::pg_lsn,
+           final_at = CASE g.stage WHEN 'final' THEN now() END
       FROM given g WHERE r.id = g.request
     RETURNING r.id
 )

@@ -90,14 +90,18 @@ CREATE TABLE expunge.request (
 	recounted_at    timestamptz,
 	recounted_lsn   pg_lsn,
 	certified_at    timestamptz,
+	final_at        timestamptz,
 	UNIQUE (tenant, idempotency_key),
 	CHECK ((subject IS NULL) = (state = 'certified' AND subject_hash IS NOT NULL)),
 	CHECK (state <> 'certified' OR certified_at IS NOT NULL),
+	CHECK (final_at IS NULL OR state = 'certified'),
 	CHECK (state NOT IN ('scheduled', 'running', 'removed') OR (decided_by IS NOT NULL AND approved_plan IS NOT NULL))
 );
 CREATE INDEX request_state ON expunge.request (state, not_before);
 CREATE INDEX request_subject ON expunge.request (tenant, subject);
 CREATE UNIQUE INDEX request_open ON expunge.request (tenant, subject) WHERE state NOT IN ('certified', 'refused', 'withdrawn');
+CREATE INDEX request_interim ON expunge.request (certified_at) WHERE state = 'certified' AND final_at IS NULL;
+COMMENT ON COLUMN expunge.request.final_at IS 'when its final certificate was issued; NULL while the certificate is interim';
 COMMENT ON COLUMN expunge.request.requested_by IS 'what the application says; untrusted text, never printed in a certificate';
 COMMENT ON COLUMN expunge.request.filed_by IS 'the authenticated role; must differ from decided_by';
 COMMENT ON COLUMN expunge.request.subject IS 'the subject''s key as text; replaced by subject_hash at certification';
@@ -166,6 +170,28 @@ CREATE INDEX recipient_pending ON expunge.recipient (told_at) WHERE acknowledged
 COMMENT ON TABLE expunge.recipient IS 'external stores of the data map that were told of an erasure (Article 19), and whether they have acknowledged';
 COMMENT ON COLUMN expunge.recipient.acknowledged_by IS 'the login of the person who noted it; NULL: the store''s program said so';
 COMMENT ON COLUMN expunge.recipient.removed_xid IS 'the removal it was told of; after another one it is told again';
+
+CREATE TABLE expunge.request_store (
+	request_id   uuid NOT NULL REFERENCES expunge.request ON DELETE CASCADE,
+	name         text NOT NULL CHECK (length(name) BETWEEN 1 AND 100),
+	kind         text NOT NULL,
+	declared     boolean NOT NULL,
+	until        date NOT NULL,
+	bound_until  date,
+	ended_at     timestamptz,
+	ended_how    text CHECK (ended_how IN ('declared', 'reported', 'stated')),
+	ended_by     name,
+	ended_reason text,
+	PRIMARY KEY (request_id, name),
+	CHECK ((ended_at IS NULL) = (ended_how IS NULL)),
+	CHECK ((ended_how = 'stated') = (ended_by IS NOT NULL))
+);
+CREATE INDEX request_store_open ON expunge.request_store (name) WHERE ended_at IS NULL;
+COMMENT ON TABLE expunge.request_store IS 'copies outside that may still hold rows of a certified request; its certificate is interim until each has ended';
+COMMENT ON COLUMN expunge.request_store.declared IS 'false: the server showed it, and nobody had declared it';
+COMMENT ON COLUMN expunge.request_store.until IS 'the last day of a copy by the longest retention that was ever declared since; never moves back';
+COMMENT ON COLUMN expunge.request_store.bound_until IS 'the same as it stood at certification; NULL where the store was declared later';
+COMMENT ON COLUMN expunge.request_store.ended_how IS 'declared: its days are over; reported: the server says so besides; stated: a person did (ended_by)';
 
 CREATE TABLE expunge.opening (
 	request_id uuid PRIMARY KEY,

@@ -34,9 +34,11 @@ expunge.check_request()                  -     -     -     -     -     -     -
 expunge.check_text()                     -     -     -     -     -     -     -
 expunge.civil_date()                     -     x     x     x     x     x     x
 expunge.control_set                      -     -     -     -     adrw  -     -
+expunge.copies_seen()                    -     -     -     x     x     -     -
 expunge.decide_request()                 -     -     x     -     -     -     -
 expunge.due_date()                       -     x     x     x     x     x     x
 expunge.easter()                         -     x     x     x     x     x     x
+expunge.end_store()                      -     -     x     -     -     x     -
 expunge.event                            -     -     r     r     Ar    r     -
 expunge.event_number_seq                 -     -     -     -     -     -     -
 expunge.extend_request()                 -     -     -     x     -     x     -
@@ -82,6 +84,7 @@ expunge.release_hold()                   -     -     -     x     -     x     -
 expunge.request                          -     -     r     r     Wr    r     -
 expunge.request_leaf                     -     -     -     -     ar    -     -
 expunge.request_list                     -     -     r     r     r     r     -
+expunge.request_store                    -     -     r     r     AWr   r     -
 expunge.run                              -     -     r     r     AWr   r     r
 expunge.run_number_seq                   -     -     -     -     -     -     -
 expunge.same_request()                   -     -     -     -     -     -     -
@@ -118,11 +121,12 @@ columns() { # columns ROLE TABLE VERB
 		WHERE a.attrelid = '$2'::regclass AND a.attnum > 0 AND has_column_privilege('$1', a.attrelid, a.attnum, '$3')"
 }
 is "$(columns expunge_job expunge.request UPDATE)" \
-	"subject subject_hash state reason reason_at attempts removed_at removed_xid waits_for controlled vacuumed recounted_at recounted_lsn certified_at" \
+	"subject subject_hash state reason reason_at attempts removed_at removed_xid waits_for controlled vacuumed recounted_at recounted_lsn certified_at final_at" \
 	"the run changes the state of a request, never who asked, who decided, which plan or when"
 is "$(columns expunge_job expunge.opening SELECT)" "request_id tenant expires_at" "the run cannot read a salt back"
 is "$(columns expunge_job expunge.event INSERT)" "kind tenant request_id detail" "an event's actor and time are the server's"
 is "$(columns expunge_job expunge.run INSERT)" "id job host" "a run's login and start are the server's"
+is "$(columns expunge_job expunge.request_store UPDATE)" "kind declared until ended_at ended_how" "what a person stated of a store is a person's"
 is "$(columns expunge_job expunge.certificate UPDATE)" "published_at" "a certificate stays as it was issued"
 
 # ---------------------------------------------------------------- the objects themselves

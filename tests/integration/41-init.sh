@@ -39,17 +39,4 @@ sql clinic "UPDATE expunge.migration SET sha256 = 'sha256:0' WHERE number = 1"
 run expunge_as postgres init
 rc_is 5 "a schema made by another program is refused"
 err_like '001_control.sql is not the file' "by name"
-
-# a declared store that holds copies: the certificate is interim and says until when
-fresh_db second
-install second
-printf 'stores = ( { name = "base-backups"; retention_days = 30; }, { name = "wal-archive"; retention_days = 14; } );\n' >>"$CONF"
-id=$(file_request second 1 42)
-approve second "$id"
-run expunge_as night nightly
-rc_is 0 "a night with declared stores"
-run cat "$T"/second/certificates/*.note
-out_like '^stage: interim$' "the certificate is interim"
-out_like "^archives: residual base-backups until $(date -u -d '+31 days' +%F)$" "and names the copy and its end"
-out_like "^archives: residual wal-archive until " "each of them"
 done_testing

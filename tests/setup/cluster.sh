@@ -97,10 +97,16 @@ close_descriptors() {
 	done 2>/dev/null
 }
 
+# With EXPUNGE_TEST_CLOCK, a file that libfaketime reads an offset from, the server lives by that clock.
 launch() { # launch start [pg_ctl option...]
+	local clock=()
+	if [ -n "${EXPUNGE_TEST_CLOCK:-}" ]; then
+		clock=(env LD_PRELOAD="$(faketime -f +0 printenv LD_PRELOAD)" FAKETIME_TIMESTAMP_FILE="$EXPUNGE_TEST_CLOCK"
+			FAKETIME_NO_CACHE=1 FAKETIME_DONT_FAKE_MONOTONIC=1)
+	fi
 	(
 		close_descriptors
-		as_owner "$bindir/pg_ctl" -D "$base/data" -l "$base/log" -s -w -t 60 "$@" </dev/null
+		as_owner "${clock[@]}" "$bindir/pg_ctl" -D "$base/data" -l "$base/log" -s -w -t 60 "$@" </dev/null
 	)
 }
 

@@ -93,8 +93,9 @@ sample_certificate(void)
 	*MEM_PUSH(c.keys.drivers, c.keys.n_drivers) = mem_copy("file:ext4,");
 	*MEM_PUSH(c.keys.drivers, c.keys.n_drivers) = mem_copy("pkcs11)");
 	c.generations_unreadable = 4;
-	*MEM_PUSH(c.residuals, c.n_residuals) = (struct certificate_residual){ mem_copy("base backup"),
-		mem_copy("2026-10-19") };
+	*MEM_PUSH(c.residuals, c.n_residuals) = (struct certificate_store){ mem_copy("base backup"),
+		mem_copy("2026-10-19"), CERTIFICATE_DECLARED };
+	*MEM_PUSH(c.undeclared, c.n_undeclared) = (struct certificate_undeclared){ mem_copy("replication-slot"), 2 };
 	c.told = 3;
 	c.acknowledged = 2;
 	c.pending = 1;

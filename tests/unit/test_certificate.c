@@ -195,7 +195,9 @@ START_TEST(parsed_equals_encoded)
 	SAME_NUMBER(keys.destroyed); SAME_NUMBER(keys.n_fingerprints); SAME_TEXT(keys.fingerprints[0]);
 	SAME_NUMBER(keys.epoch_before); SAME_NUMBER(keys.epoch_after); SAME_NUMBER(keys.shares_destroyed);
 	SAME_NUMBER(keys.shares); SAME_NUMBER(keys.n_drivers); SAME_TEXT(keys.drivers[0]); SAME_TEXT(keys.drivers[1]);
-	SAME_NUMBER(generations_unreadable); SAME_TEXT(residuals[0].store); SAME_TEXT(residuals[0].until);
+	SAME_NUMBER(generations_unreadable); SAME_TEXT(residuals[0].name); SAME_TEXT(residuals[0].until);
+	SAME_NUMBER(residuals[0].basis); SAME_NUMBER(n_undeclared); SAME_TEXT(undeclared[0].kind); SAME_NUMBER(undeclared[0].n);
+	SAME_NUMBER(n_aged_out);
 	SAME_NUMBER(told); SAME_NUMBER(acknowledged); SAME_NUMBER(pending); SAME_NUMBER(recount); SAME_NUMBER(control);
 	SAME_NUMBER(closure); SAME_NUMBER(negative_drill); SAME_NUMBER(positive_drill); SAME_NUMBER(level);
 	SAME_NUMBER(n_out_of_scope); SAME_TEXT(out_of_scope[3]); SAME_TEXT(tool.version); SAME_TEXT(tool.commit);
@@ -260,6 +262,34 @@ WRONG(keys_shares, c->keys.shares = 1)
 WRONG(keys_count, c->keys.destroyed = 0)
 WRONG(residual_final, c->stage = CERTIFICATE_FINAL)
 WRONG(residual_date, replace(&c->residuals[0].until, "soon"))
+WRONG(residual_name, replace(&c->residuals[0].name, ""))
+WRONG(residual_stated, c->residuals[0].basis = CERTIFICATE_STATED)
+WRONG(residual_basis_unset, c->residuals[0].basis = (enum certificate_basis)0)
+WRONG(undeclared_kind, replace(&c->undeclared[0].kind, "a b"))
+WRONG(undeclared_none, c->undeclared[0].n = 0)
+/* one list or the other: the certificate is interim because of something, and a final one says what it waited for */
+WRONG(interim_of_nothing, c->n_residuals = 0; c->n_undeclared = 0)
+WRONG(undeclared_final, c->n_residuals = 0; c->stage = CERTIFICATE_FINAL)
+
+/* The sample as the final one that follows, for what is wrong in those. */
+static void
+make_final(struct certificate *c)
+{
+	c->aged_out = c->residuals;
+	c->n_aged_out = c->n_residuals;
+	c->residuals = NULL;
+	c->n_residuals = 0;
+	free(c->undeclared[0].kind);
+	c->n_undeclared = 0;
+	c->stage = CERTIFICATE_FINAL;
+	c->interim_serial = 3;
+	c->level = CERTIFICATE_AGED_OUT;
+}
+WRONG(aged_out_of_nothing, make_final(c); c->interim_serial = 0; c->n_aged_out = 0)
+WRONG(final_of_nothing, make_final(c); c->level = CERTIFICATE_VACUUMED; c->n_aged_out = 0)
+WRONG(aged_out_without_serial, make_final(c); c->interim_serial = 0)
+WRONG(aged_out_basis_unset, make_final(c); c->aged_out[0].basis = (enum certificate_basis)4)
+WRONG(aged_out_date, make_final(c); replace(&c->aged_out[0].until, "2026-13-01"))
 WRONG(generations, c->generations_unreadable = -1)
 WRONG(recipients, c->acknowledged = 4)
 WRONG(check_unset, c->closure = (enum certificate_check_result)0)
@@ -289,6 +319,10 @@ static const struct {
 	{ lsn, "as-of" }, { lsn_long, "as-of" }, { as_of_early, "as-of" }, { retained_basis, "retained" },
 	{ retained_until, "retained" }, { keys_fingerprint, "keys" }, { keys_epoch, "keys" },
 	{ keys_shares, "keys" }, { keys_count, "keys" }, { residual_final, "stage" }, { residual_date, "archives" },
+	{ residual_name, "archives" }, { residual_stated, "archives" }, { residual_basis_unset, "archives" },
+	{ undeclared_kind, "archives" }, { undeclared_none, "archives" }, { interim_of_nothing, "stage" },
+	{ undeclared_final, "stage" }, { aged_out_of_nothing, "level" }, { final_of_nothing, "interim-serial" },
+	{ aged_out_without_serial, "interim-serial" }, { aged_out_basis_unset, "archives" }, { aged_out_date, "archives" },
 	{ generations, "archives" }, { recipients, "recipients" }, { check_unset, "verification" },
 	{ level_unset, "level" }, { level_aged_out, "level" }, { scope_text, "out-of-scope" },
 	{ scope_claim, "unrecoverable" }, { version, "tool" }, { program, "tool" }, { database, "tool" },

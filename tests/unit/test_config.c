@@ -95,11 +95,14 @@ static const struct {
 	{ "stores = 5;", ":9: stores must be a list" },
 	{ "stores = ( { name = \"a\"; } );", ":9: a store is {" },
 	{ "stores = ( { name = \"a\"; retention = 5; } );", ":9: a store is {" },
-	{ "stores = ( { name = \"a\"; retention_days = 5; x = 1; } );", ":9: a store is {" },
+	{ "stores = ( { name = \"a\"; kind = \"other\"; retention_days = 5; x = 1; } );", ":9: a store is {" },
 	{ "stores = ( 5 );", ":9: a store is {" },
-	{ "stores = ( { name = \"\"; retention_days = 5; } );", ":9: the name of a store must be" },
-	{ "stores = ( { name = 5; retention_days = 5; } );", ":9: the name of a store must be" },
-	{ "stores = ( { name = \"a\"; retention_days = 0; } );", ":9: retention_days of a store must be" },
+	{ "stores = ( { name = \"\"; kind = \"other\"; retention_days = 5; } );", ":9: the name of a store must be" },
+	{ "stores = ( { name = 5; kind = \"other\"; retention_days = 5; } );", ":9: the name of a store must be" },
+	{ "stores = ( { name = \"a\"; retention_days = 5; } );", ":9: a store is {" },
+	{ "stores = ( { name = \"a\"; kind = \"tape\"; retention_days = 5; } );", ":9: the kind of a store must be one of physical-backup" },
+	{ "stores = ( { name = \"a\"; kind = 5; retention_days = 5; } );", ":9: the kind of a store must be one of" },
+	{ "stores = ( { name = \"a\"; kind = \"other\"; retention_days = 0; } );", ":9: retention_days of a store must be" },
 	{ "keys : { shares = 5; };", ":9: keys.shares must be a list" },
 	{ "keys : { shares = ( 5 ); };", ":9: a share is {" },
 	{ "keys : { shares = ( { } ); };", ":9: a share is {" },
@@ -125,7 +128,7 @@ static const struct {
 	{ "archives : { destinations = ( { name = \"a\"; directory = \"/a\"; }, { name = \"b\"; directory = \"/a\"; } ); };",
 		":9: two destinations are /a" },
 	{ "keys : { anchor = \"anchor\"; };", ":9: keys.anchor must be an absolute path" },
-	{ "stores = ( { name = \"a\"; retention_days = 1; }, { name = \"a\"; retention_days = 2; } );", ":9: two stores have" },
+	{ "stores = ( { name = \"a\"; kind = \"other\"; retention_days = 1; }, { name = \"a\"; kind = \"other\"; retention_days = 2; } );", ":9: two stores have" },
 };
 
 START_TEST(bad_settings_are_named_with_their_line)

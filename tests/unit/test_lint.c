@@ -159,7 +159,7 @@ START_TEST(composed_fields_are_linted)
 {
 	static const char *const kirk[] = { "Kirk" };
 	CLEANUP(certificate_release) struct certificate c = sample_certificate();
-	char **fields[] = { &c.controller, &c.processor, &c.approvers[0].role, &c.retained[0].class, &c.residuals[0].store,
+	char **fields[] = { &c.controller, &c.processor, &c.approvers[0].role, &c.retained[0].class, &c.residuals[0].name,
 		&c.out_of_scope[2] };
 
 	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
