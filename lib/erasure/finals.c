@@ -231,5 +231,7 @@ finals_issue(struct run *run, int64_t *ret_n, struct err *err)
 		return 0;
 	if (stores_age(run, err) != 0 || certify_open(&certify, run, err) != 0)
 		return -1;
-	return issue_due(&certify, ret_n, err);
+	if (issue_due(&certify, ret_n, err) != 0)
+		return -1;
+	return *ret_n > 0 ? publish_rest(run, err) : 0;
 }

@@ -10,7 +10,7 @@
 # and its name in $jobs. sql, expunge_as, install and the like are those of tests/lib.sh.
 # shellcheck shell=bash
 # shellcheck disable=SC2034,SC2154 # jobs is for run.sh, T comes from lib.sh
-jobs='nightly erase init plan export freeze rotate shred backup expire'
+jobs='nightly erase init plan export freeze rotate shred backup expire finals'
 
 # ---------------------------------------------------------------------------- rotate
 
@@ -89,6 +89,40 @@ shred_between() {
 		printf 'a certificate names keys, and roots other than that of epoch %s are there\n' "$epoch"
 	fi
 	rotate_between
+}
+
+# ---------------------------------------------------------------------------- finals
+
+# Interim certificates whose stores have all ended, but for one; a longer retention comes on the same night.
+finals_start() {
+	small_clinic
+	printf 'stores = ( { name = "tapes"; kind = "physical-backup"; retention_days = 30; } );\n' >>"$CONF"
+	scheduled clinic 1 42 >/dev/null
+	scheduled clinic 1 49 >/dev/null
+	scheduled clinic 2 241 >/dev/null
+	expunge_as night nightly
+	expunge_as dora store end tapes --reason 'destroyed' >/dev/null
+	scheduled clinic 2 245 >/dev/null
+	expunge_as night erase # which issues none
+	sed -i 's/retention_days = 30/retention_days = 40/' "$CONF"
+}
+
+finals_run() {
+	expunge_as night nightly
+}
+
+finals_end() {
+	nightly_end
+	sql clinic "SELECT 'store', request_id, name, declared, until - bound_until, ended_how FROM expunge.request_store ORDER BY request_id, name"
+}
+
+# A final certificate only where every store has ended; the request says so, and there is one.
+finals_between() {
+	evidence_between
+	sql clinic "SELECT 'final, and a store is left: ' || c.request_id FROM expunge.certificate c JOIN expunge.request_store s USING (request_id)
+			WHERE c.stage = 'final' AND s.ended_at IS NULL" \
+		"SELECT 'final in one place only: ' || r.id FROM expunge.request r LEFT JOIN expunge.certificate c
+			ON c.request_id = r.id AND c.stage = 'final' WHERE r.state = 'certified' AND (r.final_at IS NULL) <> (c.serial IS NULL)"
 }
 
 # ---------------------------------------------------------------------------- backup
@@ -258,7 +292,7 @@ evidence_end() {
 		"SELECT 'sets', (SELECT count(*) FROM expunge.key_set), (SELECT count(*) FROM expunge.control_set)" \
 		"SELECT 'certificate of ' || request_id || E'\n' || regexp_replace(note,
 			'(^|\n)((serial|id|subject-ref|executed|as-of|holds): [^\n]*|— [^\n]*)', '\1', 'g')
-		FROM expunge.certificate ORDER BY request_id"
+		FROM expunge.certificate ORDER BY request_id, serial"
 	certificate_files
 	ledger_entries
 	RC=0
