@@ -121,7 +121,8 @@ stores "$backups" "$wal"
 in_days 35
 at night nightly
 rc_is 0 "the last day"
-is "$(notes final)" "1 1" "is not over"
+waits="SELECT count(*) FROM expunge.request_store WHERE ended_at IS NULL"
+is "$(notes final) $(sql clinic "$waits")" "1 1 1" "is not over"
 at night nightly --dry-run --json
 is "$(jq '.finals | length' "$T/out")" 0 "and nothing is due"
 
@@ -132,12 +133,12 @@ clock_at "+$((midnight + 5))"
 host=+$((midnight - 1700))
 at night nightly
 rc_is 0 "past midnight by the server, and not by the host"
-is "$(notes final)" "1 1" "no final certificate"
+is "$(notes final) $(sql clinic "$waits")" "1 1 1" "no final certificate"
 clock_at "+$((midnight - 1700))"
 host=+$((midnight + 5))
 at night nightly
 rc_is 0 "past midnight by the host, and not by the server"
-is "$(notes final)" "1 1" "no final certificate either"
+is "$(notes final) $(sql clinic "$waits")" "1 1 1" "no final certificate either"
 host=
 
 in_days 36
@@ -192,14 +193,18 @@ sql clinic "DELETE FROM expunge.request_store WHERE request_id = '$forged'" \
 at night nightly
 rc_is 3 "a store that is gone from the table"
 err_like "no final certificate of request $forged: store archived WAL, which the interim certificate names, is not on record" "is missed"
-sql clinic "DELETE FROM expunge.request_store WHERE request_id = '$forged'"
+sql clinic "UPDATE expunge.request_store SET ended_at = now(), ended_how = 'declared' WHERE request_id = '$good'"
+at night nightly
+is "$(notes final)" "2 2" "nor does one that is marked as ended before its day"
+sql clinic "UPDATE expunge.request_store SET ended_at = NULL, ended_how = NULL WHERE request_id = '$good'" \
+	"DELETE FROM expunge.request_store WHERE request_id = '$forged'"
 at night nightly
 rc_is 3 "no store in the table"
 in_days 51
 at night nightly
 rc_is 3 "the others get theirs"
 is "$(field "$good" final level)" aged-out "on their day"
-sql clinic "UPDATE expunge.certificate SET note = replace(note, 'removed 1', 'removed 2') WHERE request_id = '$forged'" \
+sql clinic "UPDATE expunge.certificate SET note = replace(note, 'control pass', 'control not-run') WHERE request_id = '$forged'" \
 	"INSERT INTO expunge.request_store (request_id, name, kind, declared, until, ended_at, ended_how)
 		VALUES ('$forged', 'archived WAL', 'wal-archive', true, current_date - 1, now(), 'declared')"
 at night nightly
