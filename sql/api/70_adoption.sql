@@ -161,6 +161,9 @@ BEGIN
 	ON CONFLICT (id) DO UPDATE SET state = 'certified', subject = NULL, subject_hash = EXCLUDED.subject_hash,
 		certified_at = EXCLUDED.certified_at, reason = NULL, reason_at = NULL
 	WHERE r.state <> 'certified';
+	UPDATE expunge.request r SET final_at = to_timestamp(a.f[11]::double precision)
+	FROM expunge.adopted('{certificate}', '{2}') a
+	WHERE a.f[5] = 'final' AND r.id = a.f[7]::uuid AND r.final_at IS NULL;
 	DELETE FROM expunge.plan p USING expunge.replay y WHERE p.request_id = y.original;
 	DELETE FROM expunge.key_set k USING expunge.replay y WHERE k.request_id = y.original;
 	INSERT INTO expunge.certificate (serial, id, kind, stage, tenant, request_id, note, issued_at)
@@ -168,10 +171,50 @@ BEGIN
 		convert_from(decode(a.f[12], 'base64'), 'UTF8'), to_timestamp(a.f[11]::double precision)
 	FROM expunge.adopted('{certificate}', '{2}') a
 	ON CONFLICT (serial) DO NOTHING;
+	PERFORM expunge.adopt_stores();
 	UPDATE expunge.certificate_counter n SET last = greatest(n.last, (SELECT max(c.serial) FROM expunge.certificate c));
 END
 $$;
 COMMENT ON FUNCTION expunge.adopt_certificates() IS 'certificates that this database has lost, and their requests; which of them it never knew is kept in expunge.replay';
+
+-- What an interim certificate waits for is in its note. Of a store that the server is asked about only the name is there: what
+-- kind it is, the declaration says in the next night; one that is declared no more ends by a person's word.
+CREATE OR REPLACE FUNCTION expunge.adopt_stores() RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	unbound uuid;
+BEGIN
+	UPDATE expunge.request r SET recounted_at = m.at[1]::timestamptz, recounted_lsn = m.at[2]::pg_lsn
+	FROM expunge.certificate c
+	CROSS JOIN LATERAL regexp_match(c.note, '(?n)^as-of: ([^ ]+) ([^ ]+)$') m(at)
+	WHERE c.request_id = r.id AND r.final_at IS NULL AND EXISTS (SELECT FROM expunge.replay y WHERE y.original = r.id);
+	INSERT INTO expunge.request_store (request_id, name, kind, declared, until, bound_until)
+	SELECT r.id, m.store[1], CASE m.store[3] WHEN 'declared' THEN 'other' ELSE 'standby' END, m.store[3] = 'declared',
+		m.store[2]::date, m.store[2]::date
+	FROM expunge.request r
+	JOIN expunge.certificate c ON c.request_id = r.id AND c.stage = 'interim'
+	CROSS JOIN LATERAL regexp_matches(c.note, '(?n)^archives: residual (.+) until ([0-9-]{10}) (declared|reported)$', 'g') m(store)
+	WHERE r.state = 'certified' AND r.final_at IS NULL AND EXISTS (SELECT FROM expunge.replay y WHERE y.original = r.id)
+	ON CONFLICT DO NOTHING;
+	INSERT INTO expunge.request_store (request_id, name, kind, declared, until)
+	SELECT r.id, format('undeclared %s %s', m.store[1], i), m.store[1], false, expunge.civil_date(c.issued_at)
+	FROM expunge.request r
+	JOIN expunge.certificate c ON c.request_id = r.id AND c.stage = 'interim'
+	CROSS JOIN LATERAL regexp_matches(c.note, '(?n)^archives: undeclared ([^ ]+) ([0-9]{1,4})$', 'g') m(store)
+	CROSS JOIN generate_series(1, m.store[2]::integer) i
+	WHERE r.state = 'certified' AND r.final_at IS NULL AND EXISTS (SELECT FROM expunge.replay y WHERE y.original = r.id)
+	ON CONFLICT DO NOTHING;
+	SELECT r.id INTO unbound FROM expunge.request r
+	JOIN expunge.certificate c ON c.request_id = r.id AND c.stage = 'interim'
+	WHERE r.final_at IS NULL AND (r.recounted_at IS NULL OR NOT EXISTS (SELECT FROM expunge.request_store s WHERE s.request_id = r.id))
+	LIMIT 1;
+	IF FOUND THEN
+		RAISE EXCEPTION 'the interim certificate of request % does not say what it waits for', unbound
+			USING ERRCODE = 'EX511', HINT = 'the journal''s row is not a certificate of this program';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION expunge.adopt_stores() IS 'binds requests whose interim certificates were lost to the stores that these name';
 
 CREATE OR REPLACE FUNCTION expunge.adopt_journal(head_epoch bigint, head_attempt text, head_seq bigint, head_nonce text)
 RETURNS void

@@ -20,6 +20,7 @@ expunge.adopt_certificates()             -     -     -     -     -     -     -
 expunge.adopt_changes()                  -     -     -     -     -     -     -
 expunge.adopt_journal()                  -     -     -     -     x     -     -
 expunge.adopt_keys()                     -     -     -     -     -     -     -
+expunge.adopt_stores()                   -     -     -     -     -     -     -
 expunge.adopted()                        -     -     -     -     -     -     -
 expunge.adopted_line                     -     -     -     -     a     -     -
 expunge.adoption                         -     -     -     r     r     r     -

@@ -5,6 +5,9 @@
 
 fresh_db clinic
 install clinic
+cat >>"$CONF" <<'CONF'
+stores = ( { name = "nightly base backups"; kind = "physical-backup"; retention_days = 35; } );
+CONF
 ok "a key tree" with_keys
 mkrole ada expunge_operator expunge_job
 patients() { sql clinic "SELECT count(*) FROM app.patient WHERE id IN ($1)"; }
@@ -32,6 +35,8 @@ is "$(patients "1,2,204,$late")/$(sql clinic 'SELECT max(serial) FROM expunge.ce
 sql clinic "INSERT INTO app.patient (practice_id, given_name, family_name, born) VALUES (1, 'Late', 'Arrival', '2001-02-03')"
 ok "a backup with a patient who came later" expunge_as night backup
 leaves=$(living)
+bound() { sql clinic "SELECT count(*), min(until), max(until) FROM expunge.request_store WHERE ended_at IS NULL"; }
+stores=$(bound)
 notes=$(sql clinic "SELECT string_agg(note, '' ORDER BY serial) FROM expunge.certificate" | sha256sum)
 
 # ---------------------------------------------------------------------------- restored
@@ -63,6 +68,7 @@ is "$(sql clinic 'SELECT last FROM expunge.certificate_counter')" 4 "the counter
 for request in "$known" "$lost" "$unknown"; do
 	is "$(request_state clinic "$request")" certified "request ${request%%-*} is certified"
 done
+is "$(bound)" "$stores" "and waits for the same backups to age out as before"
 is "$(sql clinic "SELECT count(*) FROM expunge.request WHERE kind = 'replay' AND subject IS NOT NULL")" 0 "nothing says whom they were about"
 is "$(sql clinic 'SELECT count(*) FROM expunge.key_set')/$(sql clinic 'SELECT count(*) FROM expunge.plan')" 0/0 "nothing of them is kept"
 is "$(sql clinic "SELECT nextval(pg_get_serial_sequence('app.patient', 'id')) > $late")" t "no number of an erased patient is given again"
