@@ -174,8 +174,10 @@ expire_run() {
 	expunge_as night nightly
 }
 
+# A patient whose removal was disturbed goes with the next night's change, and the archives with the first's.
 expire_end() {
-	shred_end | grep -v -e '^leaf.*|generation|' -e 'info drill:'
+	shred_end | grep -v -e '^leaf.*|generation|' -e 'info drill:' -e '^tree|' -e '^changes|' |
+		sed -E 's/epoch [0-9]+ -> [0-9]+/epoch/; /^leaf/s/\|[0-9]+\|t\|t$/|gone/'
 	sql clinic "SELECT tenant, state, destinations FROM expunge.archive ORDER BY tenant, created_at" \
 		"SELECT 'a generation without an archive lives: ' || id FROM expunge.key_leaf l WHERE kind = 'generation' AND shredded_epoch IS NULL
 			AND NOT EXISTS (SELECT FROM expunge.archive a WHERE a.generation = l.id)" \

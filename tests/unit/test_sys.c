@@ -2,6 +2,7 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +21,7 @@
 #include "sys/log.h"
 #include "sys/progress.h"
 #include "sys/stop.h"
+#include "sys/tasks.h"
 
 static struct err err;
 
@@ -403,6 +405,39 @@ START_TEST(clock_writes_utc)
 }
 END_TEST
 
+struct piece {
+	int64_t n;
+	bool fails;
+	int *done;
+};
+
+static int
+do_piece(void *ctx, struct err *why)
+{
+	struct piece *piece = ctx;
+
+	tasks_lock();
+	++*piece->done;
+	tasks_unlock();
+	return piece->fails ? err_set(why, ERR_FAILED, "piece %" PRId64, piece->n) : 0;
+}
+
+START_TEST(tasks_all_end_and_the_first_error_counts)
+{
+	int done = 0;
+	struct piece pieces[] = { { 0, false, &done }, { 1, true, &done }, { 2, true, &done }, { 3, false, &done } };
+	struct task tasks[4] = { { 0 } };
+
+	for (size_t i = 0; i < 4; i++)
+		tasks[i] = (struct task){ .work = do_piece, .ctx = &pieces[i] };
+	ck_assert_int_eq(tasks_run(tasks, 4, &err), -1);
+	ck_assert_str_eq(err.msg, "piece 1");
+	ck_assert_int_eq(done, 4);
+	ck_assert_int_eq(tasks_run(tasks, 1, &err), 0);
+	ck_assert_int_eq(done, 5);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -429,6 +464,7 @@ main(void)
 	tcase_add_test(c, progress_gives_way_to_the_log);
 	tcase_add_test(c, log_levels_by_name);
 	tcase_add_loop_test(c, clock_writes_utc, 0, 5);
+	tcase_add_test(c, tasks_all_end_and_the_first_error_counts);
 	suite_add_tcase(suite, c);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
