@@ -15,7 +15,6 @@
 #include "erasure/stores.h"
 #include "erasure/verify.h"
 #include "erasure/workers.h"
-#include "keys/keys.h"
 #include "query.h"
 #include "svc/crypt.h"
 #include "sys/clock.h"
@@ -222,8 +221,7 @@ certify_batches(struct run *run, void *ctx, struct err *err)
 		}
 		tries = 0;
 		run->n_certified += n;
-		/* where there are journals, they have a certificate before anybody else has */
-		if (!keys_declared(run->config) && publish_signed(run, &batch.files, err) != 0)
+		if (publish_signed(run, &batch.files, err) != 0)
 			return -1;
 		pace_wait(run, n == 0 ? 0 : certify_rows(&certify), start);
 	} while (n == batch_size(run) && !run_stop_asked(run));

@@ -1,15 +1,24 @@
 #include "erasure/drilling.h"
 
 #include "base/cleanup.h"
+#include "keys/keyring.h"
 #include "keys/keys.h"
 #include "query.h"
 
+/* While another run changes the root there are two of them, for a good reason: it is waited for. */
 static int
 drill(struct run *run, struct err *err)
 {
 	CLEANUP(keys_close) struct keys keys = { 0 };
+	int failed;
 
-	return keys_open(&keys, run->config, run->instance.id, false, NULL, err) != 0 ? -1 : keys_run_drill(&keys, NULL, err);
+	if (keys_open(&keys, run->config, run->instance.id, false, NULL, err) != 0)
+		return -1;
+	if (keyring_lock(run->db, false, err) != 0)
+		return err_prefix(err, "waiting for the keys");
+	failed = keys_run_drill(&keys, NULL, err);
+	keyring_unlock(run->db, false);
+	return failed;
 }
 
 int

@@ -1,8 +1,7 @@
--- The state of the key tree, the change that is under way, and the last certificate.
+-- The state of the key tree, and the change that is under way.
 -- params: none
 -- rows: one
-SELECT t.epoch, t.attempt, t.key_seq, t.run_nonce, c.attempt, c.epoch, c.state, array_to_string(c.leaves, ' '), c.leaves_hash,
-       (SELECT n.last FROM expunge.certificate_counter n)
+SELECT t.epoch, t.attempt, t.key_seq, t.run_nonce, c.attempt, c.epoch, c.state, array_to_string(c.leaves, ' '), c.leaves_hash
   FROM (SELECT) one
   LEFT JOIN expunge.key_tree t ON true
   LEFT JOIN expunge.key_change c ON c.state NOT IN ('done', 'abandoned')

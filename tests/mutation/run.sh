@@ -59,23 +59,27 @@ passes() {
 	esac >"$copy/test.log" 2>&1
 }
 
-build() {
-	if ! make -s -C "$copy" B=build -j"$jobs" all ${1:+"build/$1"} >"$copy/build.log" 2>&1; then
+build() { # build [TEST]: the program, and what this test needs besides
+	local more=()
+	case ${1:-} in
+	tests/unit/*) more=("build/$1") ;;
+	*race*) more=(build/tests/race/race build/tests/race/gate.so) ;;
+	esac
+	if ! make -s -C "$copy" B=build -j"$jobs" all "${more[@]}" >"$copy/build.log" 2>&1; then
 		tail -n 5 "$copy/build.log" | sed 's/^/    /'
 		return 1
 	fi
 }
 
 one() { # one NAME: says what became of it; 0 when it was caught
-	local name=$1 file test unit='' rc=0
+	local name=$1 file test rc=0
 	file=$(field "$name" 2)
 	test=$(field "$name" 3)
-	case $test in tests/unit/*) unit=$test ;; esac
 	cp -p "$copy/$file" "$copy/kept"
 	if ! apply "$name" "$copy"; then
 		printf 'STALE  %s: the list must follow the program\n' "$name"
 		rc=1
-	elif ! build "$unit"; then
+	elif ! build "$test"; then
 		printf 'STALE  %s: it does not build\n' "$name"
 		rc=1
 	elif passes "$test"; then
@@ -98,7 +102,7 @@ fi
 build ''
 # a test that fails by itself notices nothing
 for test in $(for name in "${names[@]}"; do field "$name" 3; done | sort -u); do
-	case $test in tests/unit/*) build "$test" ;; esac
+	build "$test"
 	if ! passes "$test"; then
 		tail -n 20 "$copy/test.log"
 		echo "$test fails with nothing broken"

@@ -7,10 +7,10 @@
 #include "thread.h"
 
 enum deed { IDLE, HOLD, HOLD_ALIAS, HOLD_PRACTICE, WITHDRAW, MESSAGE, VISIT, MOVE_MESSAGE, MOVE_VISIT, MERGE, UPDATE, LINK,
-	DECIDE, DEEDS };
+	DECIDE, ARRIVE, DEEDS };
 
 struct subject {
-	long id;           /* id + 1: a duplicate merged into it (HOLD_ALIAS); id + 2: another patient beside it */
+	long id;           /* id + 1: a duplicate merged into it (HOLD_ALIAS); id + 2: another patient beside it, or one who arrives */
 	int tenant;
 	char request[37];
 	char before[64];   /* race.print of the subject and its duplicate */

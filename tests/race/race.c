@@ -20,37 +20,47 @@
 #include "clinic.h"
 
 #define MAX_SUBJECTS 6
+#define MAX_PROGRAMS 4
+#define MAX_WORDS 4 /* of a command */
 #define AHEAD 12 /* rounds that are planned by one run */
 
 struct scenario {
 	const char *name;
-	const char *command[2]; /* NULL: no second run */
+	const char *command[MAX_PROGRAMS]; /* on one host and the other in turn */
 	int n;
 	enum deed deeds[MAX_SUBJECTS]; /* DEEDS: any */
 	bool shared; /* two subjects each share a guarantor */
 	int stubborn; /* so many cannot be erased */
 	int ahead;
+	bool keys; /* there is a key tree; all are of one tenant, and every other, at least, was backed up before */
 };
 
 static const struct scenario scenarios[] = {
-	{ "hold", { "erase" }, 2, { HOLD, HOLD_ALIAS }, false, 0, AHEAD },
-	{ "hold-practice", { "erase" }, 2, { HOLD_PRACTICE, IDLE }, false, 0, AHEAD },
-	{ "withdrawal", { "erase" }, 3, { WITHDRAW, WITHDRAW, IDLE }, false, 0, AHEAD },
-	{ "arrival", { "erase" }, 2, { MESSAGE, VISIT }, false, 0, AHEAD },
-	{ "move", { "erase" }, 2, { MOVE_MESSAGE, MOVE_VISIT }, false, 0, AHEAD },
-	{ "merge", { "erase" }, 3, { MERGE, UPDATE, LINK }, false, 0, AHEAD },
-	{ "hosts", { "erase", "erase" }, 4, { IDLE, IDLE, IDLE, IDLE }, true, 0, AHEAD },
-	{ "failure", { "erase", "erase" }, 3, { WITHDRAW, HOLD, IDLE }, false, 2, AHEAD },
-	{ "nights", { "nightly", "nightly" }, 2, { IDLE, IDLE }, true, 0, 1 },
-	{ "approval", { "nightly", "erase" }, 2, { DECIDE, IDLE }, false, 0, 1 },
-	{ "mixed", { "erase", "erase" }, 5, { DEEDS, DEEDS, DEEDS, DEEDS, DEEDS }, false, 0, AHEAD },
+	{ "hold", { "erase" }, 2, { HOLD, HOLD_ALIAS }, false, 0, AHEAD, false },
+	{ "hold-practice", { "erase" }, 2, { HOLD_PRACTICE, IDLE }, false, 0, AHEAD, false },
+	{ "withdrawal", { "erase" }, 3, { WITHDRAW, WITHDRAW, IDLE }, false, 0, AHEAD, false },
+	{ "arrival", { "erase" }, 2, { MESSAGE, VISIT }, false, 0, AHEAD, false },
+	{ "move", { "erase" }, 2, { MOVE_MESSAGE, MOVE_VISIT }, false, 0, AHEAD, false },
+	{ "merge", { "erase" }, 3, { MERGE, UPDATE, LINK }, false, 0, AHEAD, false },
+	{ "hosts", { "erase", "erase" }, 4, { IDLE, IDLE, IDLE, IDLE }, true, 0, AHEAD, false },
+	{ "failure", { "erase", "erase" }, 3, { WITHDRAW, HOLD, IDLE }, false, 2, AHEAD, false },
+	{ "nights", { "nightly", "nightly" }, 2, { IDLE, IDLE }, true, 0, 1, false },
+	{ "approval", { "nightly", "erase" }, 2, { DECIDE, IDLE }, false, 0, 1, false },
+	{ "mixed", { "erase", "erase" }, 5, { DEEDS, DEEDS, DEEDS, DEEDS, DEEDS }, false, 0, AHEAD, false },
+	{ "keys-arrival", { "erase", "backup" }, 3, { ARRIVE, ARRIVE, IDLE }, false, 0, AHEAD, true },
+	{ "keys-backup", { "erase", "backup --tenant 1" }, 4, { IDLE, IDLE, IDLE, IDLE }, false, 0, 1, true },
+	{ "keys-backups", { "backup --tenant 1", "backup --tenant 2", "keys rotate" }, 2, { ARRIVE, ARRIVE }, false, 0, AHEAD, true },
+	{ "keys-hosts", { "keys rotate", "keys rotate", "backup" }, 2, { IDLE, ARRIVE }, false, 0, AHEAD, true },
+	{ "keys-mixed", { "erase", "backup --tenant 1", "keys rotate", "nightly" }, 3, { ARRIVE, IDLE, WITHDRAW }, false, 0, 1, true },
 };
 
 struct round {
 	struct subject subjects[MAX_SUBJECTS];
-	struct thread threads[2 + MAX_SUBJECTS];
+	struct thread threads[MAX_PROGRAMS + MAX_SUBJECTS];
 	int n_programs, n_threads;
 	uint64_t chance;
+	/* so many statements a program runs before another's turn comes, on average; so many chances it takes at a border */
+	long patience, border_patience;
 };
 
 static const char *expunge, *gate_so, *conf[2];
@@ -74,47 +84,76 @@ draw(struct round *round, long below)
 
 /* ---- preparation --------------------------------------------------------------------------- */
 
+static const char *
+log_name(int program)
+{
+	static const char *const names[MAX_PROGRAMS] = { "race.log.0", "race.log.1", "race.log.2", "race.log.3" };
+
+	return names[program];
+}
+
+static void
+start_program(struct thread *thread, const char *host, const char *command, const char *gate, const char *log)
+{
+	char *argv[6 + MAX_WORDS] = { (char *)expunge, (char *)"-c", (char *)host, (char *)"-U", (char *)"night" };
+	char *words = strdup(command), *rest = words;
+
+	if (words == NULL)
+		die("out of memory");
+	for (int i = 5; i < 5 + MAX_WORDS && (argv[i] = strsep(&rest, " ")) != NULL; i++)
+		;
+	thread_program(thread, argv, gate, log);
+	free(words);
+}
+
 /* Runs expunge undisturbed; its exit code. */
 static int
 run_freely(const char *command, const char *log)
 {
-	char *const argv[] = { (char *)expunge, (char *)"-c", (char *)conf[0], (char *)"-U", (char *)"night", (char *)command, NULL };
 	struct thread thread;
 
-	thread_program(&thread, argv, "", log);
+	start_program(&thread, conf[0], command, "", log);
 	while (thread.state != THREAD_ENDED)
 		thread_settle(&thread, 1, control);
 	return thread.exit_code;
+}
+
+/* Makes a patient whose erasure is asked for. */
+static void
+make_subject(struct round *round, int i)
+{
+	static long next = 3000;
+	static PGconn *application;
+	struct subject *s = &round->subjects[i];
+
+	if (application == NULL)
+		application = clinic_connect("clinic_app");
+	*s = (struct subject){ .id = next, .tenant = scenario->shared || scenario->keys ? 1 : 1 + i % 2, .deed = scenario->deeds[i],
+		.stubborn = i < scenario->stubborn };
+	next += 3;
+	if (s->deed == DEEDS)
+		s->deed = (enum deed)draw(round, DECIDE);
+	s->in_transaction = draw(round, 2) == 1;
+	clinic_make(control, s, scenario->shared && i % 2 == 1 ? round->subjects[i - 1].id : 0);
+	(void)snprintf(s->request, sizeof(s->request), "%s", clinic_ask(application,
+		"SELECT expunge_api.request_erasure('%d', '%ld', '17-1-b', 'portal', 'race', now(), NULL)", s->tenant, s->id));
+	(void)clinic_ask(control, "SELECT expunge.identify_request('%s')", s->request);
 }
 
 /* Makes the patients of several rounds and lets one night plan them. */
 static void
 prepare(struct round *rounds, int n, uint64_t seed)
 {
-	static long next = 3000;
-	static PGconn *application;
-
-	if (application == NULL)
-		application = clinic_connect("clinic_app");
 	for (int r = 0; r < n; r++) {
-		struct round *round = &rounds[r];
-
-		*round = (struct round){ .chance = (seed + (uint64_t)r) * 0x9E3779B97F4A7C15ULL + 1 };
-		for (int i = 0; i < scenario->n; i++) {
-			struct subject *s = &round->subjects[i];
-
-			*s = (struct subject){ .id = next, .tenant = scenario->shared ? 1 : 1 + i % 2, .deed = scenario->deeds[i],
-				.stubborn = i < scenario->stubborn };
-			next += 3;
-			if (s->deed == DEEDS)
-				s->deed = (enum deed)draw(round, DECIDE);
-			s->in_transaction = draw(round, 2) == 1;
-			clinic_make(control, s, scenario->shared && i % 2 == 1 ? s->id - 3 : 0);
-			(void)snprintf(s->request, sizeof(s->request), "%s", clinic_ask(application,
-				"SELECT expunge_api.request_erasure('%d', '%ld', '17-1-b', 'portal', 'race', now(), NULL)", s->tenant, s->id));
-			(void)clinic_ask(control, "SELECT expunge.identify_request('%s')", s->request);
-		}
+		rounds[r] = (struct round){ .chance = (seed + (uint64_t)r) * 0x9E3779B97F4A7C15ULL + 1 };
+		for (int i = 0; i < scenario->n; i += 2)
+			make_subject(&rounds[r], i);
 	}
+	if (scenario->keys && run_freely("backup", "race.log") != 0)
+		die("the first backup fails: see race.log");
+	for (int r = 0; r < n; r++)
+		for (int i = 1; i < scenario->n; i += 2)
+			make_subject(&rounds[r], i);
 	if (run_freely("nightly", "race.log") != 0)
 		die("the night that plans fails: see race.log");
 }
@@ -168,12 +207,8 @@ set_up(struct round *round, bool calm)
 {
 	for (int i = 0; i < scenario->n; i++)
 		clinic_approve(control, &round->subjects[i]);
-	for (int p = 0; p < 2 && scenario->command[p] != NULL; p++, round->n_programs++) {
-		char *const argv[] = { (char *)expunge, (char *)"-c", (char *)conf[p], (char *)"-U", (char *)"night",
-			(char *)scenario->command[p], NULL };
-
-		thread_program(&round->threads[p], argv, gate_so, p == 0 ? "race.log.0" : "race.log.1");
-	}
+	for (int p = 0; p < MAX_PROGRAMS && scenario->command[p] != NULL; p++, round->n_programs++)
+		start_program(&round->threads[p], conf[p % 2], scenario->command[p], gate_so, log_name(p));
 	round->n_threads = round->n_programs;
 	for (int i = 0; i < scenario->n; i++) {
 		struct subject *s = &round->subjects[i];
@@ -187,6 +222,11 @@ set_up(struct round *round, bool calm)
 		clinic_instruct(s, actor, when);
 		s->actor = actor;
 		round->n_threads++;
+	}
+	round->patience = round->border_patience = 12;
+	if (scenario->keys) { /* another's turn in a program's midst, for long: or one statement each */
+		round->patience = 2L << 2 * draw(round, 4);
+		round->border_patience = 2L << 2 * draw(round, 3);
 	}
 	skip_start(round);
 }
@@ -209,11 +249,23 @@ actor_due(struct round *round, long count, bool force)
 	return due;
 }
 
+/* Where a transaction, its snapshot, or reading in it begins or ends. */
+static bool
+is_border(const struct thread *thread)
+{
+	static const char *const words[] = { "BEGIN", "COMMIT", "SET TRANSACTION", "DECLARE", "FETCH" };
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (strncmp(thread->at.text, words[i], strlen(words[i])) == 0)
+			return true;
+	return false;
+}
+
 /* A program that can go on; one that sleeps only if asked for. The present one for a while, then another. */
 static struct thread *
 program_due(struct round *round, int *present, bool sleeping)
 {
-	if (draw(round, 12) == 0)
+	if (draw(round, is_border(&round->threads[*present]) ? round->border_patience : round->patience) == 0)
 		*present = (int)draw(round, round->n_programs);
 	for (int i = 0; i < round->n_programs; i++) {
 		struct thread *t = &round->threads[(*present + i) % round->n_programs];
@@ -282,17 +334,50 @@ race(struct round *round)
 
 /* ---- afterwards ---------------------------------------------------------------------------- */
 
+/* How a program may end: 4, another does the same; 3, something was in its way; 1, all of it was. Never 5: nobody has
+ * restored anything. */
+static bool
+may_end(const char *command, int code, bool undisturbed)
+{
+	bool alone = strcmp(command, "nightly") == 0 || (scenario->keys && strncmp(command, "backup", 6) == 0);
+
+	return code == 0 || (code == 3 && !undisturbed) || (code == 4 && alone) || (code == 1 && strncmp(command, "keys", 4) == 0);
+}
+
+/* Whether all errors in the log are of those that one who is in the other's way may expect. */
+static bool
+is_excused(const char *log)
+{
+	static const char *const excuses[] = { "another run backs tenant", "waiting for the keys: ", "waiting until nobody holds keys: ",
+		"a change of the root was interrupted, and no leaf key is made", "was ended by somebody else", "and the root at hand is of epoch" };
+	FILE *file = fopen(log, "r");
+	char line[2000];
+	bool all = true;
+
+	while (file != NULL && fgets(line, sizeof(line), file) != NULL) {
+		bool excused = strstr(line, " error ") == NULL;
+
+		for (size_t i = 0; i < sizeof(excuses) / sizeof(excuses[0]); i++)
+			excused = excused || strstr(line, excuses[i]) != NULL;
+		all = all && excused;
+		if (!excused)
+			(void)fputs(line, stderr);
+	}
+	if (file != NULL)
+		(void)fclose(file);
+	return all;
+}
+
 static void
 judge_programs(const struct round *round, FILE *wrong)
 {
-	bool undisturbed = round->n_threads == round->n_programs;
+	bool undisturbed = round->n_threads == round->n_programs && !scenario->keys;
 
 	for (int i = 0; i < round->n_programs; i++) {
-		int code = round->threads[i].exit_code;
-		bool night = strcmp(scenario->command[i], "nightly") == 0;
-
-		if (code != 0 && !(code == 3 && !undisturbed) && !(code == 4 && night))
-			fprintf(wrong, "run %d ended with exit code %d\n", i, code);
+		if (!may_end(scenario->command[i], round->threads[i].exit_code, undisturbed))
+			fprintf(wrong, "run %d ended with exit code %d\n", i, round->threads[i].exit_code);
+		if (scenario->keys && !is_excused(log_name(i)))
+			fprintf(wrong, "run %d failed where nobody was in its way\n", i);
 	}
 }
 
@@ -300,12 +385,15 @@ judge_programs(const struct round *round, FILE *wrong)
 static void
 settle_round(struct round *round, FILE *wrong)
 {
-	static const char open[] = "SELECT count(*) FROM expunge.request WHERE removed_at IS NOT NULL AND state <> 'certified'";
+	static const char left[] = "SELECT count(*) FROM expunge.request WHERE removed_at IS NOT NULL AND state <> 'certified'";
+	static const char open[] = "SELECT count(*) FROM expunge.key_change WHERE state NOT IN ('done', 'abandoned')";
 
+	if (scenario->keys && run_freely("erase", "race.log") != 0)
+		fprintf(wrong, "a run that nobody disturbs fails: see race.log\n");
 	clinic_let_go(control, round->subjects, scenario->n);
-	for (int i = 0; i < 3 && strcmp(clinic_ask(control, open), "0") != 0; i++)
+	for (int i = 0; i < 3 && (strcmp(clinic_ask(control, left), "0") != 0 || strcmp(clinic_ask(control, open), "0") != 0); i++)
 		(void)run_freely("erase", "race.log");
-	if (strcmp(clinic_ask(control, open), "0") != 0)
+	if (strcmp(clinic_ask(control, left), "0") != 0)
 		fprintf(wrong, "what was removed is not certified in the end\n");
 }
 
@@ -319,6 +407,24 @@ say_all(PGconn *conn, const char *sql, FILE *wrong)
 	for (int i = 0; i < PQntuples(res); i++)
 		fprintf(wrong, "%s\n", PQgetvalue(res, i, 0));
 	PQclear(res);
+}
+
+/* The key tree is whole, opens by the journal and one root that is left, and has nothing of those who are erased. */
+static void
+judge_keys(const struct round *round, FILE *wrong)
+{
+	say_all(control, "SELECT race.keys_wrong()", wrong);
+	for (int i = 0; i < scenario->n; i++) {
+		const struct subject *s = &round->subjects[i];
+
+		if (clinic_ask(control, "SELECT 1 FROM expunge.request r JOIN expunge.key_leaf l ON l.tenant = r.tenant AND l.kind = 'subject'"
+			" AND l.name = '%ld' WHERE r.id = '%s' AND r.state = 'certified'", s->id, s->request)[0] != '\0')
+			fprintf(wrong, "patient %ld is certified to be gone, and a leaf key lives\n", s->id);
+	}
+	if (run_freely("drill --positive", "race.log") != 0)
+		fprintf(wrong, "journal and root do not open what lives: see race.log\n");
+	if (run_freely("drill --negative", "race.log") != 0)
+		fprintf(wrong, "a root is left, or opens what it must not: see race.log\n");
 }
 
 /* One round; what was wrong with it, a line each. */
@@ -341,6 +447,8 @@ play(struct round *round, bool calm)
 	say_all(control, "SELECT race.wrong()", wrong);
 	settle_round(round, wrong);
 	say_all(control, "SELECT 'in the end: ' || w FROM race.wrong() w", wrong);
+	if (scenario->keys)
+		judge_keys(round, wrong);
 	if (strcmp(others, clinic_ask(control, "SELECT race.others('%s')", them)) != 0)
 		fprintf(wrong, "rows of others were changed\n");
 	(void)clinic_ask(control, "SELECT race.forget('%s')", them);

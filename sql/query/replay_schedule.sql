@@ -1,4 +1,0 @@
--- Approves them.
--- params: none
--- rows: one
-SELECT expunge.replay_schedule()
