@@ -263,7 +263,7 @@ remove_files(struct expire_place *place, const struct db_result *rows, struct st
 }
 
 static int
-remove_page(struct removal *removal, const struct db_result *rows, struct err *err)
+remove_everywhere(struct removal *removal, const struct db_result *rows, struct err *err)
 {
 	CLEANUP(str_release) struct str all = STR_INIT;
 
@@ -277,6 +277,18 @@ remove_page(struct removal *removal, const struct db_result *rows, struct err *e
 	for (int i = 0; i < db_rows(rows); i++)
 		array_add(&all, db_get_text(rows, i, E_ID));
 	return db_query(removal->db, &QUERY_ARCHIVE_FORGET, DB_PARAMS(array_end(&all), removal->names.s), NULL, err);
+}
+
+/* One transaction: nobody sees, and no journal gets, a row that names no destination. */
+static int
+remove_page(struct removal *removal, const struct db_result *rows, struct err *err)
+{
+	if (db_begin(removal->db, err) != 0)
+		return -1;
+	if (remove_everywhere(removal, rows, err) == 0 && db_commit(removal->db, err) == 0)
+		return 0;
+	db_rollback(removal->db);
+	return -1;
 }
 
 static int
