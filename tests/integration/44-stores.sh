@@ -27,7 +27,7 @@ at() { # at ROLE COMMAND...: expunge at the server's time, or at $host where tha
 }
 host=
 in_days 0
-cluster_restart
+cluster_restart fast
 is "$(sql postgres "SELECT now() - to_timestamp($(date +%s)) < interval '1 minute'")" t "the server's clock is ours"
 in_days 2
 is "$(sql postgres "SELECT round(extract(epoch FROM now() - to_timestamp($(date +%s))) / 86400)")" 2 "until it is moved"
@@ -273,6 +273,64 @@ sql clinic "SELECT pg_drop_replication_slot('sitting')" >/dev/null
 at night nightly
 is "$(field "$standby" final archives)" "aged-out replica until $(today) stated
 aged-out sitting until $(today) reported" "a person's word, and the server's"
+
+# ---------------------------------------------------------------- a standby that is there, and reports
+pg_basebackup -D "$T/base" -c fast -X stream
+{
+	printf "primary_conninfo = 'host=%s port=%s user=postgres password=%s application_name=replica'\n" "$PGHOST" "$PGPORT" "$(password)"
+	printf 'wal_receiver_status_interval = 1\nprimary_slot_name = replica_slot\n'
+} >>"$T/base/postgresql.auto.conf"
+: >"$T/base/standby.signal"
+sql clinic "SELECT pg_create_physical_replication_slot('replica_slot')" >/dev/null
+leave_standby() {
+	local rc=$?
+	set +e
+	"$ROOT/tests/setup/cluster.sh" stop "$T/standby"
+	(exit "$rc")
+	leave
+}
+trap leave_standby EXIT
+"$ROOT/tests/setup/cluster.sh" start "$T/standby" --fast --copy "$T/base"
+standby() { # standby STATEMENT: on the standby
+	(eval "$("$ROOT/tests/setup/cluster.sh" env "$T/standby")" && PGPASSFILE=$T/cluster/pgpass sql clinic "$1")
+}
+caught_up() { # waits until the standby has replayed and reported what there is
+	sql clinic "DO \$\$ DECLARE here pg_lsn := pg_current_wal_lsn(); BEGIN
+		FOR i IN 1..600 LOOP
+			PERFORM pg_stat_clear_snapshot();
+			EXIT WHEN EXISTS (SELECT FROM pg_stat_replication r WHERE r.replay_lsn >= here);
+			PERFORM pg_sleep(0.1);
+		END LOOP; END \$\$"
+}
+caught_up
+is "$(sql clinic "SELECT kind, name, other_name FROM expunge.copies_seen() ORDER BY 1")" \
+	"replication-slot|replica_slot|
+standby|replica|replica_slot" "the server shows a standby and its slot"
+stores
+at night check
+out_like 'standby replica is connected, and nobody has declared it' "check warns of a standby that nobody declared"
+seen=$(erased 2 241)
+is "$(field "$seen" interim archives)" "undeclared replication-slot 1
+undeclared standby 1" "the certificate counts both"
+stores '{ name = "replica_slot"; kind = "standby"; retention_days = 1; }'
+at night check
+out_unlike 'nobody has declared it' "a standby may be declared by the name of its slot"
+out_unlike 'the server knows no standby' "and is found"
+standby 'SELECT pg_wal_replay_pause()' >/dev/null
+lagging=$(erased 2 245)
+is "$(field "$lagging" interim archives)" "residual replica_slot until $(today 1) reported" "it is one store"
+in_days 62
+at night nightly
+rc_is 3 "a standby that is behind"
+err_like '[12] final certificates wait for standby "replica_slot", which the server has not reported past' "is waited for after its day"
+is "$(sql clinic "SELECT count(*) FROM expunge.certificate WHERE request_id = '$lagging' AND stage = 'final'")" 0 "however long"
+standby 'SELECT pg_wal_replay_resume()' >/dev/null
+caught_up
+at night nightly
+rc_is 0 "a standby that has replayed the erasure"
+is "$(field "$lagging" final archives)" "aged-out replica_slot until $(today) reported" "the server's word"
+is "$(field "$seen" final archives | sed 's/ until .*T*[0-9] / /')" "aged-out replica_slot reported
+aged-out undeclared-standby declared" "what was seen first and then declared ends as declared"
 
 # ---------------------------------------------------------------- the series
 is "$(sql clinic "SELECT count(*) - max(serial), (SELECT last FROM expunge.certificate_counter) - max(serial) FROM expunge.certificate" | tr '|' ' ')" \
