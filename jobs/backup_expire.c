@@ -10,6 +10,7 @@
 #include "erasure/guard.h"
 #include "erasure/ledger.h"
 #include "jobs/backup.h"
+#include "keys/lineage.h"
 #include "svc/listing.h"
 #include "sys/clock.h"
 #include "sys/log.h"
@@ -153,6 +154,15 @@ tell_result(const struct expiring *s, struct err *err)
 	return json_print(stdout, object, err);
 }
 
+static int
+enter(struct expiring *s, struct err *err)
+{
+	CLEANUP(str_release) struct str notes = STR_INIT; /* the change of the root says which place is away */
+
+	return job_flag(s->job, "dry-run") ? lineage_ask(&s->keys, s->job->db, &notes, err)
+					   : lineage_enter(&s->keys, s->job->db, &notes, err);
+}
+
 int
 backup_expire(struct job *job, struct err *err)
 {
@@ -160,7 +170,7 @@ backup_expire(struct job *job, struct err *err)
 
 	if (job_option(job, "tenant") != NULL || job_flag(job, "verify"))
 		return err_set(err, ERR_USAGE, "--expire is for all tenants, and goes without --verify");
-	if (expiring_open(&s, err) != 0 || find_and_shred(&s, err) != 0)
+	if (expiring_open(&s, err) != 0 || enter(&s, err) != 0 || find_and_shred(&s, err) != 0)
 		return -1;
 	tell_lines(&s.expire.strangers, log_warning);
 	if (job_flag(job, "dry-run"))

@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "erasure/guard.h"
 #include "jobs/backup.h"
+#include "keys/lineage.h"
 #include "map/check.h"
 #include "map/collect.h"
 #include "sys/log.h"
@@ -103,16 +104,14 @@ open_map(struct backup_session *s, struct str *problems, struct err *err)
 	return make_tables(*db, err);
 }
 
-/* No leaf is made in a database that was restored. A journal that cannot be read is its destination's own trouble. */
+/* No leaf is made in a database that was restored. A place that is away is its destination's own trouble. */
 static int
-check_restored(struct backup_session *s, struct err *err)
+enter(struct backup_session *s, struct err *err)
 {
-	if (keys_check(&s->own[0].keys, s->job->db, err) == 0)
-		return 0;
-	if (err->code == ERR_REFUSED)
-		return -1;
-	err_clear(err);
-	return 0;
+	CLEANUP(str_release) struct str notes = STR_INIT;
+
+	return job_flag(s->job, "verify") ? lineage_ask(&s->own[0].keys, s->job->db, &notes, err)
+					  : lineage_enter(&s->own[0].keys, s->job->db, &notes, err);
 }
 
 int
@@ -127,7 +126,7 @@ backup_session_open(struct backup_session *s, struct job *job, struct err *err)
 		return err_hint(err, "see keys.shares and archives.destinations in %s, then run expunge init", config_path(job->config));
 	}
 	if (guard_instance(job->db, &instance, err) != 0 ||
-	    keys_open(&s->own[0].keys, job->config, instance.id, false, &problems, err) != 0 || check_restored(s, err) != 0 ||
+	    keys_open(&s->own[0].keys, job->config, instance.id, false, &problems, err) != 0 || enter(s, err) != 0 ||
 	    ledger_open(&s->own[0].ledger, job->config, err) != 0 || open_map(s, &problems, err) != 0) {
 		(void)fputs(str_cstr(&problems), stderr);
 		return -1;

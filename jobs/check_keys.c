@@ -7,11 +7,12 @@
 #include "base/mem.h"
 #include "erasure/guard.h"
 #include "jobs/check.h"
-#include "keys/keys.h"
+#include "keys/lineage.h"
 #include "query.h"
 #include "sys/place.h"
 
 #define WHAT_ROOT "root shares"
+#define WHAT_LINEAGE "history"
 #define WHAT_DESTINATION "destinations"
 #define WHAT_JOURNAL "key journal"
 #define WHAT_ARCHIVES "archives"
@@ -157,6 +158,21 @@ check_expiry(struct checks *checks, const struct config *config)
 			mem_copy("set archives.keep_hourly, _daily, _weekly or _monthly"));
 }
 
+/* A restored database, or a copy: whatever else is wrong comes of it. */
+static void
+check_lineage(struct checks *checks, const struct keys *keys, struct db *db)
+{
+	CLEANUP(str_release) struct str notes = STR_INIT;
+	struct err err = { 0 };
+
+	if (lineage_ask(keys, db, &notes, &err) == 0)
+		check_add(checks, CHECK_OK, WHAT_LINEAGE, mem_copy("database, anchor and key journals are of one history"), NULL);
+	else
+		check_err(checks, WHAT_LINEAGE, &err);
+	checks->refused = checks->refused || err.code == ERR_REFUSED;
+	add_lines(checks, CHECK_WARNING, WHAT_LINEAGE, &notes, "bring the place back; the next run writes what it lacks");
+}
+
 void
 check_keys(struct checks *checks, const struct job *job)
 {
@@ -177,6 +193,7 @@ check_keys(struct checks *checks, const struct job *job)
 		check_err(checks, WHAT_ROOT, &err);
 		return;
 	}
+	check_lineage(checks, &keys, job->db);
 	check_root(checks, &keys, job->db);
 	check_destinations(checks, &keys);
 	check_journals(checks, &keys);

@@ -140,7 +140,7 @@ run_erase(struct job *job, struct err *err)
 		return err_set(err, ERR_USAGE, "--dry-run prints plans, --rehearse carries them out and rolls back: give one of them");
 	if (job_flag(job, "json") && !job_flag(job, "dry-run"))
 		return err_set(err, ERR_USAGE, "--json goes with --dry-run");
-	failed = removal_open(job, &run, !look, err) != 0 || (look ? preview(job, &run, err) : carry_out(&run, err)) != 0;
+	failed = removal_open(job, &run, look ? REMOVAL_LOOK : REMOVAL_RUN, err) != 0 || (look ? preview(job, &run, err) : carry_out(&run, err)) != 0;
 	job->exit_code = run_exit_code(&run);
 	removal_close(&run);
 	return failed ? -1 : 0;

@@ -10,6 +10,7 @@
 #include "jobs/job.h"
 #include "keys/anchor.h"
 #include "keys/keys.h"
+#include "keys/lineage.h"
 #include "query.h"
 #include "svc/listing.h"
 #include "sys/clock.h"
@@ -164,6 +165,7 @@ static int
 run_rotate(struct job *job, struct err *err)
 {
 	CLEANUP(ledger_closep) struct ledger *ledger = NULL;
+	CLEANUP(str_release) struct str notes = STR_INIT; /* the change itself needs every place, and says which is away */
 	CLEANUP(keys_close) struct keys keys = { 0 };
 	struct instance instance;
 	struct root_id root;
@@ -175,7 +177,8 @@ run_rotate(struct job *job, struct err *err)
 		printf("would make a fresh root in %" PRIu32 " shares and destroy the present one\n", root_shares(keys.store));
 		return 0;
 	}
-	if (keys_shred(&keys, job->db, NULL, 0, hash_name, ledger, &root, err) != 0)
+	if (lineage_enter(&keys, job->db, &notes, err) != 0 ||
+	    keys_shred(&keys, job->db, NULL, 0, hash_name, ledger, &root, err) != 0)
 		return -1;
 	printf("epoch %" PRId64 "\n", root.epoch);
 	return 0;
@@ -208,6 +211,33 @@ run_drill(struct job *job, struct err *err)
 	return 0;
 }
 
+static int
+run_adopt(struct job *job, struct err *err)
+{
+	CLEANUP(keys_close) struct keys keys = { 0 };
+	struct instance instance;
+
+	if (!job_flag(job, "this-is-primary")) {
+		(void)err_set(err, ERR_USAGE, "keys adopt needs --this-is-primary: you say that this database counts, and others are copies");
+		return err_hint(err, "a database that was restored from an older copy: expunge restore --adopt");
+	}
+	if (guard_instance(job->db, &instance, err) != 0 || open_keys(job, instance.id, &keys, err) != 0)
+		return -1;
+	if (job_flag(job, "dry-run")) {
+		printf("would make the places of this instance follow this database\n");
+		return 0;
+	}
+	if (lineage_claim(&keys, job->db, err) != 0)
+		return -1;
+	printf("this database is the primary\n");
+	return 0;
+}
+
+static const struct option_row adopt_options[] = {
+	{ "this-is-primary", NULL, "this database counts, and others are copies of it; required", NULL },
+	OPTION_DRY_RUN,
+	OPTION_END
+};
 static const struct option_row status_options[] = { OPTION_JSON, OPTION_END };
 static const struct option_row rotate_options[] = { OPTION_DRY_RUN, OPTION_END };
 static const struct option_row drill_options[] = {
@@ -222,6 +252,10 @@ const struct command keys_commands[] = {
 	{ "keys rotate", "make a fresh root and destroy the present one", "", 0, 0, NEEDS_BINDING, rotate_options, run_rotate,
 	  "Every backup of the root shares is worthless afterwards. Needs all places of keys.shares and all\n"
 	  "destinations; killed anywhere, the next run goes on with it." },
+	{ "keys adopt", "after a promotion, or where a copy has run: this database is the one that counts", "", 0, 0, NEEDS_BINDING,
+		adopt_options, run_adopt,
+	  "Anchor and key journals follow it from then on, and the other one is refused. Refused itself where it\n"
+	  "is behind them: a restored database is brought up to date by restore --adopt." },
 	{ "drill", "prove that what should open opens, and that the past does not", "", 0, 0, NEEDS_CONFIG, drill_options, run_drill,
 	  "Reads the places of keys.shares, the journals, and one archive in each destination, and no database. A change\n"
 	  "of the root runs both drills itself, each in a process of its own, and so does every night." },

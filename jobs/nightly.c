@@ -122,7 +122,7 @@ run_nightly(struct job *job, struct err *err)
 		return show_due(job, err);
 	if (take_lock(job->db, err) != 0)
 		return -1;
-	failed = removal_open(job, &run, true, err) != 0 || night(job, &run, err) != 0;
+	failed = removal_open(job, &run, REMOVAL_RUN, err) != 0 || night(job, &run, err) != 0;
 	removal_close(&run);
 	return failed ? -1 : 0;
 }

@@ -52,9 +52,10 @@ cancel_statements(void *run)
 }
 
 int
-removal_open(struct job *job, struct run *run, bool destructive, struct err *err)
+removal_open(struct job *job, struct run *run, enum removal_purpose purpose, struct err *err)
 {
 	CLEANUP(str_release) struct str problems = STR_INIT;
+	bool destructive = purpose != REMOVAL_LOOK;
 
 	if ((destructive && guard_freeze(job->db, job->config, err) != 0) || guard_clock(job->db, job->config, err) != 0)
 		return -1;
@@ -63,7 +64,7 @@ removal_open(struct job *job, struct run *run, bool destructive, struct err *err
 	run->progress = show_progress;
 	run->stop = stop_asked;
 	if (run_open(run, job->config, connect_as, job, &problems, err) == 0 &&
-	    (!destructive || (external_check(run->map, err) == 0 && shredding_check(run, err) == 0))) {
+	    (!destructive || external_check(run->map, err) == 0) && (purpose != REMOVAL_RUN || shredding_enter(run, err) == 0)) {
 		stop_on_second(cancel_statements, run);
 		return 0;
 	}
@@ -82,7 +83,7 @@ int
 removal_carry_out(struct run *run, struct err *err)
 {
 	int64_t start = clock_ms();
-	bool passed;
+	bool passed, safe;
 	int failed;
 
 	progress_start("erasing", 0);
@@ -101,5 +102,7 @@ removal_carry_out(struct run *run, struct err *err)
 		return -1;
 	if (run->n_certified > 0)
 		log_info("requests certified: %lld, in %lld ms", (long long)run->n_certified, (long long)(clock_ms() - start));
-	return publish_rest(run, err);
+	if (shredding_journal(run, &safe, err) != 0)
+		return -1;
+	return safe ? publish_rest(run, err) : 0;
 }

@@ -5,9 +5,15 @@
 #include "erasure/run.h"
 #include "jobs/job.h"
 
-/* Refuses while frozen (when `destructive`) and when the clock cannot be trusted; reads and checks the
- * map, whose problems go to stderr. */
-int removal_open(struct job *job, struct run *run, bool destructive, struct err *err);
+enum removal_purpose {
+	REMOVAL_LOOK,  /* what is removed is rolled back, or nothing is */
+	REMOVAL_RUN,
+	REMOVAL_ADOPT  /* as a run, in a database that was restored */
+};
+
+/* Refuses while frozen (but to look) and when the clock cannot be trusted, and a run in a database that was restored or is a
+ * copy; reads and checks the map, whose problems go to stderr. */
+int removal_open(struct job *job, struct run *run, enum removal_purpose purpose, struct err *err);
 void removal_close(struct run *run);
 /* erase due requests, recount, sign, publish: what `erase` and `nightly` share. */
 int removal_carry_out(struct run *run, struct err *err);

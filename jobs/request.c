@@ -125,7 +125,7 @@ run_plan(struct job *job, struct err *err)
 
 	if (id == NULL)
 		return -1;
-	failed = removal_open(job, &run, false, err) != 0 || draft_plan(&run, id, true, &draft, err) != 0;
+	failed = removal_open(job, &run, REMOVAL_LOOK, err) != 0 || draft_plan(&run, id, true, &draft, err) != 0;
 	removal_close(&run);
 	if (failed)
 		return -1;

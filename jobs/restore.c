@@ -11,8 +11,8 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "erasure/guard.h"
-#include "jobs/job.h"
-#include "keys/keys.h"
+#include "jobs/adopt.h"
+#include "keys/lineage.h"
 #include "query.h"
 #include "sys/log.h"
 #include "sys/progress.h"
@@ -141,8 +141,13 @@ run_restore(struct job *job, struct err *err)
 	CLEANUP(db_closep) struct db *target = NULL;
 	struct instance instance;
 
+	if (job_flag(job, "adopt"))
+		return job_option(job, "tenant") == NULL && job_option(job, "into") == NULL ? adopt_run(job, err)
+			: err_set(err, ERR_USAGE, "--adopt is about the whole database: give neither --tenant nor --into");
 	if (job_option(job, "tenant") == NULL || job_option(job, "into") == NULL)
-		return err_set(err, ERR_USAGE, "restore needs --tenant and --into");
+		return err_set(err, ERR_USAGE, "restore needs --tenant and --into, or --adopt");
+	if (job_flag(job, "dry-run"))
+		return err_set(err, ERR_USAGE, "--dry-run goes with --adopt");
 	if (!keys_declared(job->config))
 		return err_set(err, ERR_USAGE, "keys.shares are not declared: without a key tree there are no archives");
 	if (guard_instance(job->db, &instance, err) != 0 ||
@@ -150,7 +155,7 @@ run_restore(struct job *job, struct err *err)
 		(void)fputs(str_cstr(&problems), stderr);
 		return -1;
 	}
-	if (find_archive(job, &row, err) != 0 || connect_target(job, &target, err) != 0 ||
+	if (lineage_ask(&keys, job->db, &problems, err) != 0 || find_archive(job, &row, err) != 0 || connect_target(job, &target, err) != 0 ||
 	    keyring_open(&ring, job->db, keys.store, instance.id, err) != 0 ||
 	    leaf_keys_load(&leaves, &ring, job_option(job, "tenant"), err) != 0)
 		return -1;
@@ -162,12 +167,17 @@ static const struct option_row restore_options[] = {
 	{ "archive", "ID", "this one, as backup list prints it; else the latest", NULL },
 	{ "into", "DSN", "the database to load it into, as libpq understands it; not the one it came from", NULL },
 	{ "disable-triggers", NULL, "switch the application's triggers off for the time of the restore", NULL },
+	{ "adopt", NULL, "this database was restored: bring it to where the key journals end, and erase again", NULL },
+	OPTION_DRY_RUN,
 	OPTION_END,
 };
 
 const struct command restore_commands[] = {
-	{ "restore", "load a tenant's archive into another database", "", 0, 0, NEEDS_BINDING, restore_options, run_restore,
+	{ "restore", "load a tenant's archive into another database; adopt a restored one", "", 0, 0, NEEDS_BINDING, restore_options, run_restore,
 	  "The target has the application's tables, and none of the tenant's rows. All goes in by one transaction, or\n"
-	  "nothing. Patients whose keys are shredded stay out, and their rows are counted." },
+	  "nothing. Patients whose keys are shredded stay out, and their rows are counted.\n"
+	  "With --adopt, after the whole database was restored from a backup of the server, and before the\n"
+	  "application writes to it: keys, catalogue and certificates become those of the key journals, and\n"
+	  "erasures that the backup does not know are carried out again. Until then nothing else runs." },
 	{ 0 }
 };

@@ -288,7 +288,7 @@ publish(struct sealing *sealing, struct err *err)
 	struct err unused;
 
 	if (destinations_verify(&sealing->places, &sealing->result->summary, sealing->generation.key, err) != 0 ||
-	    destinations_journal(&sealing->places, b->keys_db, err) != 0 || announce(sealing, err) != 0)
+	    announce(sealing, err) != 0 || destinations_journal(&sealing->places, b->keys_db, err) != 0)
 		return -1;
 	if (destinations_name(&sealing->places, err) == 0)
 		return complete(b->keys_db, sealing->result->id, &sealing->places, err);

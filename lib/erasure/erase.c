@@ -14,6 +14,7 @@
 #include "erasure/pace.h"
 #include "erasure/remove.h"
 #include "erasure/session.h"
+#include "erasure/sql.h"
 #include "erasure/verify.h"
 #include "erasure/workers.h"
 #include "query.h"
@@ -32,11 +33,9 @@ write_ledger(struct run *run, struct batch *batch, const char *requests, struct 
 	CLEANUP(db_result_freep) struct db_result *res = NULL;
 	const struct map *map = run->map;
 
-	str_add(&sql, "SELECT r.id, r.tenant, array_to_string(k.key, chr(31)), concat_ws(chr(31)");
-	for (size_t i = 0; i < map->subject_birth.n; i++)
-		str_addf(&sql, ", t.%s::text",
-			program_cat(run->program, map->subject)->columns[map->subject_birth_columns[i]].quoted);
-	str_add(&sql, ", '') FROM expunge.key_set k JOIN expunge.request r ON r.id = k.request_id JOIN ");
+	str_add(&sql, "SELECT r.id, r.tenant, array_to_string(k.key, chr(31)), ");
+	sql_birth(&sql, run->program, "t");
+	str_add(&sql, " FROM expunge.key_set k JOIN expunge.request r ON r.id = k.request_id JOIN ");
 	sql_from(&sql, run->program, map->subject, "t");
 	str_add(&sql, " ON ");
 	sql_match(&sql, run->program, map->subject, 0, "t", "k");

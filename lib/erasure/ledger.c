@@ -13,6 +13,7 @@
 #include "sys/file.h"
 #include "sys/lines.h"
 #include "sys/lock.h"
+#include "sys/mirror.h"
 
 #define KEY_SIZE 32
 #define KEY_TEXT 64
@@ -158,8 +159,7 @@ ledger_intent(struct ledger *ledger, const char *request, const char *tenant, co
 {
 	char row[65], born[65];
 
-	if (keyed_hash(ledger, (const char *const[]){ "expunge/ledger-row/v1", tenant, table, key }, 4, row, err) != 0 ||
-	    keyed_hash(ledger, (const char *const[]){ "expunge/ledger-birth/v1", birth }, 2, born, err) != 0)
+	if (ledger_row_hashes(ledger, tenant, table, key, birth, row, born, err) != 0)
 		return -1;
 	str_addf(&ledger->intents, "intent %s %s %s\n", request, row, born);
 	return 0;
@@ -265,11 +265,36 @@ ledger_forget(struct ledger *ledger)
 	str_clear(&ledger->intents);
 }
 
+/* "v1 TIME BATCH WHAT REQUEST ROW BIRTH", cut at its blanks; false: not in that form. */
+static bool
+take_apart(char *line, struct ledger_entry *ret)
+{
+	char *fields[7];
+	int n = 0;
+
+	for (char *at = line; at != NULL && n < 7; n++) {
+		char *blank = strchr(at, ' ');
+
+		fields[n] = at;
+		if (blank != NULL)
+			*blank++ = '\0';
+		at = blank;
+		if (n == 6 && at != NULL)
+			return false;
+	}
+	if (n != 7 || strcmp(fields[0], "v1") != 0)
+		return false;
+	*ret = (struct ledger_entry){ .time = fields[1], .batch = fields[2], .request = fields[4], .row = fields[5], .birth = fields[6] };
+	ret->what = strcmp(fields[3], "intent") == 0 ? LEDGER_INTENT : strcmp(fields[3], "done") == 0 ? LEDGER_DONE : LEDGER_ABANDONED;
+	return ret->what != LEDGER_ABANDONED || strcmp(fields[3], "abandoned") == 0;
+}
+
 int
-ledger_verify(struct ledger *ledger, int64_t *ret_entries, struct err *err)
+ledger_each(struct ledger *ledger, ledger_reader *each, void *ctx, int64_t *ret_entries, struct err *err)
 {
 	CLEANUP(lines_closep) struct lines *lines = NULL;
 	char mac[65] = "", next[65], *line;
+	struct ledger_entry entry;
 	size_t left;
 	bool ended;
 	int64_t n = 0;
@@ -295,7 +320,53 @@ ledger_verify(struct ledger *ledger, int64_t *ret_entries, struct err *err)
 		if (!secret_equal(next, line + left - 64, 64))
 			return err_set(err, ERR_FAILED, "the erasure ledger was changed at line %lld", (long long)n + 1);
 		(void)memcpy(mac, next, sizeof(mac));
+		if (each == NULL)
+			continue;
+		if (!take_apart(line, &entry))
+			return err_set(err, ERR_FAILED, "the erasure ledger is malformed at line %lld", (long long)n + 1);
+		if (each(ctx, &entry, err) != 0)
+			return -1;
 	}
 	*ret_entries = n;
 	return 0;
+}
+
+int
+ledger_verify(struct ledger *ledger, int64_t *ret_entries, struct err *err)
+{
+	return ledger_each(ledger, NULL, NULL, ret_entries, err);
+}
+
+int
+ledger_row_hashes(const struct ledger *ledger, const char *tenant, const char *table, const char *key, const char *birth,
+	char row[65], char born[65], struct err *err)
+{
+	return keyed_hash(ledger, (const char *const[]){ "expunge/ledger-row/v1", tenant, table, key }, 4, row, err) != 0 ? -1
+	     : keyed_hash(ledger, (const char *const[]){ "expunge/ledger-birth/v1", birth }, 2, born, err);
+}
+
+/* ---- copies ------------------------------------------------------------------------------------- */
+
+int
+ledger_copy(struct ledger *ledger, const char *path, struct err *err)
+{
+	int lock = -1, failed;
+
+	if (lock_wait(ledger->lock_path, LOCK_SECONDS, &lock, err) != 0)
+		return -1;
+	failed = mirror_lines(path, ledger->path, err);
+	lock_release(&lock);
+	return failed == 0 ? 0 : err_prefix(err, "copying the erasure ledger");
+}
+
+int
+ledger_recover(struct ledger *ledger, const char *path, struct err *err)
+{
+	int lock = -1, failed;
+
+	if (lock_wait(ledger->lock_path, LOCK_SECONDS, &lock, err) != 0)
+		return -1;
+	failed = mirror_lines(ledger->path, path, err);
+	lock_release(&lock);
+	return failed == 0 ? 0 : err_prefix(err, "recovering the erasure ledger");
 }

@@ -11,6 +11,8 @@
 #ifndef EXPUNGE_ERASURE_LEDGER_H
 #define EXPUNGE_ERASURE_LEDGER_H
 
+#include <stdint.h>
+
 #include "base/err.h"
 #include "base/secret.h"
 #include "svc/config.h"
@@ -33,7 +35,22 @@ int ledger_write(struct ledger *ledger, const char *batch, struct err *err);
 int ledger_end(struct ledger *ledger, const char *batch, bool done, struct err *err);
 /* Drops collected intents that were not written. */
 void ledger_forget(struct ledger *ledger);
-/* Reads the whole file and checks the chain; *ret_entries: how many lines. */
+/* One line; texts until the next one. */
+struct ledger_entry {
+	enum { LEDGER_INTENT, LEDGER_DONE, LEDGER_ABANDONED } what;
+	const char *time, *batch;
+	const char *request, *row, *birth; /* of an intent */
+};
+typedef int ledger_reader(void *ctx, const struct ledger_entry *entry, struct err *err);
+/* Reads the whole file, checks the chain, and hands each entry over. *ret_entries: how many there are. */
+int ledger_each(struct ledger *ledger, ledger_reader *each, void *ctx, int64_t *ret_entries, struct err *err);
+/* The keyed hashes that an intent keeps of a subject's row, 64 hexadecimal digits each. */
+int ledger_row_hashes(const struct ledger *ledger, const char *tenant, const char *table, const char *key, const char *birth,
+	char row[65], char born[65], struct err *err);
+/* Brings a copy up to date; and this ledger, from a copy that has more. ERR_REFUSED: neither is the beginning of the other. */
+int ledger_copy(struct ledger *ledger, const char *path, struct err *err);
+int ledger_recover(struct ledger *ledger, const char *path, struct err *err);
+/* Checks the chain only. */
 int ledger_verify(struct ledger *ledger, int64_t *ret_entries, struct err *err);
 /* The installation's keyed hash of a subject, "hmac:<64 hex>" into text[70]: request rows keep it
  * after certification. */

@@ -8,24 +8,49 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "keys/keys.h"
+#include "keys/lineage.h"
 #include "query.h"
 
 /* columns of key_tree_exists */
 enum { E_TREE, E_CHANGE };
 
-int
-shredding_check(struct run *run, struct err *err)
+static int
+check_undeclared(struct run *run, struct err *err)
 {
 	CLEANUP(db_result_freep) struct db_result *there = NULL;
 
-	if (keys_declared(run->config))
-		return 0;
 	if (db_query(run->db, &QUERY_KEY_TREE_EXISTS, NULL, &there, err) != 0)
 		return -1;
 	if (!db_get_bool(there, 0, E_TREE))
 		return 0;
 	(void)err_set(err, ERR_REFUSED, "this database has a key tree, and the configuration declares no keys.shares");
 	return err_hint(err, "put keys.shares back: without them no key is shredded, and archives would keep what is erased");
+}
+
+static void
+note_lines(struct run *run, const struct str *lines)
+{
+	for (const char *line = str_cstr(lines); *line != '\0';) {
+		size_t n = strcspn(line, "\n");
+
+		run_note(run, NOTE_WARNING, "%.*s", (int)n, line);
+		line += n + (line[n] == '\0' ? 0 : 1);
+	}
+}
+
+int
+shredding_enter(struct run *run, struct err *err)
+{
+	CLEANUP(keys_close) struct keys keys = { 0 };
+	CLEANUP(str_release) struct str notes = STR_INIT;
+
+	if (!keys_declared(run->config))
+		return check_undeclared(run, err);
+	if (keys_open(&keys, run->config, run->instance.id, false, NULL, err) != 0 ||
+	    lineage_enter(&keys, run->db, &notes, err) != 0)
+		return -1;
+	note_lines(run, &notes);
+	return 0;
 }
 
 static int
@@ -87,12 +112,25 @@ collect_leaves(struct shredding *shredding)
 		*MEM_PUSH(shredding->leaves, shredding->n) = expire->attempts[i];
 }
 
+/* The ledger beside each journal: which erasures there were outlives this host. */
+static int
+copy_ledger(struct run *run, const struct keys *keys, struct err *err)
+{
+	for (size_t i = 0; i < keys->n_journals; i++) {
+		CLEANUP(free_text) char *path = journal_file(&keys->journals[i], "ledger");
+
+		if (ledger_copy(run->ledger, path, err) != 0)
+			return -1;
+	}
+	return 0;
+}
+
 static int
 shred_alone(struct shredding *shredding, struct err *err)
 {
 	struct run *run = shredding->run;
 
-	if (expire_find(&shredding->keys, shredding->db, &shredding->expire, err) != 0)
+	if (expire_find(&shredding->keys, shredding->db, &shredding->expire, err) != 0 || copy_ledger(run, &shredding->keys, err) != 0)
 		return -1;
 	collect_leaves(shredding);
 	if (shredding->n > 0)
@@ -195,5 +233,25 @@ shredding_carry_out(struct run *run, struct err *err)
 	if (find_patients(&shredding, err) != 0)
 		return -1;
 	shred_and_remove(&shredding);
+	return 0;
+}
+
+int
+shredding_journal(struct run *run, bool *ret_safe, struct err *err)
+{
+	CLEANUP(keys_close) struct keys keys = { 0 };
+
+	*ret_safe = true;
+	if (!keys_declared(run->config))
+		return 0;
+	if (keys_open(&keys, run->config, run->instance.id, false, NULL, err) == 0 &&
+	    keys_journal(&keys, run->db, false, err) == 0 && copy_ledger(run, &keys, err) == 0)
+		return 0;
+	if (err->code == ERR_LOST || err->code == ERR_UNKNOWN)
+		return -1;
+	*ret_safe = false;
+	run->n_failed++;
+	run_note(run, NOTE_ERROR, "the key journals do not have this night's certificates, which do not become files before that: %s", err->msg);
+	err_clear(err);
 	return 0;
 }

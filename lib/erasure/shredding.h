@@ -6,11 +6,17 @@
 #ifndef EXPUNGE_ERASURE_SHREDDING_H
 #define EXPUNGE_ERASURE_SHREDDING_H
 
+#include <stdbool.h>
+
 #include "erasure/run.h"
 
-/* Before the first delete: refuses (ERR_REFUSED) if the database has a key tree that the configuration does not declare. */
-int shredding_check(struct run *run, struct err *err);
+/* Before the first delete: refuses (ERR_REFUSED) a database that was restored or is a copy, and one that has a key tree that
+ * the configuration does not declare. */
+int shredding_enter(struct run *run, struct err *err);
 /* Shreds; what failed is told, leaves its requests without a certificate, and is gone on with by the next run. */
 int shredding_carry_out(struct run *run, struct err *err);
+/* Certificates into the journals, and the ledger beside them: a serial that has left is given to no other certificate,
+ * whatever copy of the database is restored. *ret_safe false: that failed, and was told. */
+int shredding_journal(struct run *run, bool *ret_safe, struct err *err);
 
 #endif

@@ -244,3 +244,14 @@ sql_unlink(struct str *sql, const struct program *program, int table, size_t col
 		program->tables[table].id, program_lo_via(program, table, column_line));
 	sql_lo_unheld(sql, program);
 }
+
+void
+sql_birth(struct str *sql, const struct program *program, const char *alias)
+{
+	const struct map *map = program->map;
+
+	str_add(sql, "concat_ws(chr(31)");
+	for (size_t i = 0; i < map->subject_birth.n; i++)
+		str_addf(sql, ", %s.%s::text", alias, program_cat(program, map->subject)->columns[map->subject_birth_columns[i]].quoted);
+	str_add(sql, ", '')");
+}

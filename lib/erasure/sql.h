@@ -11,6 +11,8 @@ void sql_delete_group(struct str *sql, const struct program *program, const int 
 /* The SET list of a table whose rows stay: masks, and references to removed rows cut. False when
  * there is nothing to set. */
 bool sql_update(struct str *sql, const struct program *program, int table);
+/* The text of a subject's declared birth columns, as the ledger hashes it. */
+void sql_birth(struct str *sql, const struct program *program, const char *alias);
 /* Unlinks the large objects of removed rows that no declared column refers to any more. */
 void sql_unlink(struct str *sql, const struct program *program, int table, size_t column_line);
 /* " AND NOT EXISTS (what refers to t and does not go with these requests)": a shared row goes when

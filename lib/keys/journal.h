@@ -22,6 +22,9 @@ struct journal {
 	uint8_t public[ED25519_KEY_SIZE];      /* to read */
 };
 
+/* The path of a file beside the segments; the caller frees. */
+char *journal_file(const struct journal *journal, const char *name);
+
 /* The newest segment: its header and trailer are signed; its rows were not looked at. */
 struct journal_head {
 	struct journal_header header;
@@ -32,8 +35,9 @@ struct journal_head {
 int journal_head(const struct journal *journal, struct journal_head *ret, bool *ret_found, struct err *err);
 
 /* ERR_REFUSED: the journal is ahead of the database, or of another history: the database was restored. Nothing that is then
- * written to the key tree could be told from what was lost: to be asked before that. */
-int journal_check(const struct journal *journal, struct db *db, struct err *err);
+ * written to the key tree could be told from what was lost: to be asked before that. *ret_found (may be NULL) false:
+ * there is no journal yet. */
+int journal_check(const struct journal *journal, struct db *db, bool *ret_found, struct err *err);
 
 /* Adds what the database has and the journal has not (nothing: no new segment), as a base if there is no journal yet or
  * `base` is set; durable, read back and verified when this returns 0. As journal_check

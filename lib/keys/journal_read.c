@@ -22,6 +22,12 @@ journal_path(const struct journal *journal, int64_t segment)
 	return mem_printf("%s/keys/%s/%010" PRId64 ENDING, journal->directory, journal->instance, segment);
 }
 
+char *
+journal_file(const struct journal *journal, const char *name)
+{
+	return mem_printf("%s/keys/%s/%s", journal->directory, journal->instance, name);
+}
+
 static void
 close_directory(DIR **directory)
 {
@@ -79,8 +85,8 @@ check_signed(const struct journal *journal, int64_t segment, const char *header_
 	return 0;
 }
 
-static int
-read_head(const struct journal *journal, int64_t segment, const char *path, struct journal_head *ret, struct err *err)
+int
+journal_read_head(const struct journal *journal, int64_t segment, const char *path, struct journal_head *ret, struct err *err)
 {
 	CLEANUP(free_text) char *tail = NULL;
 	char start[JOURNAL_HEADER_MAX + 1];
@@ -125,7 +131,7 @@ journal_head(const struct journal *journal, struct journal_head *ret, bool *ret_
 	if (segment == 0)
 		return 0;
 	path = journal_path(journal, segment);
-	return read_head(journal, segment, path, ret, err) == 0 ? 0 : say_remedy(journal, path, err);
+	return journal_read_head(journal, segment, path, ret, err) == 0 ? 0 : say_remedy(journal, path, err);
 }
 
 /* ---- every byte --------------------------------------------------------------------------------- */
@@ -141,6 +147,7 @@ static int
 read_rows(struct lines *lines, struct digest *digest, int (*each)(void *ctx, struct journal_row *row, struct err *err),
 	void *ctx, const struct journal_head *head, struct err *err)
 {
+	CLEANUP(str_release) struct str text = STR_INIT;
 	bool in_rows = false, ended;
 	struct journal_row row;
 	int64_t n_rows = 0;
@@ -157,6 +164,9 @@ read_rows(struct lines *lines, struct digest *digest, int (*each)(void *ctx, str
 		if (in_rows && strncmp(line, "end ", 4) == 0)
 			break;
 		if (in_rows) {
+			str_clear(&text);
+			str_add_n(&text, line, n);
+			row.text = str_cstr(&text);
 			if (strlen(line) != n || journal_row_parse(line, &row, err) != 0)
 				return err_set(err, ERR_FAILED, "row %" PRId64 " is not in the form of a key journal", n_rows + 1);
 			if (each != NULL && each(ctx, &row, err) != 0)
@@ -187,7 +197,7 @@ read_segment(const struct journal *journal, int64_t segment, const char *path,
 	CLEANUP(free_digest) struct digest *digest = NULL;
 	uint8_t hash[SHA256_SIZE];
 
-	if (read_head(journal, segment, path, ret, err) != 0 || lines_open(&lines, path, JOURNAL_LINE_MAX, err) != 0 ||
+	if (journal_read_head(journal, segment, path, ret, err) != 0 || lines_open(&lines, path, JOURNAL_LINE_MAX, err) != 0 ||
 	    crypt_digest_begin(&digest, err) != 0 || read_rows(lines, digest, each, ctx, ret, err) != 0 ||
 	    crypt_digest_end(digest, hash, err) != 0)
 		return -1;
@@ -224,22 +234,25 @@ check_follows(const struct journal *journal, const struct journal_head *before, 
 int
 journal_verify(const struct journal *journal, int64_t *ret_base, int64_t *ret_head, struct err *err)
 {
-	struct journal_head after = { 0 }, head;
+	struct journal_head before = { 0 }, head;
+	bool found;
 
-	*ret_base = 0;
-	if (newest(journal, ret_head, err) != 0)
+	*ret_base = *ret_head = 0;
+	if (journal_head(journal, &head, &found, err) != 0)
 		return -1;
-	if (*ret_head == 0)
+	if (!found)
 		return err_set(err, ERR_FAILED, "there is no key journal in %s", journal->directory);
-	for (int64_t n = *ret_head; *ret_base == 0; n--) {
-		if (n == 0)
-			return err_set(err, ERR_FAILED, "key journal in %s: it has no base", journal->directory);
-		if (journal_read(journal, n, NULL, NULL, &head, err) != 0 ||
-		    (n < *ret_head && check_follows(journal, &head, &after, err) != 0))
+	*ret_base = head.header.base_segment;
+	*ret_head = head.header.segment;
+	for (int64_t n = *ret_base; n <= *ret_head; n++) {
+		if (journal_read(journal, n, NULL, NULL, &head, err) != 0)
 			return -1;
-		if (head.header.base)
-			*ret_base = n;
-		after = head;
+		if (head.header.base != (n == *ret_base))
+			return err_set(err, ERR_FAILED, "key journal in %s: segment %" PRId64 " is not of the base %" PRId64,
+				journal->directory, n, *ret_base);
+		if (n > *ret_base && check_follows(journal, &before, &head, err) != 0)
+			return -1;
+		before = head;
 	}
 	return 0;
 }
@@ -323,7 +336,7 @@ read_epoch(const struct journal *journal, int64_t newest_segment, struct barrier
 	for (int64_t segment = newest_segment; segment > 0; segment--) {
 		CLEANUP(free_text) char *path = journal_path(journal, segment);
 
-		if (read_head(journal, segment, path, &head, err) != 0)
+		if (journal_read_head(journal, segment, path, &head, err) != 0)
 			return err_prefix(err, "key journal %s", path);
 		if (segment < newest_segment && check_follows(journal, &head, &after, err) != 0)
 			return -1;

@@ -21,8 +21,9 @@ journal_header_format(const struct journal_header *header, struct str *ret)
 	char previous[2 * SHA256_SIZE + 1];
 
 	bytes_to_hex(header->previous, SHA256_SIZE, previous);
-	str_addf(ret, FORMAT "\ninstance: %s\nsegment: %" PRId64 "\nkind: %s\nprevious: %s\nkey-seq: %" PRId64 "\n", header->instance,
-		header->segment, header->base ? "base" : "step", previous, header->key_seq);
+	str_addf(ret, FORMAT "\ninstance: %s\nsegment: %" PRId64 "\nkind: %s\nbase: %" PRId64 "\nprevious: %s\n", header->instance,
+		header->segment, header->base ? "base" : "step", header->base_segment, previous);
+	str_addf(ret, "key-seq: %" PRId64 "\nserial: %" PRId64 "\n", header->key_seq, header->serial);
 	str_addf(ret, "epoch: %" PRId64 "\nattempt: %s\nnonce: %s\nmade: %s\n\n", header->root.epoch, header->root.attempt,
 		header->nonce, header->made);
 }
@@ -53,11 +54,12 @@ is_token(const char *text)
 static int
 parse_header(const char *text, struct journal_header *ret, const char **ret_end)
 {
-	char segment[24], kind[8], previous[2 * SHA256_SIZE + 1], seq[24], epoch[24], first[1];
+	char segment[24], kind[8], base[24], previous[2 * SHA256_SIZE + 1], seq[24], serial[24], epoch[24], first[1];
 
 	if (take_line(&text, FORMAT, first, sizeof(first)) != 0 || take_line(&text, "instance: ", ret->instance, 37) != 0 ||
 	    take_line(&text, "segment: ", segment, sizeof(segment)) != 0 || take_line(&text, "kind: ", kind, sizeof(kind)) != 0 ||
-	    take_line(&text, "previous: ", previous, sizeof(previous)) != 0 || take_line(&text, "key-seq: ", seq, sizeof(seq)) != 0 ||
+	    take_line(&text, "base: ", base, sizeof(base)) != 0 || take_line(&text, "previous: ", previous, sizeof(previous)) != 0 ||
+	    take_line(&text, "key-seq: ", seq, sizeof(seq)) != 0 || take_line(&text, "serial: ", serial, sizeof(serial)) != 0 ||
 	    take_line(&text, "epoch: ", epoch, sizeof(epoch)) != 0 || take_line(&text, "attempt: ", ret->root.attempt, 33) != 0 ||
 	    take_line(&text, "nonce: ", ret->nonce, 33) != 0 || take_line(&text, "made: ", ret->made, 21) != 0 || *text != '\n')
 		return -1;
@@ -67,7 +69,8 @@ parse_header(const char *text, struct journal_header *ret, const char **ret_end)
 			is_token(ret->nonce) && parse_is_utc_time(ret->made) &&
 			bytes_from_hex(previous, ret->previous, SHA256_SIZE) == 0 &&
 			parse_int64(segment, 1, INT64_MAX, &ret->segment) == 0 && parse_int64(seq, 0, INT64_MAX, &ret->key_seq) == 0 &&
-			parse_int64(epoch, 1, INT64_MAX, &ret->root.epoch) == 0
+			parse_int64(base, 1, ret->segment, &ret->base_segment) == 0 && ret->base == (ret->base_segment == ret->segment) &&
+			parse_int64(serial, 0, INT64_MAX, &ret->serial) == 0 && parse_int64(epoch, 1, INT64_MAX, &ret->root.epoch) == 0
 		? 0 : -1;
 }
 
@@ -162,7 +165,7 @@ journal_trailer_parse(const char *text, size_t n, struct journal_trailer *ret, s
 
 /* ---- rows --------------------------------------------------------------------------------------- */
 
-#define FIELDS 10
+#define FIELDS 13
 
 /* Cuts a line at its blanks; how many fields there are, FIELDS + 1 for too many. */
 static int
@@ -256,6 +259,22 @@ parse_leaf(char *fields[FIELDS], bool dead, struct journal_leaf *ret)
 		? 0 : -1;
 }
 
+/* What the database alone takes apart: how many fields each has. */
+static int
+parse_other(char *fields[FIELDS], int n, enum journal_row_kind *ret)
+{
+	static const struct { const char *name; int n; enum journal_row_kind kind; } others[] = {
+		{ "archive", 13, JOURNAL_ARCHIVE }, { "certificate", 12, JOURNAL_CERTIFICATE }, { "sequence", 4, JOURNAL_SEQUENCE },
+	};
+
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		if (n == others[i].n && strcmp(fields[0], others[i].name) == 0) {
+			*ret = others[i].kind;
+			return 0;
+		}
+	return -1;
+}
+
 int
 journal_row_parse(char *line, struct journal_row *ret, struct err *err)
 {
@@ -268,6 +287,8 @@ journal_row_parse(char *line, struct journal_row *ret, struct err *err)
 	} else if ((n == 10 && strcmp(fields[0], "leaf") == 0) || (n == 9 && strcmp(fields[0], "dead") == 0)) {
 		ret->kind = JOURNAL_LEAF;
 		failed = parse_leaf(fields, n == 9, &ret->leaf);
+	} else {
+		failed = parse_other(fields, n, &ret->kind);
 	}
 	return failed == 0 ? 0 : err_set(err, ERR_FAILED, "a row is not in the form of a key journal");
 }

@@ -3,7 +3,7 @@
  *
  *     expunge-key-journal/v1          and the header's lines, "key: value", in this order
  *     (empty line)
- *     page, leaf, dead                rows, one a line
+ *     page, leaf, dead, archive, certificate, sequence       rows, one a line
  *     end <rows>
  *     head <sha256 of the header, the empty line included>
  *     hash <sha256 of all lines before this one>
@@ -22,7 +22,7 @@
 #include "keys/tree.h"
 #include "svc/crypt.h"
 
-#define JOURNAL_LINE_MAX 8192
+#define JOURNAL_LINE_MAX (1 << 20) /* a certificate has a line for each class of each table */
 #define JOURNAL_HEADER_MAX 2048
 #define JOURNAL_TRAILER_MAX 512
 
@@ -30,8 +30,10 @@ struct journal_header {
 	char instance[37];
 	int64_t segment; /* from 1, without gaps */
 	bool base;       /* all rows; else those that changed since the previous one */
+	int64_t base_segment; /* the newest base: this one, or the one that this one goes on from */
 	uint8_t previous[SHA256_SIZE]; /* the hash of the segment before; of the first one, zeros */
 	int64_t key_seq; /* of the last transaction that is in it */
+	int64_t serial;  /* of the last certificate that is in it; 0: none yet */
 	struct root_id root; /* what opens it */
 	char nonce[33];
 	char made[21];   /* RFC 3339, UTC */
@@ -58,10 +60,12 @@ struct journal_leaf {
 	char *name_hash; /* of a tombstone */
 };
 
-enum journal_row_kind { JOURNAL_PAGE = 1, JOURNAL_LEAF };
+/* The kinds below the leaf are for whoever adopts the journal, which takes them from the text. */
+enum journal_row_kind { JOURNAL_PAGE = 1, JOURNAL_LEAF, JOURNAL_ARCHIVE, JOURNAL_CERTIFICATE, JOURNAL_SEQUENCE };
 
 struct journal_row {
 	enum journal_row_kind kind;
+	const char *text;      /* the whole line, as it stands in the file; of whoever reads it */
 	struct tree_page page; /* its tenant points into the line */
 	struct journal_leaf leaf;
 };

@@ -16,6 +16,7 @@
 #include "sys/file.h"
 
 #define FLUSH_BYTES ((size_t)256 << 10)
+#define BASE_SECONDS (7 * 86400)
 
 /* A segment on its way to disk: nameless until it is whole. */
 struct writer {
@@ -84,13 +85,15 @@ end_segment(struct writer *writer, struct journal_trailer *trailer, struct err *
 }
 
 static int
-write_segment(const struct journal *journal, struct db *db, const struct journal_header *header, int64_t after, struct err *err)
+write_segment(const struct journal *journal, struct db *db, const struct journal_header *header, int64_t after,
+	int64_t after_serial, struct err *err)
 {
 	CLEANUP(writer_release) struct writer writer = { .journal = journal, .fd = -1 };
 	struct journal_trailer trailer = { 0 };
-	char text[24];
+	char seq[24], serial[24];
 
-	(void)snprintf(text, sizeof(text), "%" PRId64, after);
+	(void)snprintf(seq, sizeof(seq), "%" PRId64, after);
+	(void)snprintf(serial, sizeof(serial), "%" PRId64, after_serial);
 	writer.path = journal_path(journal, header->segment);
 	writer.fd = file_open_nameless(writer.path, &writer.temporary);
 	if (writer.fd < 0)
@@ -98,7 +101,7 @@ write_segment(const struct journal *journal, struct db *db, const struct journal
 	journal_header_format(header, &writer.text);
 	if (crypt_digest_begin(&writer.digest, err) != 0 ||
 	    crypt_sha256(writer.text.s, writer.text.len, trailer.head, err) != 0 || flush(&writer, err) != 0 ||
-	    db_each(db, QUERY_JOURNAL_ROWS.sql, 1, DB_PARAMS(text), add_row, &writer, err) != 0)
+	    db_each(db, QUERY_JOURNAL_ROWS.sql, 2, DB_PARAMS(seq, serial), add_row, &writer, err) != 0)
 		return -1;
 	return end_segment(&writer, &trailer, err);
 }
@@ -116,6 +119,9 @@ check_behind(const struct journal *journal, const struct journal_head *head, con
 	else if (there->root.epoch == state->root.epoch && !root_id_equal(&there->root, &state->root))
 		(void)err_set(err, ERR_REFUSED, "the key journal in %s came to epoch %" PRId64 " by another change of the root than the database",
 			journal->directory, there->root.epoch);
+	else if (there->serial > state->serial)
+		(void)err_set(err, ERR_REFUSED, "the key journal in %s has certificate %" PRId64 ", and the database has come to %" PRId64,
+			journal->directory, there->serial, state->serial);
 	else
 		return 0;
 	return err_hint(err, "the database was restored from an older copy: expunge restore --adopt");
@@ -167,7 +173,7 @@ check_leaves(const struct journal *journal, struct db *db, int64_t segment, stru
 }
 
 int
-journal_check(const struct journal *journal, struct db *db, struct err *err)
+journal_check(const struct journal *journal, struct db *db, bool *ret_found, struct err *err)
 {
 	CLEANUP(keyring_state_release) struct keyring_state state = { 0 };
 	struct journal_head head;
@@ -176,32 +182,51 @@ journal_check(const struct journal *journal, struct db *db, struct err *err)
 	/* in this order: what is written meanwhile makes the database newer, not the journal */
 	if (journal_head(journal, &head, &found, err) != 0 || keyring_state(db, &state, err) != 0)
 		return -1;
+	if (ret_found != NULL)
+		*ret_found = found;
 	if (!found)
 		return 0;
 	return check_behind(journal, &head, &state, err) != 0 ? -1 : check_leaves(journal, db, head.header.segment, err);
 }
 
-/* What the next segment says; *ret_needed false: the journal has all that the database has. */
+/* A base is due each week: what is read to adopt the journal is bounded by that. */
 static int
-next_header(const struct journal *journal, struct db *db, bool base, struct journal_header *ret, int64_t *ret_after,
+base_is_due(const struct journal *journal, const struct journal_head *head, bool *ret, struct err *err)
+{
+	CLEANUP(free_text) char *path = journal_path(journal, head->header.base_segment);
+	struct journal_head base;
+	char week_ago[21];
+
+	if (journal_read_head(journal, head->header.base_segment, path, &base, err) != 0)
+		return err_prefix(err, "key journal %s", path);
+	clock_text(clock_now() - BASE_SECONDS, week_ago);
+	*ret = strcmp(base.header.made, week_ago) < 0;
+	return 0;
+}
+
+/* What the next segment says, and after what it begins; *ret_needed false: the journal has all that the database has. */
+static int
+next_header(const struct journal *journal, struct db *db, bool base, struct journal_header *ret, struct journal_head *ret_after,
 	bool *ret_needed, struct err *err)
 {
 	CLEANUP(keyring_state_release) struct keyring_state state = { 0 };
-	struct journal_head head;
-	bool found;
+	const struct journal_header *last = &ret_after->header;
+	bool found, due = base;
 
-	if (journal_head(journal, &head, &found, err) != 0 || keyring_state(db, &state, err) != 0)
+	if (journal_head(journal, ret_after, &found, err) != 0 || keyring_state(db, &state, err) != 0)
 		return -1;
 	if (state.root.epoch == 0)
 		return err_set(err, ERR_FAILED, "there is no key tree in this database");
-	if (found && (check_behind(journal, &head, &state, err) != 0 || check_leaves(journal, db, head.header.segment, err) != 0))
+	if (found && (check_behind(journal, ret_after, &state, err) != 0 || check_leaves(journal, db, last->segment, err) != 0 ||
+			     (!base && base_is_due(journal, ret_after, &due, err) != 0)))
 		return -1;
-	*ret_needed = !found || base || head.header.key_seq < state.key_seq || head.header.root.epoch < state.root.epoch;
-	*ret = (struct journal_header){ .segment = found ? head.header.segment + 1 : 1, .base = base || !found,
-		.key_seq = state.key_seq, .root = state.root };
-	*ret_after = ret->base ? -1 : head.header.key_seq;
+	*ret_needed = !found || due || last->key_seq < state.key_seq || last->root.epoch < state.root.epoch ||
+		last->serial < state.serial || strcmp(last->nonce, state.nonce) != 0;
+	*ret = (struct journal_header){ .segment = found ? last->segment + 1 : 1, .base = due || !found, .key_seq = state.key_seq,
+		.serial = state.serial, .root = state.root };
+	ret->base_segment = ret->base ? ret->segment : last->base_segment;
 	if (found)
-		(void)memcpy(ret->previous, head.trailer.hash, SHA256_SIZE);
+		(void)memcpy(ret->previous, ret_after->trailer.hash, SHA256_SIZE);
 	(void)snprintf(ret->instance, sizeof(ret->instance), "%s", journal->instance);
 	(void)snprintf(ret->nonce, sizeof(ret->nonce), "%s", state.nonce);
 	clock_text(clock_now(), ret->made);
@@ -221,7 +246,7 @@ static int
 write_next(const struct journal *journal, struct db *db, bool base, int64_t *ret_segment, struct err *err)
 {
 	struct journal_header header;
-	int64_t after = -1;
+	struct journal_head after;
 	bool needed = false;
 
 	/* one snapshot, so that the rows are those that the header speaks of */
@@ -231,7 +256,7 @@ write_next(const struct journal *journal, struct db *db, bool base, int64_t *ret
 	if (!needed)
 		return 0;
 	*ret_segment = header.segment;
-	return write_segment(journal, db, &header, after, err);
+	return write_segment(journal, db, &header, header.base ? -1 : after.header.key_seq, header.base ? 0 : after.header.serial, err);
 }
 
 /* *ret_segment: that was written; 0: none was needed. */

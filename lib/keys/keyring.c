@@ -12,7 +12,7 @@
 #define LOCK_ATTEMPTS 60 /* of database.lock_timeout_ms each */
 
 /* columns of key_tree_show */
-enum { S_EPOCH, S_ATTEMPT, S_SEQ, S_NONCE, S_CHANGE, S_CHANGE_EPOCH, S_STATE, S_LEAVES };
+enum { S_EPOCH, S_ATTEMPT, S_SEQ, S_NONCE, S_CHANGE, S_CHANGE_EPOCH, S_STATE, S_LEAVES, S_LEAVES_HASH, S_SERIAL };
 
 static void
 read_leaves(struct keyring_state *ret, const char *text)
@@ -31,6 +31,7 @@ keyring_state(struct db *db, struct keyring_state *ret, struct err *err)
 		return -1;
 	ret->root.epoch = db_get_int(res, 0, S_EPOCH);
 	ret->key_seq = db_get_int(res, 0, S_SEQ);
+	ret->serial = db_get_int(res, 0, S_SERIAL);
 	ret->change.epoch = db_get_int(res, 0, S_CHANGE_EPOCH);
 	(void)snprintf(ret->root.attempt, sizeof(ret->root.attempt), "%s", db_get_text(res, 0, S_ATTEMPT));
 	(void)snprintf(ret->nonce, sizeof(ret->nonce), "%s", db_get_text(res, 0, S_NONCE));

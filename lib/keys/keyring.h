@@ -17,6 +17,7 @@
 struct keyring_state {
 	struct root_id root; /* epoch 0: there is no tree */
 	int64_t key_seq;
+	int64_t serial; /* of the last certificate */
 	char nonce[33];
 	struct root_id change; /* the attempt under way, and the epoch that it ends; attempt "": none */
 	char change_state[12];

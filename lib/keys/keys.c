@@ -7,7 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/mem.h"
-#include "keys/anchor.h"
+#include "keys/lineage.h"
 #include "keys/signer_file.h"
 #include "query.h"
 #include "sys/command.h"
@@ -69,38 +69,6 @@ keys_close(struct keys *keys)
 	crypt_signer_freep(&keys->signer);
 	free(keys->journals);
 	*keys = (struct keys){ 0 };
-}
-
-static int
-check_anchor(const struct keys *keys, struct db *db, struct err *err)
-{
-	CLEANUP(keyring_state_release) struct keyring_state state = { 0 };
-	CLEANUP(anchor_release) struct anchor anchor = ANCHOR_INIT;
-	enum anchor_verdict verdict;
-
-	if (anchor_read(keys->roots.anchor, keys->instance, &anchor, &verdict, err) != 0) {
-		if (verdict == ANCHOR_FOREIGN)
-			return -1;
-		/* one that says nothing is told by keys status, and written anew by a change of the root */
-		err_clear(err);
-		return 0;
-	}
-	if (keyring_state(db, &state, err) != 0)
-		return -1;
-	if (anchor.epoch < state.root.epoch || (anchor.epoch == state.root.epoch && anchor.key_seq <= state.key_seq))
-		return 0;
-	(void)err_set(err, ERR_REFUSED, "the anchor has come to epoch %" PRId64 ", key_seq %" PRId64 ", and the database is at epoch %" PRId64
-		", key_seq %" PRId64, anchor.epoch, anchor.key_seq, state.root.epoch, state.key_seq);
-	return err_hint(err, "the database was restored from an older copy: expunge restore --adopt");
-}
-
-int
-keys_check(const struct keys *keys, struct db *db, struct err *err)
-{
-	for (size_t i = 0; i < keys->n_journals; i++)
-		if (journal_check(&keys->journals[i], db, err) != 0)
-			return -1;
-	return check_anchor(keys, db, err);
 }
 
 int
@@ -186,29 +154,12 @@ write_journals(void *ctx, const struct root_id *root, struct err *err)
 }
 
 static int
-write_anchor(const struct changing *changing, const struct root_id *root, struct err *err)
-{
-	CLEANUP(keyring_state_release) struct keyring_state state = { 0 };
-	CLEANUP(db_result_freep) struct db_result *timeline = NULL;
-	struct anchor anchor = ANCHOR_INIT;
-
-	if (keyring_state(changing->db, &state, err) != 0 ||
-	    db_query(changing->db, &QUERY_KEY_TIMELINE, NULL, &timeline, err) != 0)
-		return -1;
-	(void)snprintf(anchor.instance, sizeof(anchor.instance), "%s", changing->keys->instance);
-	(void)snprintf(anchor.nonce, sizeof(anchor.nonce), "%s", state.nonce);
-	anchor.epoch = root->epoch;
-	anchor.key_seq = state.key_seq;
-	anchor.timeline = db_get_int(timeline, 0, 0);
-	return anchor_write(changing->keys->roots.anchor, &anchor, err);
-}
-
-static int
 say_and_drill(void *ctx, const struct root_id *root, struct err *err)
 {
 	const struct changing *changing = ctx;
 
-	if (write_anchor(changing, root, err) != 0)
+	(void)root;
+	if (lineage_write_anchor(changing->keys, changing->db, err) != 0)
 		return -1;
 	return keys_run_drill(changing->keys, "--negative", err);
 }
@@ -242,7 +193,7 @@ keys_shred(const struct keys *keys, struct db *db, const int64_t *leaves, size_t
 	struct changing changing = { keys, db, hash, hash_ctx };
 	CLEANUP(shred_release) struct shred shred = change_of(&changing);
 
-	return keys_check(keys, db, err) != 0 ? -1 : shred_leaves(&shred, leaves, n, ret_root, err);
+	return lineage_check(keys, db, err) != 0 ? -1 : shred_leaves(&shred, leaves, n, ret_root, err);
 }
 
 int
@@ -251,7 +202,7 @@ keys_resume(const struct keys *keys, struct db *db, keys_hash *hash, void *hash_
 	struct changing changing = { keys, db, hash, hash_ctx };
 	CLEANUP(shred_release) struct shred shred = change_of(&changing);
 
-	return keys_check(keys, db, err) != 0 ? -1 : shred_resume(&shred, NULL, err);
+	return lineage_check(keys, db, err) != 0 ? -1 : shred_resume(&shred, NULL, err);
 }
 
 /* ---- drills ------------------------------------------------------------------------------------- */

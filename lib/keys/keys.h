@@ -35,9 +35,6 @@ int keys_open(struct keys *ret, const struct config *config, const char *instanc
 	struct err *err);
 void keys_close(struct keys *keys);
 
-/* ERR_REFUSED: journals or anchor have come further than this database, which was restored then: to be asked before
- * leaves are made. A change of the root asks by itself. */
-int keys_check(const struct keys *keys, struct db *db, struct err *err);
 /* Brings the journal of every destination up to date. */
 int keys_journal(const struct keys *keys, struct db *db, bool base, struct err *err);
 /* What a tombstone keeps of a name: see struct shred. */

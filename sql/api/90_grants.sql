@@ -91,14 +91,23 @@ GRANT SELECT ON expunge.key_tree, expunge.key_change TO expunge_operator, expung
 
 -- the key tree: sealed rows; a tombstone is never taken away again
 GRANT SELECT, INSERT, UPDATE (epoch, attempt, key_seq, run_nonce, changed_at) ON expunge.key_tree TO expunge_job;
+GRANT SELECT, INSERT (nonce, timeline) ON expunge.key_nonce TO expunge_job;
 GRANT USAGE ON SEQUENCE expunge.key_id TO expunge_job;
 GRANT SELECT, INSERT, UPDATE, DELETE ON expunge.key_page TO expunge_job;
 GRANT SELECT, INSERT, UPDATE (name, name_hash, sealed_name, page, slot, shredded_epoch, seq) ON expunge.key_leaf TO expunge_job;
 GRANT SELECT, INSERT ON expunge.request_leaf TO expunge_job;
 GRANT SELECT, INSERT, UPDATE (state, n_pages, n_live, seq, n_shares, drivers, changed_at) ON expunge.key_change TO expunge_job;
 
+-- a restored database: a person says so, the job carries the journal over
+GRANT SELECT ON expunge.adoption, expunge.replay TO expunge_operator, expunge_dpo, expunge_job;
+GRANT EXECUTE ON FUNCTION expunge.adoption_begin(), expunge.adoption_end(),
+	expunge.replay_file(uuid[], text[], text[], timestamptz[]), expunge.replay_schedule()
+TO expunge_operator;
+GRANT EXECUTE ON FUNCTION expunge.adopt_journal(bigint, text, bigint, text) TO expunge_job;
+GRANT INSERT ON expunge.adopted_line TO expunge_job;
+
 -- archives: what one is stays as it was written
 GRANT SELECT ON expunge.archive TO expunge_operator, expunge_approver, expunge_dpo;
-GRANT SELECT, INSERT, UPDATE (state, destinations, finished_at), DELETE ON expunge.archive TO expunge_job;
+GRANT SELECT, INSERT, UPDATE (state, destinations, finished_at, seq), DELETE ON expunge.archive TO expunge_job;
 
 RESET ROLE;

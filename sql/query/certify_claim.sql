@@ -17,7 +17,7 @@ SELECT r.id, r.tenant, r.subject, r.ground,
   JOIN expunge.plan p ON p.request_id = r.id
  CROSS JOIN LATERAL (SELECT CASE WHEN p.hash = r.approved_plan THEN p.document ELSE p.approved_document END) AS plan(document)
  CROSS JOIN expunge.instance i
- WHERE r.state = 'removed' AND r.recounted_at IS NOT NULL AND r.id <> ALL ($2::uuid[])
+ WHERE r.state = 'removed' AND r.kind <> 'replay' AND r.recounted_at IS NOT NULL AND r.id <> ALL ($2::uuid[])
    AND NOT EXISTS (SELECT FROM unnest($3::text[]) AS store(name)
                     WHERE NOT EXISTS (SELECT FROM expunge.recipient t
                                        WHERE t.request_id = r.id AND t.name = store.name AND t.removed_xid = r.removed_xid))

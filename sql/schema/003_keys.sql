@@ -15,7 +15,16 @@ CREATE TABLE expunge.key_tree (
 COMMENT ON TABLE expunge.key_tree IS 'which root opens the pages; locked by every transaction that writes keys, so that there is one writer at a time';
 COMMENT ON COLUMN expunge.key_tree.attempt IS 'which of the roots that were made for this epoch it is';
 COMMENT ON COLUMN expunge.key_tree.key_seq IS 'of the last transaction that wrote keys; its rows carry the same number, and the journal follows it';
-COMMENT ON COLUMN expunge.key_tree.run_nonce IS 'drawn when the tree was made; the same in the anchor and in the journal''s head';
+COMMENT ON COLUMN expunge.key_tree.run_nonce IS 'of the last run: the same in the anchor and in the journals'' heads';
+
+CREATE TABLE expunge.key_nonce (
+	number   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+	nonce    text NOT NULL UNIQUE CHECK (nonce ~ '^[0-9a-f]{32}$'),
+	timeline bigint NOT NULL CHECK (timeline > 0),
+	drawn_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+COMMENT ON TABLE expunge.key_nonce IS 'every nonce that a run of this database has drawn: one in the anchor or a journal that is not among them was drawn by another copy';
+COMMENT ON COLUMN expunge.key_nonce.timeline IS 'of the server at that time: a restored or promoted one is on another';
 
 CREATE SEQUENCE expunge.key_id AS bigint;
 
@@ -94,7 +103,7 @@ COMMENT ON COLUMN expunge.key_change.drivers IS 'of each share of the old root t
 
 CREATE TABLE expunge.request_leaf (
 	request_id uuid NOT NULL,
-	leaf_id    bigint NOT NULL REFERENCES expunge.key_leaf,
+	leaf_id    bigint NOT NULL REFERENCES expunge.key_leaf DEFERRABLE, -- an adoption replaces all leaves
 	PRIMARY KEY (request_id, leaf_id)
 );
 COMMENT ON TABLE expunge.request_leaf IS 'the leaf keys that go with an erasure';

@@ -17,14 +17,17 @@ CREATE TABLE expunge.archive (
 	n_withheld   bigint NOT NULL,
 	destinations text[] NOT NULL,
 	finished_at  timestamptz,
+	seq          bigint NOT NULL,
 	CHECK ((state = 'naming') = (finished_at IS NULL)),
 	CHECK (state = 'expired' OR cardinality(destinations) > 0)
 );
+CREATE INDEX archive_seq ON expunge.archive (seq);
 CREATE INDEX archive_tenant ON expunge.archive (tenant, created_at);
 COMMENT ON TABLE expunge.archive IS 'every archive that is under its final name somewhere';
 COMMENT ON COLUMN expunge.archive.generation IS 'the leaf key without which the archive opens for nobody';
 COMMENT ON COLUMN expunge.archive.state IS 'naming: read back everywhere, and about to get its name; the next run finds out how far that came; expired: its key is shredded, and its files go';
 COMMENT ON COLUMN expunge.archive.lsn IS 'where the write-ahead log was when the snapshot had been taken';
+COMMENT ON COLUMN expunge.archive.seq IS 'key_seq of its last change: the journal carries the catalogue, too';
 COMMENT ON COLUMN expunge.archive.sha256 IS 'of all before the archive''s footer: what its signature speaks of';
 COMMENT ON COLUMN expunge.archive.n_withheld IS 'subjects that were left out because their keys are shredded';
 COMMENT ON COLUMN expunge.archive.destinations IS 'names in the configuration; complete: where it is; expired: where its file has not been removed yet';

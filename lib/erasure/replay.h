@@ -1,0 +1,24 @@
+/*
+ * replay: erasures of which a restored database knows nothing are carried out again, before the application writes to it.
+ * The ledger says which; a subject is told by the keyed hash of its row and of its declared birth columns, because a restored
+ * sequence may have given an erased number to somebody else.
+ */
+#ifndef EXPUNGE_ERASURE_REPLAY_H
+#define EXPUNGE_ERASURE_REPLAY_H
+
+#include "erasure/run.h"
+
+struct replay_result {
+	int64_t unknown;   /* erasures of the ledger that the database does not know */
+	int64_t back;      /* of them, subjects that are there again */
+	int64_t strangers; /* rows with an erased one's key that were born at another time: left alone */
+};
+
+/* Looks, and changes nothing but the run's transaction. */
+int replay_find(struct run *run, struct replay_result *ret, struct err *err);
+/* The same, and asks for their erasure again, in the name of `person`; what remains is planning, and replay_schedule. */
+int replay_file(struct run *run, struct db *person, struct replay_result *ret, struct err *err);
+/* Ends those that were carried out and recounted: each has its certificate already. */
+int replay_end(struct run *run, struct err *err);
+
+#endif

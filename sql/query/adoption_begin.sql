@@ -1,0 +1,4 @@
+-- A person says that this database was restored.
+-- params: none
+-- rows: one
+SELECT expunge.adoption_begin()

@@ -1,0 +1,4 @@
+-- The adoption has ended.
+-- params: none
+-- rows: one
+SELECT expunge.adoption_end()

@@ -1,0 +1,4 @@
+-- Approves them.
+-- params: none
+-- rows: one
+SELECT expunge.replay_schedule()

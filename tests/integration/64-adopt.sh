@@ -1,0 +1,109 @@
+#!/usr/bin/env bash
+# A database that was restored from before an erasure, or is a copy: nothing runs in it; adopted, it has what the journals
+# have, the erased are gone again, every living key opens, and no serial is given twice.
+. "$(dirname "$0")/../lib.sh"
+
+fresh_db clinic
+install clinic
+cat >>"$CONF" <<'CONF'
+stores = ( { name = "nightly base backups"; kind = "physical-backup"; retention_days = 35; } );
+CONF
+ok "a key tree" with_keys
+mkrole ada expunge_operator expunge_job
+patients() { sql clinic "SELECT count(*) FROM app.patient WHERE id IN ($1)"; }
+living() { sql clinic "SELECT count(*) FROM expunge.key_leaf WHERE shredded_epoch IS NULL"; }
+swap() { # swap NAME: the database of this name is the clinic's now, as if it had been restored; the present one is kept as $2
+	sql postgres "ALTER DATABASE clinic RENAME TO \"$2\"" "ALTER DATABASE \"$1\" RENAME TO clinic"
+}
+copy() { sql postgres "CREATE DATABASE \"$1\" TEMPLATE clinic STRATEGY wal_log"; }
+
+# ---------------------------------------------------------------------------- what is lost
+ok "a backup" expunge_as night backup
+known=$(file_request clinic 1 1)
+approve clinic "$known"
+lost=$(file_request clinic 1 2)
+copy before
+ok "a night: one patient is erased" expunge_as night nightly
+approve clinic "$lost"
+ok "another night: a request that the copy has, but no approval of it" expunge_as night nightly
+unknown=$(file_request clinic 2 204)
+approve clinic "$unknown"
+late=$(sql clinic "INSERT INTO app.patient (practice_id, given_name, family_name, born) VALUES (1, 'Early', 'Leaver', '2001-02-03') RETURNING id")
+approve clinic "$(file_request clinic 1 "$late")"
+ok "and another: a request and a patient that the copy does not have" expunge_as night nightly
+is "$(patients "1,2,204,$late")/$(sql clinic 'SELECT max(serial) FROM expunge.certificate')" 0/4 "four patients are gone, with four certificates"
+sql clinic "INSERT INTO app.patient (practice_id, given_name, family_name, born) VALUES (1, 'Late', 'Arrival', '2001-02-03')"
+ok "a backup with a patient who came later" expunge_as night backup
+leaves=$(living)
+bound() { sql clinic "SELECT count(*), min(until), max(until) FROM expunge.request_store WHERE ended_at IS NULL"; }
+stores=$(bound)
+notes=$(sql clinic "SELECT string_agg(note, '' ORDER BY serial) FROM expunge.certificate" | sha256sum)
+
+# ---------------------------------------------------------------------------- restored
+copy present
+swap before lost
+is "$(patients 1,2,204)" 3 "the database is restored from before: the three are back"
+for job in nightly erase backup "keys rotate" "restore --tenant 1 --into dbname=postgres" "keys adopt --this-is-primary"; do
+	# shellcheck disable=SC2086 # several words
+	run expunge_as night $job
+	rc_is 5 "$job refuses"
+	err_like 'restore --adopt' "and says what to do"
+done
+is "$(patients 1,2,204)/$(sql clinic 'SELECT count(*) FROM expunge.certificate')" 3/0 "nothing was done"
+run expunge_as night check
+rc_is 5 "check refuses too"
+
+run expunge_as ada restore --adopt --dry-run
+rc_is 0 "a dry run"
+out_like '4 in the ledger, 3 subjects are back' "says what would be erased again"
+is "$(sql clinic 'SELECT count(*) FROM expunge.adoption')" 0 "and changes nothing"
+run expunge_as night restore --adopt
+rc_is 1 "the job alone may not say that it was restored"
+run expunge_as ada restore --adopt
+rc_is 0 "a person says so"
+is "$(patients 1,2,204)" 0 "the three are gone again"
+is "$(living)" "$leaves" "every living key is there"
+is "$(sql clinic "SELECT string_agg(note, '' ORDER BY serial) FROM expunge.certificate" | sha256sum)" "$notes" "so are the certificates, byte for byte, and no other"
+is "$(sql clinic 'SELECT last FROM expunge.certificate_counter')" 4 "the counter is behind the last of them"
+for request in "$known" "$lost" "$unknown"; do
+	is "$(request_state clinic "$request")" certified "request ${request%%-*} is certified"
+done
+is "$(bound)" "$stores" "and waits for the same backups to age out as before"
+is "$(sql clinic "SELECT count(*) FROM expunge.request WHERE kind = 'replay' AND subject IS NOT NULL")" 0 "nothing says whom they were about"
+is "$(sql clinic 'SELECT count(*) FROM expunge.key_set')/$(sql clinic 'SELECT count(*) FROM expunge.plan')" 0/0 "nothing of them is kept"
+is "$(sql clinic "SELECT nextval(pg_get_serial_sequence('app.patient', 'id')) > $late")" t "no number of an erased patient is given again"
+run expunge_as night drill
+rc_is 0 "what should open opens, and the past does not"
+run expunge_as night backup --verify
+rc_is 0 "every archive of the catalogue opens"
+ok "the next night is an ordinary one" expunge_as night nightly
+ok "and so is the next backup" expunge_as night backup
+later=$(file_request clinic 1 3)
+approve clinic "$later"
+ok "and the next erasure" expunge_as night nightly
+is "$(sql clinic 'SELECT max(serial) FROM expunge.certificate')" 5 "has the next serial"
+run expunge_as ada restore --adopt
+rc_is 0 "adopting once more"
+is "$(sql clinic 'SELECT count(*) FROM expunge.certificate')/$(sql clinic "SELECT count(*) FROM expunge.request WHERE kind = 'replay'")" 5/3 "does nothing again"
+
+# ---------------------------------------------------------------------------- a copy
+swap present adopted
+run expunge_as night nightly
+rc_is 5 "the database that was given up refuses now"
+swap adopted present
+copy twin
+ok "the primary runs" expunge_as night nightly
+swap twin primary
+run expunge_as night nightly
+rc_is 5 "a copy of it refuses"
+err_like 'another copy' "and says why"
+run expunge_as ada keys adopt
+rc_is 2 "to say that it counts needs a word more"
+run expunge_as ada keys adopt --this-is-primary
+rc_is 0 "that it is the primary, a person can say"
+ok "then it runs" expunge_as night nightly
+swap primary twin
+run expunge_as night keys rotate
+rc_is 5 "and the other one refuses, and destroys no root"
+is "$(find "$T/clinic/shares" -name 'root.*' | wc -l)" 4 "which is there"
+done_testing
