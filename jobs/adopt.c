@@ -62,16 +62,12 @@ take_journal(struct job *job, const struct keys *keys, struct run *run, struct a
 	return 0;
 }
 
-/* Erased again: planned as the restored rows are, approved as it was. */
+/* Planned as the restored rows are, approved as it was. */
 static int
-replay(struct job *job, struct run *run, struct err *err)
+erase_again(struct job *job, struct run *run, struct err *err)
 {
-	struct replay_result found;
 	struct err unused;
 
-	if (replay_file(run, job->db, &found, err) != 0)
-		return -1;
-	log_info("erasures that this database did not know: %" PRId64 "; subjects that came back: %" PRId64, found.unknown, found.back);
 	if (draft_all(run, err) != 0 || person_asks(job, &QUERY_REPLAY_SCHEDULE, NULL, NULL, NULL, err) != 0 ||
 	    run_begin(run, "adopt", err) != 0)
 		return -1;
@@ -79,6 +75,29 @@ replay(struct job *job, struct run *run, struct err *err)
 		return run_end(run, run_exit_code(run), err);
 	(void)run_end(run, err_exit_code(err), &unused);
 	return -1;
+}
+
+/* Until nobody is back: duplicates that were merged after the copy was made are there as persons of their own. *ret_back: how
+ * many are left that nothing more can be done about now. */
+static int
+replay(struct job *job, struct run *run, int64_t *ret_back, struct err *err)
+{
+	int64_t before = INT64_MAX;
+
+	for (;;) {
+		struct replay_result found;
+
+		if (replay_file(run, job->db, &found, err) != 0)
+			return -1;
+		log_info("erasures that this database did not know: %" PRId64 "; subjects that came back: %" PRId64, found.unknown, found.back);
+		*ret_back = found.back;
+		if (before != INT64_MAX && (found.back == 0 || found.back >= before))
+			return 0;
+		before = found.back;
+		/* once in any case: what the last change of the root has left to do is done here */
+		if (erase_again(job, run, err) != 0)
+			return -1;
+	}
 }
 
 /* *ret_open: how many are not carried out again. */
@@ -97,14 +116,15 @@ tell_open(struct run *run, int *ret_open, struct err *err)
 }
 
 static int
-finish(struct job *job, const struct keys *keys, struct run *run, struct err *err)
+finish(struct job *job, const struct keys *keys, struct run *run, int64_t back, struct err *err)
 {
 	CLEANUP(str_release) struct str notes = STR_INIT;
 	int n_open;
 
 	if (tell_open(run, &n_open, err) != 0)
 		return -1;
-	if (n_open > 0) {
+	if (n_open > 0 || back > 0) {
+		log_error("%" PRId64 " subjects that were erased are there again", back);
 		log_error("the adoption has not ended, and nothing else runs: clear what stands in the way, then expunge restore --adopt again");
 		job->exit_code = 3;
 		return 0;
@@ -124,6 +144,7 @@ adopt(struct job *job, struct run *run, struct err *err)
 	CLEANUP(str_release) struct str problems = STR_INIT;
 	CLEANUP(keys_close) struct keys keys = { 0 };
 	struct adopted adopted;
+	int64_t back;
 
 	if (keys_open(&keys, job->config, run->instance.id, false, &problems, err) != 0) {
 		(void)fputs(str_cstr(&problems), stderr);
@@ -133,9 +154,9 @@ adopt(struct job *job, struct run *run, struct err *err)
 		return -1;
 	if (job_flag(job, "dry-run"))
 		return show(run, &adopted, err);
-	if (take_journal(job, &keys, run, &adopted, err) != 0 || replay(job, run, err) != 0)
+	if (take_journal(job, &keys, run, &adopted, err) != 0 || replay(job, run, &back, err) != 0)
 		return -1;
-	return finish(job, &keys, run, err);
+	return finish(job, &keys, run, back, err);
 }
 
 int

@@ -168,6 +168,7 @@ make_logins() {
 	make_login ruth expunge_approver
 	make_login night expunge_job
 	make_login watch expunge_monitor
+	make_login ada expunge_operator expunge_job
 	make_login app_owner
 	psql -c "INSERT INTO expunge.tenant_login (login, tenant) VALUES ('imogen', '1')"
 	export PGPASSFILE=$D/etc/pgpass
@@ -249,6 +250,7 @@ tell_installation() {
 		'  ruth       approves, or does not' \
 		'  night      the nightly job: removes what was approved, and nothing else' \
 		'  watch      monitoring: sees counts, not people' \
+		'  ada        is called when the database had to be restored' \
 		'  app_owner  the application; owns its tables, so the job deletes from them under this name'
 	claim 'a wrong password is refused' not env PGPASSWORD=wrong psql -X -U ruth -c 'SELECT 1'
 	try 0 expunge -U night check
@@ -313,6 +315,8 @@ tell_night() {
 	"$ROOT/tests/sample/rows.sh" clinic >"$W/rows.before"
 	psql -v patients="$PATIENTS" -v what=gone -f "$ROOT/tests/sample/rows_of.sql" | LC_ALL=C sort >"$W/rows.gone"
 	psql -v patients="$PATIENTS" -v what=new -f "$ROOT/tests/sample/rows_of.sql" | LC_ALL=C sort >"$W/rows.new"
+	# as a backup of the server has it
+	command psql -Xq -d postgres -c 'CREATE DATABASE yesterday TEMPLATE clinic OWNER app_owner STRATEGY wal_log'
 	try 0 expunge -U night -v nightly
 	cp "$W/out" "$D/nightly.log"
 	cp "$D/certificates/issuer.pem" "$D/issuer.pem"
@@ -440,6 +444,26 @@ tell_restore() {
 	try 0 expunge -U night drill
 }
 
+tell_adoption() {
+	heading 'A disk dies, and the whole database is restored, to before the night'
+	command psql -Xq -d postgres -c 'ALTER DATABASE clinic RENAME TO dead' -c 'ALTER DATABASE yesterday RENAME TO clinic'
+	try 0 psql -F ' | ' -c "SELECT id, display_name FROM app.patient WHERE id IN (148, 149, 150) ORDER BY id"
+	say 'The patient is back, and the certificate is not. Nothing runs:'
+	try 5 expunge -U night nightly
+	say 'before the application writes to it, ada says that it was restored'
+	try 0 expunge -U ada -v restore --adopt
+	"$ROOT/tests/sample/rows.sh" clinic >"$W/rows.adopted"
+	pg_dump --blobs >"$W/dump.adopted"
+	claim 'no trace of the patient is left' [ "$(count_traces "$W/dump.adopted")" -eq 0 ]
+	claim 'every other row is as it was' diff "$W/rows.after" "$W/rows.adopted"
+	claim 'the certificate is there again, byte for byte, and no other' \
+		diff <(psql -c "SELECT note FROM expunge.certificate" | head -c "$(wc -c <"$NOTE")") "$NOTE"
+	claim 'every living key opens' grep -q 'living keys, each of them opened' "$W/out"
+	try 0 expunge -U night backup --verify
+	quietly 0 expunge -U night nightly
+	claim 'and the nights go on' grep -q 'done: 0 removed' "$W/out"
+}
+
 tell_end() {
 	printf '\n'
 	if [ "$failed" -gt 0 ]; then
@@ -468,4 +492,5 @@ tell_openssl
 tell_opening
 tell_proof
 tell_restore
+tell_adoption
 tell_end

@@ -235,6 +235,7 @@ int
 replay_file(struct run *run, struct db *person, struct replay_result *ret, struct err *err)
 {
 	CLEANUP(looking_release) struct looking looking = { .run = run, .result = ret };
+	CLEANUP(db_result_freep) struct db_result *filed = NULL;
 
 	*ret = (struct replay_result){ 0 };
 	if (look(run, &looking, err) != 0)
@@ -248,8 +249,10 @@ replay_file(struct run *run, struct db *person, struct replay_result *ret, struc
 		return -1;
 	if (db_query(person, &QUERY_REPLAY_FILE,
 		    DB_PARAMS(array_end(&looking.requests), array_end(&looking.tenants), array_end(&looking.subjects),
-			    array_end(&looking.received)), NULL, err) == 0 && db_commit(person, err) == 0)
+			    array_end(&looking.received)), &filed, err) == 0 && db_commit(person, err) == 0) {
+		ret->filed = db_get_int(filed, 0, 0);
 		return 0;
+	}
 	db_rollback(person);
 	return -1;
 }

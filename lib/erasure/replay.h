@@ -11,12 +11,14 @@
 struct replay_result {
 	int64_t unknown;   /* erasures of the ledger that the database does not know */
 	int64_t back;      /* of them, subjects that are there again */
+	int64_t filed;     /* requests that ask for them */
 	int64_t strangers; /* rows with an erased one's key that were born at another time: left alone */
 };
 
 /* Looks, and changes nothing but the run's transaction. */
 int replay_find(struct run *run, struct replay_result *ret, struct err *err);
-/* The same, and asks for their erasure again, in the name of `person`; what remains is planning, and replay_schedule. */
+/* The same, and asks for their erasure again, in the name of `person`; what remains is planning, and replay_schedule. One
+ * subject of an erasure at a time: to be asked again until none is back. */
 int replay_file(struct run *run, struct db *person, struct replay_result *ret, struct err *err);
 /* Ends those that were carried out and recounted: each has its certificate already. */
 int replay_end(struct run *run, struct err *err);

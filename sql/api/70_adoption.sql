@@ -20,24 +20,28 @@ END
 $$;
 COMMENT ON FUNCTION expunge.adoption_begin() IS 'a person says that this database was restored; until the adoption ends, nothing else runs';
 
-CREATE OR REPLACE FUNCTION expunge.require_adoption() RETURNS void
+CREATE OR REPLACE FUNCTION expunge.open_adoption() RETURNS bigint
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	result bigint;
 BEGIN
-	IF NOT EXISTS (SELECT FROM expunge.adoption a WHERE a.ended_at IS NULL) THEN
+	SELECT a.id INTO result FROM expunge.adoption a WHERE a.ended_at IS NULL;
+	IF NOT FOUND THEN
 		RAISE EXCEPTION 'no adoption is under way'
 			USING ERRCODE = 'EX508', HINT = 'expunge restore --adopt begins it, by somebody with the role expunge_operator';
 	END IF;
+	RETURN result;
 END
 $$;
-COMMENT ON FUNCTION expunge.require_adoption() IS 'refuses what only an adoption may do';
+COMMENT ON FUNCTION expunge.open_adoption() IS 'the adoption that is under way; refuses what only an adoption may do';
 
 CREATE OR REPLACE FUNCTION expunge.adoption_end() RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	n_open bigint;
 BEGIN
-	PERFORM expunge.require_adoption();
-	SELECT count(*) INTO n_open FROM expunge.replay y JOIN expunge.request r ON r.id = y.request
+	PERFORM expunge.open_adoption();
+	SELECT count(*) INTO n_open FROM expunge.replay_request y JOIN expunge.request r ON r.id = y.request
 	WHERE r.removed_at IS NULL AND r.state NOT IN ('certified', 'withdrawn', 'refused');
 	IF n_open > 0 THEN
 		RAISE EXCEPTION '% erasures are not carried out again yet', n_open
@@ -147,11 +151,11 @@ BEGIN
 		RAISE EXCEPTION 'certificate % of this database is another one than the journal''s', foreign_serial
 			USING ERRCODE = 'EX510', HINT = 'two copies have issued certificates: restore one from before that, and adopt it';
 	END IF;
-	INSERT INTO expunge.replay (original, serial)
-	SELECT a.f[7]::uuid, min(a.f[2]::bigint) FROM expunge.adopted('{certificate}', '{2}') a
+	INSERT INTO expunge.replay AS y (original, adoption, serial)
+	SELECT a.f[7]::uuid, expunge.open_adoption(), min(a.f[2]::bigint) FROM expunge.adopted('{certificate}', '{2}') a
 	WHERE NOT EXISTS (SELECT FROM expunge.request r WHERE r.id = a.f[7]::uuid AND r.state = 'certified')
 	GROUP BY 1
-	ON CONFLICT DO NOTHING;
+	ON CONFLICT (original) DO UPDATE SET adoption = EXCLUDED.adoption, serial = EXCLUDED.serial;
 	INSERT INTO expunge.request AS r (id, tenant, subject_hash, ground, channel, received_at, state, certified_at)
 	SELECT DISTINCT ON (a.f[7]) a.f[7]::uuid, expunge.unhex(a.f[6]), a.f[8], a.f[9], 'journal',
 		to_timestamp(a.f[10]::double precision), 'certified', to_timestamp(a.f[11]::double precision)
@@ -220,7 +224,7 @@ CREATE OR REPLACE FUNCTION expunge.adopt_journal(head_epoch bigint, head_attempt
 RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-	PERFORM expunge.require_adoption();
+	PERFORM expunge.open_adoption();
 	SET CONSTRAINTS ALL DEFERRED;
 	PERFORM expunge.adopt_keys(head_seq);
 	PERFORM expunge.adopt_changes(head_epoch, head_attempt, head_seq);
@@ -236,56 +240,63 @@ COMMENT ON FUNCTION expunge.adopt_journal(bigint, text, bigint, text) IS 'puts w
 -- ---------------------------------------------------------------- erasures, carried out again
 
 -- An erasure that is certified is asked for again under a request of its own, which ends without a second certificate. One
--- that is not is the request itself, if this database still has it, or is filed under its number again.
+-- that is not is the request itself, if this database still has it, or is filed under its number again. One subject of an
+-- erasure at a time: its duplicates go with it, if they are merged here; else they are found to be there still, and follow.
 CREATE OR REPLACE FUNCTION expunge.replay_file(originals uuid[], tenants text[], subjects text[], received timestamptz[])
 RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-	n bigint;
+	adoption_id bigint := expunge.open_adoption();
+	g           record;
+	o           expunge.request;
+	filed       uuid;
+	n           bigint := 0;
 BEGIN
-	PERFORM expunge.require_adoption();
-	WITH given AS (
-		SELECT * FROM unnest(originals, tenants, subjects) g(original, tenant, subject)
-	), filed AS (
-		INSERT INTO expunge.request (kind, tenant, subject, ground, channel, idempotency_key, received_at, identified_at,
-			identified_by, due_on, state)
-		SELECT 'replay', g.tenant, g.subject, CASE o.ground WHEN '-' THEN '17-1-e' ELSE o.ground END, 'journal',
-			'replay of ' || g.original, o.received_at, now(), session_user, expunge.civil_date(now()), 'identified'
-		FROM given g
-		JOIN expunge.replay y ON y.original = g.original AND y.request IS NULL
-		JOIN expunge.request o ON o.id = g.original AND o.state = 'certified'
-		ON CONFLICT DO NOTHING
-		RETURNING id, idempotency_key
-	)
-	UPDATE expunge.replay y SET request = f.id FROM filed f WHERE f.idempotency_key = 'replay of ' || y.original;
-	INSERT INTO expunge.request (id, tenant, subject, ground, channel, received_at, identified_at, identified_by, due_on, state)
-	SELECT g.original, g.tenant, g.subject, '17-1-e', 'ledger', g.received, now(), session_user, expunge.civil_date(now()), 'identified'
-	FROM unnest(originals, tenants, subjects, received) g(original, tenant, subject, received)
-	WHERE NOT EXISTS (SELECT FROM expunge.replay y WHERE y.original = g.original)
-	ON CONFLICT DO NOTHING;
-	UPDATE expunge.request r SET state = 'identified', identified_at = now(), identified_by = session_user,
-		due_on = expunge.civil_date(now())
-	WHERE r.id = ANY (originals) AND r.state = 'received';
-	INSERT INTO expunge.replay (original, request)
-	SELECT r.id, r.id FROM expunge.request r WHERE r.id = ANY (originals) AND r.state <> 'certified' AND r.removed_at IS NULL
-	ON CONFLICT DO NOTHING;
-	SELECT count(*) INTO n FROM expunge.replay y JOIN expunge.request r ON r.id = y.request
-	WHERE y.original = ANY (originals) AND r.removed_at IS NULL;
+	FOR g IN
+		SELECT DISTINCT ON (x.original) x.* FROM unnest(originals, tenants, subjects, received) x(original, tenant, subject, received)
+		ORDER BY x.original, x.subject
+	LOOP
+		filed := NULL;
+		SELECT r.* INTO o FROM expunge.request r WHERE r.id = g.original;
+		IF o.id IS NULL THEN
+			INSERT INTO expunge.request (id, tenant, subject, ground, channel, received_at, identified_at, identified_by, due_on, state)
+			VALUES (g.original, g.tenant, g.subject, '17-1-e', 'ledger', g.received, now(), session_user, expunge.civil_date(now()), 'identified')
+			ON CONFLICT DO NOTHING RETURNING id INTO filed;
+		ELSIF o.state <> 'certified' AND o.removed_at IS NULL THEN
+			UPDATE expunge.request r SET state = 'identified', identified_at = now(), identified_by = session_user,
+				due_on = expunge.civil_date(now())
+			WHERE r.id = o.id AND r.state = 'received';
+			filed := o.id;
+		ELSE
+			INSERT INTO expunge.request (kind, tenant, subject, ground, channel, idempotency_key, received_at, identified_at,
+				identified_by, due_on, state)
+			VALUES ('replay', g.tenant, g.subject, CASE o.ground WHEN '-' THEN '17-1-e' ELSE o.ground END, 'journal',
+				format('replay of %s %s', o.id, (SELECT count(*) FROM expunge.replay_request y WHERE y.original = o.id)),
+				o.received_at, now(), session_user, expunge.civil_date(now()), 'identified')
+			ON CONFLICT DO NOTHING RETURNING id INTO filed;
+		END IF;
+		IF filed IS NOT NULL THEN
+			INSERT INTO expunge.replay (original, adoption) VALUES (g.original, adoption_id)
+			ON CONFLICT (original) DO UPDATE SET adoption = EXCLUDED.adoption;
+			INSERT INTO expunge.replay_request (request, original) VALUES (filed, g.original) ON CONFLICT DO NOTHING;
+			n := n + 1;
+		END IF;
+	END LOOP;
 	RETURN n;
 END
 $$;
 COMMENT ON FUNCTION expunge.replay_file(uuid[], text[], text[], timestamptz[]) IS
-	'asks again for erasures whose subjects came back with the restored database; returns how many of them are open';
+	'asks again for erasures whose subjects came back with the restored database; returns how many requests that are';
 
 CREATE OR REPLACE FUNCTION expunge.replay_schedule() RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	n bigint;
 BEGIN
-	PERFORM expunge.require_adoption();
+	PERFORM expunge.open_adoption();
 	UPDATE expunge.request r SET state = 'scheduled', decision = 'accepted', decided_at = now(), decided_by = session_user,
 		approved_plan = p.hash, not_before = now(), reason = NULL, reason_at = NULL
-	FROM expunge.plan p, expunge.replay y
+	FROM expunge.plan p, expunge.replay_request y
 	WHERE y.request = r.id AND p.request_id = r.id AND r.state = 'identified' AND coalesce(p.blockers, '') = '';
 	GET DIAGNOSTICS n = ROW_COUNT;
 	RETURN n;

@@ -99,7 +99,7 @@ GRANT SELECT, INSERT ON expunge.request_leaf TO expunge_job;
 GRANT SELECT, INSERT, UPDATE (state, n_pages, n_live, seq, n_shares, drivers, changed_at) ON expunge.key_change TO expunge_job;
 
 -- a restored database: a person says so, the job carries the journal over
-GRANT SELECT ON expunge.adoption, expunge.replay TO expunge_operator, expunge_dpo, expunge_job;
+GRANT SELECT ON expunge.adoption, expunge.replay, expunge.replay_request TO expunge_operator, expunge_dpo, expunge_job;
 GRANT EXECUTE ON FUNCTION expunge.adoption_begin(), expunge.adoption_end(),
 	expunge.replay_file(uuid[], text[], text[], timestamptz[]), expunge.replay_schedule()
 TO expunge_operator;

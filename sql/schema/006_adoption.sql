@@ -20,11 +20,16 @@ COMMENT ON TABLE expunge.adopted_line IS 'the journal''s rows on their way to wh
 
 CREATE TABLE expunge.replay (
 	original uuid PRIMARY KEY,
-	serial   bigint,
-	request  uuid UNIQUE
+	adoption bigint NOT NULL REFERENCES expunge.adoption,
+	serial   bigint
 );
-COMMENT ON TABLE expunge.replay IS 'erasures that the restored database did not know of, by the request that was certified';
+COMMENT ON TABLE expunge.replay IS 'erasures that a restored database did not know of, by the request that they were';
 COMMENT ON COLUMN expunge.replay.serial IS 'its certificate; NULL: there is none yet';
-COMMENT ON COLUMN expunge.replay.request IS 'that removes the subject''s rows again; NULL: the subject did not come back';
+
+CREATE TABLE expunge.replay_request (
+	request  uuid PRIMARY KEY,
+	original uuid NOT NULL REFERENCES expunge.replay
+);
+COMMENT ON TABLE expunge.replay_request IS 'what carries them out again; several where duplicates had not been merged yet in the restored database';
 
 RESET ROLE;

@@ -83,6 +83,7 @@ expunge.migration                        -     -     r     r     r     r     r
 expunge.no_request()                     -     -     -     -     -     -     -
 expunge.oldest_xmin()                    -     -     -     x     x     -     -
 expunge.one_off_holiday                  -     -     r     r     r     r     -
+expunge.open_adoption()                  -     -     -     -     -     -     -
 expunge.opening                          -     -     -     -     Rad   -     -
 expunge.own_request()                    -     -     -     -     -     -     -
 expunge.place_hold()                     -     -     -     x     -     x     -
@@ -96,12 +97,12 @@ expunge.refuse_request()                 -     -     -     -     -     -     -
 expunge.release_hold()                   -     -     -     x     -     x     -
 expunge.replay                           -     -     -     r     r     r     -
 expunge.replay_file()                    -     -     -     x     -     -     -
+expunge.replay_request                   -     -     -     r     r     r     -
 expunge.replay_schedule()                -     -     -     x     -     -     -
 expunge.request                          -     -     r     r     Wr    r     -
 expunge.request_leaf                     -     -     -     -     ar    -     -
 expunge.request_list                     -     -     r     r     r     r     -
 expunge.request_store                    -     -     r     r     AWr   r     -
-expunge.require_adoption()               -     -     -     -     -     -     -
 expunge.run                              -     -     r     r     AWr   r     r
 expunge.run_number_seq                   -     -     -     -     -     -     -
 expunge.same_request()                   -     -     -     -     -     -     -
