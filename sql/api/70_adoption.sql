@@ -181,6 +181,15 @@ END
 $$;
 COMMENT ON FUNCTION expunge.adopt_certificates() IS 'certificates that this database has lost, and their requests; which of them it never knew is kept in expunge.replay';
 
+-- A certificate's name without its escapes (doc/certificate.md, "Names").
+CREATE OR REPLACE FUNCTION expunge.certificate_name(escaped text) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT convert_from(string_agg(CASE WHEN m.part[1] IS NULL THEN convert_to(m.part[2], 'UTF8') ELSE decode(m.part[1], 'hex') END,
+		''::bytea ORDER BY m.n), 'UTF8')
+	FROM regexp_matches(escaped, '%([0-9A-F]{2})|([^%]+)', 'g') WITH ORDINALITY m(part, n)
+$$;
+COMMENT ON FUNCTION expunge.certificate_name(text) IS 'a name as a certificate has it, without its escapes';
+
 -- What an interim certificate waits for is in its note. Of a store that the server is asked about only the name is there: what
 -- kind it is, the declaration says in the next night; one that is declared no more ends by a person's word.
 CREATE OR REPLACE FUNCTION expunge.adopt_stores() RETURNS void
@@ -193,7 +202,7 @@ BEGIN
 	CROSS JOIN LATERAL regexp_match(c.note, '(?n)^as-of: ([^ ]+) ([^ ]+)$') m(at)
 	WHERE c.request_id = r.id AND r.final_at IS NULL AND EXISTS (SELECT FROM expunge.replay y WHERE y.original = r.id);
 	INSERT INTO expunge.request_store (request_id, name, kind, declared, until, bound_until)
-	SELECT r.id, m.store[1], CASE m.store[3] WHEN 'declared' THEN 'other' ELSE 'standby' END, m.store[3] = 'declared',
+	SELECT r.id, expunge.certificate_name(m.store[1]), CASE m.store[3] WHEN 'declared' THEN 'other' ELSE 'standby' END, m.store[3] = 'declared',
 		m.store[2]::date, m.store[2]::date
 	FROM expunge.request r
 	JOIN expunge.certificate c ON c.request_id = r.id AND c.stage = 'interim'

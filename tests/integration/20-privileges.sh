@@ -34,6 +34,7 @@ expunge.cap_raise                        -     -     r     r     Wr    r     -
 expunge.cap_raise_id_seq                 -     -     -     -     -     -     -
 expunge.certificate                      -     -     r     r     War   r     -
 expunge.certificate_counter              -     -     r     r     Wr    r     -
+expunge.certificate_name()               -     -     -     -     -     -     -
 expunge.check_approval()                 -     -     -     -     -     -     -
 expunge.check_basis()                    -     -     -     -     -     -     -
 expunge.check_calendar()                 -     x     x     x     x     x     x

@@ -36,7 +36,7 @@ is "$(patients "1,2,204,205,$late")/$(sql clinic 'SELECT max(serial) FROM expung
 sql clinic "INSERT INTO app.patient (practice_id, given_name, family_name, born) VALUES (1, 'Late', 'Arrival', '2001-02-03')"
 ok "a backup with a patient who came later" expunge_as night backup
 leaves=$(living)
-bound() { sql clinic "SELECT count(*), min(until), max(until) FROM expunge.request_store WHERE ended_at IS NULL"; }
+bound() { sql clinic "SELECT count(*), min(until), max(until), string_agg(DISTINCT name, ', ') FROM expunge.request_store WHERE ended_at IS NULL"; }
 stores=$(bound)
 notes=$(sql clinic "SELECT string_agg(note, '' ORDER BY serial) FROM expunge.certificate" | sha256sum)
 
