@@ -58,13 +58,13 @@ $(B)/gen/%.o: $(B)/gen/%.c $(B)/gen/query.h
 	$(Q)$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(CFLAGS) -c -o $@ $<
 
 # each statement of sql/query becomes one struct query; each file of sql/schema and sql/api a string
-$(B)/gen/query.h: sql/compile.awk $(QUERIES)
+$(B)/gen/query.h: sql/compile.awk sql/query $(QUERIES)
 	@mkdir -p $(B)/gen
 	$(Q)awk -v mode=header -f sql/compile.awk $(QUERIES) > $@.tmp && mv $@.tmp $@
-$(B)/gen/query.c: sql/compile.awk $(QUERIES)
+$(B)/gen/query.c: sql/compile.awk sql/query $(QUERIES)
 	@mkdir -p $(B)/gen
 	$(Q)awk -v mode=query -f sql/compile.awk $(QUERIES) > $@.tmp && mv $@.tmp $@
-$(B)/gen/schema.c: sql/compile.awk $(SCHEMAS)
+$(B)/gen/schema.c: sql/compile.awk sql/schema sql/api $(SCHEMAS)
 	@mkdir -p $(B)/gen
 	$(Q)awk -v mode=schema -f sql/compile.awk $(SCHEMAS) > $@.tmp && mv $@.tmp $@
 

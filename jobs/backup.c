@@ -122,11 +122,23 @@ seal_all(struct backup_session *s, const struct db_result *tenants, struct err *
 	return failed;
 }
 
+/* That the archives have their names. A destination that is away has been told, and gets it when it is back. */
+static void
+tell_journals(struct backup_session *s)
+{
+	for (size_t i = 0; i < s->own[0].keys.n_journals; i++) {
+		struct err unused = { 0 };
+
+		(void)journal_write(&s->own[0].keys.journals[i], s->job->db, false, &unused);
+	}
+}
+
 static int
 back_all_up(struct backup_session *s, const struct db_result *tenants, struct err *err)
 {
 	if (backup_session_grow(s, (size_t)db_rows(tenants), err) != 0 || seal_all(s, tenants, err) != 0)
 		return -1;
+	tell_journals(s);
 	if (stop_asked())
 		return err_set(err, ERR_FAILED, "stopped before the last tenant");
 	return job_option(s->job, "tenant") != NULL ? 0 : look_for_unowned(s, err);

@@ -110,7 +110,7 @@ enter(struct backup_session *s, struct err *err)
 {
 	CLEANUP(str_release) struct str notes = STR_INIT;
 
-	return job_flag(s->job, "verify") ? lineage_ask(&s->own[0].keys, s->job->db, &notes, err)
+	return job_flag(s->job, "verify") || job_flag(s->job, "dry-run") ? lineage_ask(&s->own[0].keys, s->job->db, &notes, err)
 					  : lineage_enter(&s->own[0].keys, s->job->db, &notes, err);
 }
 

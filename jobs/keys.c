@@ -233,6 +233,26 @@ run_adopt(struct job *job, struct err *err)
 	return 0;
 }
 
+static int
+run_mark(struct job *job, struct err *err)
+{
+	CLEANUP(keys_close) struct keys keys = { 0 };
+	struct instance instance;
+	struct err why = { 0 };
+	size_t n = 0;
+
+	if (guard_instance(job->db, &instance, err) != 0 || open_keys(job, instance.id, &keys, err) != 0 ||
+	    keys_mark(&keys, job->args[0], err) != 0)
+		return -1;
+	printf("marked\n");
+	/* another new place may be waiting for its mark */
+	if (keys_heal(&keys, job->db, &n, &why) != 0)
+		log_warning("%s", why.msg);
+	if (n > 0)
+		printf("%zu records of the root written\n", n);
+	return 0;
+}
+
 static const struct option_row adopt_options[] = {
 	{ "this-is-primary", NULL, "this database counts, and others are copies of it; required", NULL },
 	OPTION_DRY_RUN,
@@ -252,6 +272,9 @@ const struct command keys_commands[] = {
 	{ "keys rotate", "make a fresh root and destroy the present one", "", 0, 0, NEEDS_BINDING, rotate_options, run_rotate,
 	  "Every backup of the root shares is worthless afterwards. Needs all places of keys.shares and all\n"
 	  "destinations; killed anywhere, the next run goes on with it." },
+	{ "keys mark", "say that a directory of keys.shares is new, and fill it", "DIRECTORY", 1, 1, NEEDS_BINDING, NULL, run_mark,
+	  "For a new disk in the place of a lost one: a directory without its mark is taken for one that is not\n"
+	  "mounted. It must be empty. The share is copied from another replica, if there is one." },
 	{ "keys adopt", "after a promotion, or where a copy has run: this database is the one that counts", "", 0, 0, NEEDS_BINDING,
 		adopt_options, run_adopt,
 	  "Anchor and key journals follow it from then on, and the other one is refused. Refused itself where it\n"

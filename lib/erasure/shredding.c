@@ -38,6 +38,19 @@ note_lines(struct run *run, const struct str *lines)
 	}
 }
 
+/* A replica that was lost is written again from another; what is in the way is told, and no reason to stop. */
+static void
+heal(struct run *run, const struct keys *keys)
+{
+	struct err why = { 0 };
+	size_t n;
+
+	if (keys_heal(keys, run->db, &n, &why) != 0)
+		run_note(run, NOTE_WARNING, "%s", why.msg);
+	if (n > 0)
+		run_note(run, NOTE_WARNING, "%zu replicas of root shares were absent, and are written again", n);
+}
+
 int
 shredding_enter(struct run *run, struct err *err)
 {
@@ -50,6 +63,7 @@ shredding_enter(struct run *run, struct err *err)
 	    lineage_enter(&keys, run->db, &notes, err) != 0)
 		return -1;
 	note_lines(run, &notes);
+	heal(run, &keys);
 	return 0;
 }
 

@@ -205,6 +205,36 @@ keys_resume(const struct keys *keys, struct db *db, keys_hash *hash, void *hash_
 	return lineage_check(keys, db, err) != 0 ? -1 : shred_resume(&shred, NULL, err);
 }
 
+/* ---- places ------------------------------------------------------------------------------------- */
+
+int
+keys_heal(const struct keys *keys, struct db *db, size_t *ret_n, struct err *err)
+{
+	CLEANUP(keyring_state_release) struct keyring_state state = { 0 };
+	int failed;
+
+	*ret_n = 0;
+	/* nobody destroys the root meanwhile: a record of it that is written again would bring it back */
+	if (keyring_lock(db, false, err) != 0)
+		return -1;
+	failed = keyring_state(db, &state, err);
+	if (failed == 0 && state.root.epoch > 0 && state.change.attempt[0] == '\0')
+		failed = root_heal(keys->store, &state.root, ret_n, NULL, err);
+	keyring_unlock(db, false);
+	return failed;
+}
+
+int
+keys_mark(const struct keys *keys, const char *directory, struct err *err)
+{
+	for (size_t share = 0; share < keys->roots.n; share++)
+		for (size_t replica = 0; replica < keys->roots.shares[share].n; replica++)
+			if (strcmp(keys->roots.shares[share].replicas[replica], directory) == 0)
+				return root_mark(keys->store, (uint32_t)share + 1, (uint32_t)replica + 1, err);
+	(void)err_set(err, ERR_USAGE, "%.300s is no replica of keys.shares", directory);
+	return err_hint(err, "write it into the configuration first, as it is written here");
+}
+
 /* ---- drills ------------------------------------------------------------------------------------- */
 
 /* The root that the journals speak of, and all that the places hold records of; every place must be there. */

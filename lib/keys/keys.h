@@ -47,6 +47,12 @@ int keys_shred(const struct keys *keys, struct db *db, const int64_t *leaves, si
 /* Goes on with an interrupted change, if there is one. */
 int keys_resume(const struct keys *keys, struct db *db, keys_hash *hash, void *hash_ctx, struct err *err);
 
+/* Writes the living root's records again where they are absent, from other replicas. Nothing while a change of the root is
+ * interrupted. *ret_n: how many. */
+int keys_heal(const struct keys *keys, struct db *db, size_t *ret_n, struct err *err);
+/* Marks a directory of keys.shares, by its name there, which a person says is new. ERR_FAILED: there is none of this name. */
+int keys_mark(const struct keys *keys, const char *directory, struct err *err);
+
 /* `expunge drill` in a process of its own: "--positive", "--negative", or NULL for both. The error is what it says. */
 int keys_run_drill(const struct keys *keys, const char *which, struct err *err);
 /* The drills; without a database. */

@@ -136,7 +136,7 @@ root_init(struct root_store *store, struct err *err)
 	if (ids.n == 0)
 		return mark_all(store, err);
 	(void)err_set(err, ERR_REFUSED, "marking the places of root shares: %s, and others hold records already", unmarked.msg);
-	return err_hint(err, "mount what belongs there; a new disk in place of a lost one is marked by itself");
+	return err_hint(err, "mount what belongs there; for a new disk in the place of a lost one: expunge keys mark DIRECTORY");
 }
 
 int

@@ -77,7 +77,7 @@ struct root_report {
 void root_report_release(struct root_report *report);
 /* How many need a person: all but good, unused and, after root_destroy, absent and gone. */
 size_t root_report_problems(const struct root_report *report);
-/* One line each for those: "share 1, replica 2 (/path): what". */
+/* One line each for those: "share 1, replica 2 (/path): what; remedy". */
 void root_report_add_text(const struct root_report *report, struct str *ret);
 /* For a certificate: how many shares of this root are gone from all of their replicas. */
 uint32_t root_report_shares_gone(const struct root_report *report, const struct root_id *id);

@@ -96,7 +96,8 @@ check_marker(const struct root_place *place, int dir, struct err *err)
 
 	if (state == ROOT_ABSENT) {
 		(void)err_set(err, ERR_FAILED, "directory %s holds no marker", place->path);
-		(void)err_hint(err, "mount what belongs there; nothing is said of its records before its file " ROOT_MARKER_NAME " is back");
+		(void)err_hint(err, "mount what belongs there; nothing is said of its records before its file " ROOT_MARKER_NAME
+			" is back; if the directory is a new one: expunge keys mark DIRECTORY");
 		return ROOT_PLACE_UNMARKED;
 	}
 	if (state != ROOT_GOOD || root_marker_parse((const char *)text.bytes, text.n, &marker, err) != 0) {

@@ -76,7 +76,8 @@ root_report_add_text(const struct root_report *report, struct str *ret)
 		const struct root_replica *r = &report->replicas[i];
 
 		if (r->what != NULL)
-			str_addf(ret, "share %u, replica %u (%s): %s\n", r->share, r->replica, r->path, r->what);
+			str_addf(ret, "share %u, replica %u (%s): %s%s%s\n", r->share, r->replica, r->path, r->what,
+				r->remedy == NULL || r->remedy[0] == '\0' ? "" : "; ", r->remedy == NULL ? "" : r->remedy);
 	}
 }
 

@@ -1,0 +1,139 @@
+#!/usr/bin/env bash
+# Every entry of doc/runbook.md, rehearsed under its heading: what it says works, and says what it says.
+. "$(dirname "$0")/../lib.sh"
+
+rehearsed=()
+entry() { # entry HEADING
+	rehearsed+=("$1")
+	ok "the runbook has: $1" grep -qx "## $1" "$ROOT/doc/runbook.md"
+}
+status() { { expunge_as night keys status --json || [ $? -eq 3 ]; } | jq -r "$1"; }
+records() { find "$T/clinic/shares" -name 'root.*' | wc -l; }
+target() { # target NAME: an empty database with the application's tables
+	fresh_db "$1" template0
+	psql -XAtq -v ON_ERROR_STOP=1 -d "$1" -f "$ROOT/tests/sample/schema.sql" >/dev/null
+	pg_dump -U postgres --data-only -t app.code clinic | psql -XAtq -v ON_ERROR_STOP=1 -d "$1" >/dev/null
+}
+
+# ---------------------------------------------------------------------------- the first day
+entry 'Key ceremony'
+fresh_db clinic
+install clinic
+mkrole ada expunge_operator expunge_job
+ok "init makes the tree" with_keys
+is "$(status .places)/$(records)" "all good/4" "every place has its share"
+run expunge_as night check
+out_like '^warning +root shares: .* are on one device' "check says what one disk would take"
+ok "journal and root suffice" expunge_as night drill
+ok "a first backup" expunge_as night backup
+
+# ---------------------------------------------------------------------------- shares
+entry 'Moving a share'
+cp -a "$T/clinic/shares/1a" "$T/clinic/shares/moved"
+sed -i "s|shares/1a\"|shares/moved\"|" "$CONF"
+is "$(status .places)" "all good" "the copy is as good as the old one"
+shred -u "$T/clinic/shares/1a"/root.*
+rm -r "$T/clinic/shares/1a"
+ok "a fresh root" expunge_as night keys rotate
+is "$(status .places)/$(records)" "all good/4" "and all is well"
+
+entry 'Losing a replica of a share'
+mv "$T/clinic/shares/2b" "$T/broken"
+request=$(file_request clinic 1 7)
+approve clinic "$request"
+run expunge_as night nightly
+rc_is 3 "nothing is certified while it is away"
+err_like 'shares/2b' "which is named"
+is "$(request_state clinic "$request")" removed "the patient is removed, and waits"
+mkdir -m 0700 "$T/clinic/shares/2b"
+run expunge_as night keys status
+out_like 'expunge keys mark' "the remedy is named"
+run expunge_as night keys mark "$T/clinic/shares/nowhere"
+rc_is 2 "another directory is none of ours"
+run expunge_as night keys mark "$T/clinic/shares/2b"
+rc_is 0 "the new disk is marked"
+ok "the night goes on" expunge_as night nightly
+is "$(request_state clinic "$request")" certified "and certifies"
+ok "a fresh root" expunge_as night keys rotate
+is "$(status .places)/$(records)" "all good/4" "after which the lost disk opens nothing"
+rm "$T/clinic/shares/2b"/root.*
+run expunge_as night nightly
+err_like '1 replicas of root shares were absent, and are written again' "a record that is lost alone is written again by the night"
+is "$(status .places)" "all good" "from the other replica"
+
+# ---------------------------------------------------------------------------- destinations
+entry 'Losing a destination'
+mv "$T/clinic/there" "$T/gone"
+run expunge_as night backup
+rc_is 3 "a backup goes on without it, and says so"
+mkdir -m 0700 "$T/clinic/there"
+ok "an empty directory in its place" expunge_as night backup
+is "$(status '.journals | map(.state) | unique | .[]')" "whole and up to date" "gets a whole journal"
+run expunge_as night backup --verify
+rc_is 3 "archives that were only there"
+err_like 'there: ' "are named"
+rm -rf "$T/gone"
+
+# ---------------------------------------------------------------------------- the database
+entry 'Losing the database'
+sql postgres "CREATE DATABASE copy TEMPLATE clinic STRATEGY wal_log"
+request=$(file_request clinic 1 8)
+approve clinic "$request"
+ok "an erasure after the copy" expunge_as night nightly
+sql postgres "ALTER DATABASE clinic RENAME TO lost" "ALTER DATABASE copy RENAME TO clinic"
+hold=$(expunge_as oscar hold place --tenant 1 --subject 8 --kind complaint --reason 'from before' --review "$(date -d '+30 days' +%F)" | grep -oE '[0-9a-f-]{36}' | head -n 1)
+run expunge_as ada restore --adopt --dry-run
+out_like '1 in the ledger, 1 subjects are back' "how far it is behind"
+run expunge_as ada restore --adopt
+rc_is 3 "a hold is in the way"
+err_like 'hold' "and is named"
+run expunge_as night nightly
+rc_is 5 "until it is cleared nothing runs"
+expunge_as oscar hold release "$hold" >/dev/null
+ok "released, the adoption ends" expunge_as ada restore --adopt
+is "$(sql clinic 'SELECT count(*) FROM app.patient WHERE id = 8')" 0 "the patient is gone again"
+ok "the nights go on" expunge_as night nightly
+
+entry 'Restoring a practice to before an epoch'
+first=$(expunge_as night backup list --tenant 1 --json | jq -r 'sort_by(.created) | .[0].id')
+target elsewhere
+run expunge_as night restore --tenant 1 --archive "$first" --into "host=$PGHOST port=$PGPORT dbname=elsewhere user=postgres"
+rc_is 0 "the first archive, of an epoch long ended, opens"
+out_like 'rows withheld' "and says how much it withholds"
+is "$(sql elsewhere 'SELECT count(*) FROM app.patient WHERE id IN (7, 8)')/$(sql elsewhere 'SELECT count(*) > 100 FROM app.patient')" 0/t "everybody is there but the erased"
+
+entry 'A copy that runs'
+sql postgres "CREATE DATABASE staging TEMPLATE clinic STRATEGY wal_log"
+sql postgres "ALTER DATABASE clinic RENAME TO primary_one" "ALTER DATABASE staging RENAME TO clinic"
+ok "it runs with the primary's configuration" expunge_as night nightly
+sql postgres "ALTER DATABASE clinic RENAME TO staging" "ALTER DATABASE primary_one RENAME TO clinic"
+run expunge_as night nightly
+rc_is 5 "the primary refuses"
+err_like 'keys adopt --this-is-primary' "and says what to do"
+ok "a person says which one counts" expunge_as ada keys adopt --this-is-primary
+ok "and it runs" expunge_as night nightly
+
+# ---------------------------------------------------------------------------- the worst day
+entry 'Losing every replica of a share'
+rm -rf "$T/clinic/shares/1b" "$T/clinic/shares/moved"
+run expunge_as night keys rotate
+rc_is 1 "without a share there is no root"
+run expunge_as night restore --tenant 1 --into "host=$PGHOST port=$PGPORT dbname=elsewhere user=postgres"
+rc_is 1 "and no archive opens"
+for place in here there; do
+	mkdir -p "$T/old/$place"
+	mv "$T/clinic/$place/keys" "$T/clinic/$place/archives" "$T/old/$place"
+done
+mv "$T/clinic/state/anchor" "$T/old"
+shred -u "$T/clinic/shares"/2[ab]/root.*
+statement=$(sed -n '/^## Losing every replica/,/^## /p' "$ROOT/doc/runbook.md" | tr '\n' ' ' | grep -oE 'SET ROLE expunge_owner; TRUNCATE [^;]*;' | tr -s ' ')
+sql clinic "$statement"
+ok "a new tree" expunge_as postgres init
+ok "its first archives" expunge_as night backup
+ok "which are read again" expunge_as night backup --verify
+ok "and the nights go on" expunge_as night nightly
+
+# ---------------------------------------------------------------------------- nothing is left out
+rehearsed+=('What the tool cannot know')
+is "$(sed -n 's/^## //p' "$ROOT/doc/runbook.md" | sort)" "$(printf '%s\n' "${rehearsed[@]}" | sort)" "every entry was rehearsed"
+done_testing
