@@ -87,7 +87,7 @@ replay(struct job *job, struct run *run, int64_t *ret_back, struct err *err)
 	for (;;) {
 		struct replay_result found;
 
-		if (replay_file(run, job->db, &found, err) != 0)
+		if (replay_file(run, &found, err) != 0)
 			return -1;
 		log_info("erasures that this database did not know: %" PRId64 "; subjects that came back: %" PRId64, found.unknown, found.back);
 		*ret_back = found.back;

@@ -14,6 +14,7 @@
 /* An intent of the ledger. */
 struct intent {
 	char request[37], batch[37], row[65], birth[65], time[21];
+	size_t order; /* in the ledger */
 	bool done, abandoned;
 };
 
@@ -54,7 +55,7 @@ add_entry(void *ctx, const struct ledger_entry *entry, struct err *err)
 		return 0;
 	}
 	intent = MEM_PUSH(intents->items, intents->n);
-	*intent = (struct intent){ .done = false };
+	*intent = (struct intent){ .order = intents->n };
 	(void)snprintf(intent->request, sizeof(intent->request), "%s", entry->request);
 	(void)snprintf(intent->batch, sizeof(intent->batch), "%s", entry->batch);
 	(void)snprintf(intent->row, sizeof(intent->row), "%s", entry->row);
@@ -69,10 +70,15 @@ by_batch(const void *a, const void *b)
 	return strcmp(((const struct ending *)a)->batch, ((const struct ending *)b)->batch);
 }
 
+/* A number that was given again stands in several: of each who bore it the first one counts, the erasure itself, and not
+ * what has carried it out again after an earlier restore. */
 static int
 by_row(const void *a, const void *b)
 {
-	return strcmp(((const struct intent *)a)->row, ((const struct intent *)b)->row);
+	const struct intent *one = a, *other = b;
+	int by_key = strcmp(one->row, other->row), by_birth = strcmp(one->birth, other->birth);
+
+	return by_key != 0 ? by_key : by_birth != 0 ? by_birth : one->order < other->order ? -1 : one->order > other->order;
 }
 
 /* A batch that neither ended nor was abandoned was killed, or lost its connection, around its COMMIT. */
@@ -91,13 +97,14 @@ settle(struct intents *intents)
 	}
 }
 
+/* Whether a text is among rows in the order of bytes. */
 static bool
-is_wanted(const struct db_result *wanted, const char *request)
+has_text(const struct db_result *rows, const char *text)
 {
-	int low = 0, high = db_rows(wanted);
+	int low = 0, high = db_rows(rows);
 
 	while (low < high) {
-		int middle = low + (high - low) / 2, order = strcmp(db_get_text(wanted, middle, 0), request);
+		int middle = low + (high - low) / 2, order = strcmp(db_get_text(rows, middle, 0), text);
 
 		if (order == 0)
 			return true;
@@ -129,7 +136,7 @@ keep_unknown(struct run *run, struct intents *intents, struct err *err)
 	if (db_query(run->db, &QUERY_REPLAY_WANTED, DB_PARAMS(array_end(&requests), array_end(&done)), &wanted, err) != 0)
 		return -1;
 	for (size_t i = 0; i < intents->n; i++)
-		if (!intents->items[i].abandoned && is_wanted(wanted, intents->items[i].request))
+		if (!intents->items[i].abandoned && has_text(wanted, intents->items[i].request))
 			intents->items[kept++] = intents->items[i];
 	intents->n = kept;
 	qsort(intents->items, intents->n, sizeof(*intents->items), by_row);
@@ -138,20 +145,52 @@ keep_unknown(struct run *run, struct intents *intents, struct err *err)
 
 /* ---- who is there again ------------------------------------------------------------------------- */
 
+struct back {
+	const struct intent *intent;
+	char *tenant, *subject;
+	bool is_mixed; /* merged, here, with somebody who was not erased */
+};
+
 struct looking {
 	struct run *run;
-	const struct intents *intents;
+	struct intents intents;
 	struct replay_result *result;
-	struct str requests, tenants, subjects, received; /* that came back */
+	struct back *items; /* that came back */
+	size_t n;
 };
 
 static void
 looking_release(struct looking *looking)
 {
-	str_release(&looking->requests);
-	str_release(&looking->tenants);
-	str_release(&looking->subjects);
-	str_release(&looking->received);
+	for (size_t i = 0; i < looking->n; i++) {
+		free(looking->items[i].tenant);
+		free(looking->items[i].subject);
+	}
+	free(looking->items);
+	intents_release(&looking->intents);
+}
+
+/* The first intent that does not come before a row and a birth. */
+static const struct intent *
+first_from(const struct intents *intents, const struct intent *key)
+{
+	size_t low = 0, high = intents->n;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (by_row(&intents->items[middle], key) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < intents->n ? &intents->items[low] : NULL;
+}
+
+static bool
+is_of_row(const struct intent *intent, const struct intent *key)
+{
+	return intent != NULL && strcmp(intent->row, key->row) == 0;
 }
 
 /* columns: tenant, key of the row, birth, subject */
@@ -161,24 +200,19 @@ look_at(void *ctx, const struct db_result *subject, struct err *err)
 	struct looking *looking = ctx;
 	const struct run *run = looking->run;
 	const struct intent *found;
-	struct intent key;
-	char born[65];
+	struct intent key = { .order = 0 };
 
 	if (ledger_row_hashes(run->ledger, db_get_text(subject, 0, 0), run->map->tables[run->map->subject].name, db_get_text(subject, 0, 1),
-		    db_get_text(subject, 0, 2), key.row, born, err) != 0)
+		    db_get_text(subject, 0, 2), key.row, key.birth, err) != 0)
 		return -1;
-	found = bsearch(&key, looking->intents->items, looking->intents->n, sizeof(key), by_row);
-	if (found == NULL)
-		return 0;
-	if (strcmp(found->birth, born) != 0) {
-		looking->result->strangers++;
+	found = first_from(&looking->intents, &key);
+	if (is_of_row(found, &key) && strcmp(found->birth, key.birth) == 0) {
+		*MEM_PUSH(looking->items, looking->n) = (struct back){ .intent = found, .tenant = mem_copy(db_get_text(subject, 0, 0)),
+			.subject = mem_copy(db_get_text(subject, 0, 3)) };
 		return 0;
 	}
-	looking->result->back++;
-	array_add(&looking->requests, found->request);
-	array_add(&looking->tenants, db_get_text(subject, 0, 0));
-	array_add(&looking->subjects, db_get_text(subject, 0, 3));
-	array_add(&looking->received, found->time);
+	key.birth[0] = '\0';
+	looking->result->strangers += is_of_row(first_from(&looking->intents, &key), &key);
 	return 0;
 }
 
@@ -202,24 +236,62 @@ compose_subjects(struct str *sql, const struct program *program)
 	sql_from(sql, program, map->subject, "t");
 }
 
-static int
-look(struct run *run, struct looking *looking, struct err *err)
+/* Who of those that are back ($1) is merged, directly or through others, with a row that is none of them. */
+static void
+compose_mixed(struct str *sql, const struct program *program)
 {
-	CLEANUP(intents_release) struct intents intents = { 0 };
+	const struct map *map = program->map;
+	const struct cat_table *cat = program_cat(program, map->subject);
+	const char *key = cat->columns[map->subject_key_column].quoted, *merged = cat->columns[map->subject_merged_column].quoted;
+
+	str_addf(sql, "WITH RECURSIVE pair AS MATERIALIZED (SELECT s.%s::text AS a, t.%s::text AS b FROM ", key, key);
+	sql_from(sql, program, map->subject, "s");
+	str_add(sql, " JOIN ");
+	sql_from(sql, program, map->subject, "t");
+	str_addf(sql, " ON t.%s = s.%s), edge AS (SELECT a, b FROM pair UNION ALL SELECT b, a FROM pair),"
+		" reach(root, at) AS (SELECT x, x FROM unnest($1::text[]) x UNION SELECT r.root, e.b FROM reach r JOIN edge e ON e.a = r.at)"
+		" SELECT DISTINCT r.root COLLATE \"C\" FROM reach r WHERE NOT EXISTS (SELECT FROM unnest($1::text[]) x WHERE x = r.at)"
+		" ORDER BY 1", key, merged);
+}
+
+/* The copy may have them merged although they were told apart since: erasing the one would take the other along. */
+static int
+find_mixed(struct looking *looking, struct err *err)
+{
+	CLEANUP(db_result_freep) struct db_result *mixed = NULL;
+	CLEANUP(str_release) struct str sql = STR_INIT;
+	CLEANUP(str_release) struct str subjects = STR_INIT;
+
+	looking->result->back = (int64_t)looking->n;
+	if (looking->n == 0 || looking->run->map->subject_merged_column < 0)
+		return 0;
+	for (size_t i = 0; i < looking->n; i++)
+		array_add(&subjects, looking->items[i].subject);
+	compose_mixed(&sql, looking->run->program);
+	if (db_text(looking->run->db, DB_MANY, sql.s, 1, DB_PARAMS(array_end(&subjects)), &mixed, err) != 0)
+		return -1;
+	for (size_t i = 0; i < looking->n; i++) {
+		looking->items[i].is_mixed = has_text(mixed, looking->items[i].subject);
+		looking->result->mixed += looking->items[i].is_mixed;
+	}
+	return 0;
+}
+
+static int
+look(struct looking *looking, struct err *err)
+{
 	CLEANUP(str_release) struct str sql = STR_INIT;
 	int64_t entries;
 
-	looking->intents = &intents;
-	if (ledger_each(run->ledger, add_entry, &intents, &entries, err) != 0 || keep_unknown(run, &intents, err) != 0)
+	*looking->result = (struct replay_result){ 0 };
+	if (ledger_each(looking->run->ledger, add_entry, &looking->intents, &entries, err) != 0 ||
+	    keep_unknown(looking->run, &looking->intents, err) != 0)
 		return -1;
-	looking->result->unknown = (int64_t)intents.n;
-	if (intents.n > 0) {
-		compose_subjects(&sql, run->program);
-		if (db_each(run->db, sql.s, 0, NULL, look_at, looking, err) != 0)
-			return -1;
-	}
-	looking->intents = NULL;
-	return 0;
+	looking->result->unknown = (int64_t)looking->intents.n;
+	if (looking->intents.n == 0)
+		return 0;
+	compose_subjects(&sql, looking->run->program);
+	return db_each(looking->run->db, sql.s, 0, NULL, look_at, looking, err) != 0 ? -1 : find_mixed(looking, err);
 }
 
 int
@@ -227,34 +299,59 @@ replay_find(struct run *run, struct replay_result *ret, struct err *err)
 {
 	CLEANUP(looking_release) struct looking looking = { .run = run, .result = ret };
 
-	*ret = (struct replay_result){ 0 };
-	return look(run, &looking, err);
+	return look(&looking, err);
+}
+
+static void
+tell(const struct looking *looking)
+{
+	if (looking->result->strangers > 0)
+		run_note(looking->run, NOTE_WARNING,
+			"%" PRId64 " rows have the key of an erased one and were born at another time: they are left alone", looking->result->strangers);
+	for (size_t i = 0; i < looking->n; i++)
+		if (looking->items[i].is_mixed)
+			run_note(looking->run, NOTE_ERROR, "request %s of tenant %s is not carried out again: its subject is merged in this database "
+				"with one that was not erased; if they are not the same person, tell them apart", looking->items[i].intent->request,
+				looking->items[i].tenant);
+}
+
+static int
+file(const struct looking *looking, int64_t *ret_filed, struct err *err)
+{
+	CLEANUP(db_result_freep) struct db_result *filed = NULL;
+	CLEANUP(str_release) struct str requests = STR_INIT;
+	CLEANUP(str_release) struct str tenants = STR_INIT;
+	CLEANUP(str_release) struct str subjects = STR_INIT;
+	CLEANUP(str_release) struct str received = STR_INIT;
+	struct db *db = looking->run->db;
+
+	for (size_t i = 0; i < looking->n; i++)
+		if (!looking->items[i].is_mixed) {
+			array_add(&requests, looking->items[i].intent->request);
+			array_add(&tenants, looking->items[i].tenant);
+			array_add(&subjects, looking->items[i].subject);
+			array_add(&received, looking->items[i].intent->time);
+		}
+	if (db_begin(db, err) != 0)
+		return -1;
+	if (db_query(db, &QUERY_REPLAY_FILE, DB_PARAMS(array_end(&requests), array_end(&tenants), array_end(&subjects),
+		    array_end(&received)), &filed, err) == 0 && db_commit(db, err) == 0) {
+		*ret_filed = db_get_int(filed, 0, 0);
+		return 0;
+	}
+	db_rollback(db);
+	return -1;
 }
 
 int
-replay_file(struct run *run, struct db *person, struct replay_result *ret, struct err *err)
+replay_file(struct run *run, struct replay_result *ret, struct err *err)
 {
 	CLEANUP(looking_release) struct looking looking = { .run = run, .result = ret };
-	CLEANUP(db_result_freep) struct db_result *filed = NULL;
 
-	*ret = (struct replay_result){ 0 };
-	if (look(run, &looking, err) != 0)
+	if (look(&looking, err) != 0)
 		return -1;
-	if (ret->strangers > 0)
-		run_note(run, NOTE_WARNING, "%" PRId64 " rows have the key of an erased one and were born at another time: they are left alone",
-			ret->strangers);
-	if (ret->back == 0)
-		return 0;
-	if (db_begin(person, err) != 0)
-		return -1;
-	if (db_query(person, &QUERY_REPLAY_FILE,
-		    DB_PARAMS(array_end(&looking.requests), array_end(&looking.tenants), array_end(&looking.subjects),
-			    array_end(&looking.received)), &filed, err) == 0 && db_commit(person, err) == 0) {
-		ret->filed = db_get_int(filed, 0, 0);
-		return 0;
-	}
-	db_rollback(person);
-	return -1;
+	tell(&looking);
+	return ret->back == ret->mixed ? 0 : file(&looking, &ret->filed, err);
 }
 
 /* ---- the end ------------------------------------------------------------------------------------ */

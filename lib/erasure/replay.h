@@ -11,16 +11,18 @@
 struct replay_result {
 	int64_t unknown;   /* erasures of the ledger that the database does not know */
 	int64_t back;      /* of them, subjects that are there again */
+	int64_t mixed;     /* of these, merged here with somebody who was not erased: left to a person */
 	int64_t filed;     /* requests that ask for them */
 	int64_t strangers; /* rows with an erased one's key that were born at another time: left alone */
 };
 
 /* Looks, and changes nothing but the run's transaction. */
 int replay_find(struct run *run, struct replay_result *ret, struct err *err);
-/* The same, and asks for their erasure again, in the name of `person`; what remains is planning, and replay_schedule. One
- * subject of an erasure at a time: to be asked again until none is back. */
-int replay_file(struct run *run, struct db *person, struct replay_result *ret, struct err *err);
-/* Ends those that were carried out and recounted: each has its certificate already. */
+/* The same, and asks for their erasure again; what remains is planning, and replay_schedule, a person's. Only the job may ask,
+ * because only the ledger says who it was, and the ledger's key is the job's. One subject of an erasure at a time: to be
+ * asked again until none is back. */
+int replay_file(struct run *run, struct replay_result *ret, struct err *err);
+/* Ends those that were carried out and recounted: each has its certificate already; what that waits for is counted from now. */
 int replay_end(struct run *run, struct err *err);
 
 #endif

@@ -200,7 +200,9 @@ BEGIN
 	UPDATE expunge.request r SET recounted_at = m.at[1]::timestamptz, recounted_lsn = m.at[2]::pg_lsn
 	FROM expunge.certificate c
 	CROSS JOIN LATERAL regexp_match(c.note, '(?n)^as-of: ([^ ]+) ([^ ]+)$') m(at)
-	WHERE c.request_id = r.id AND r.final_at IS NULL AND EXISTS (SELECT FROM expunge.replay y WHERE y.original = r.id);
+	WHERE c.request_id = r.id AND r.final_at IS NULL AND EXISTS (SELECT FROM expunge.replay y WHERE y.original = r.id)
+	  -- what was bound before, by this adoption, may wait for its replay by now
+	  AND NOT EXISTS (SELECT FROM expunge.request_store s WHERE s.request_id = r.id);
 	INSERT INTO expunge.request_store (request_id, name, kind, declared, until, bound_until)
 	SELECT r.id, expunge.certificate_name(m.store[1]), CASE m.store[3] WHEN 'declared' THEN 'other' ELSE 'standby' END, m.store[3] = 'declared',
 		m.store[2]::date, m.store[2]::date
@@ -229,6 +231,22 @@ END
 $$;
 COMMENT ON FUNCTION expunge.adopt_stores() IS 'binds requests whose interim certificates were lost to the stores that these name';
 
+-- What was withdrawn, refused or held since the copy was made is lost, and no journal has it: an approval from before then is
+-- none any more, but of what the ledger says was carried out.
+CREATE OR REPLACE FUNCTION expunge.adopt_approvals() RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	UPDATE expunge.request r SET state = 'blocked', decision = NULL, basis = NULL, decided_at = NULL, decided_by = NULL,
+		approved_plan = NULL, not_before = NULL, reason_at = now(),
+		reason = CASE WHEN r.state = 'blocked' AND r.reason ~ '^hold(:|$)' THEN r.reason
+			ELSE 'restored: approved before the database was; withdrawals and holds since are lost' END
+	WHERE r.state IN ('scheduled', 'running', 'blocked', 'failed') AND r.removed_at IS NULL AND r.approved_plan IS NOT NULL
+	  AND NOT EXISTS (SELECT FROM expunge.replay_request q JOIN expunge.replay y ON y.original = q.original
+			WHERE q.request = r.id AND y.adoption = expunge.open_adoption());
+END
+$$;
+COMMENT ON FUNCTION expunge.adopt_approvals() IS 'takes approvals back that may have been taken back since: a person approves again';
+
 CREATE OR REPLACE FUNCTION expunge.adopt_journal(head_epoch bigint, head_attempt text, head_seq bigint, head_nonce text)
 RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -238,6 +256,7 @@ BEGIN
 	PERFORM expunge.adopt_keys(head_seq);
 	PERFORM expunge.adopt_changes(head_epoch, head_attempt, head_seq);
 	PERFORM expunge.adopt_certificates();
+	PERFORM expunge.adopt_approvals();
 	DELETE FROM expunge.key_tree;
 	INSERT INTO expunge.key_tree (epoch, attempt, key_seq, run_nonce) VALUES (head_epoch, head_attempt, head_seq, head_nonce);
 	DELETE FROM expunge.adopted_line;
@@ -274,7 +293,7 @@ BEGIN
 		ELSIF o.state <> 'certified' AND o.removed_at IS NULL THEN
 			UPDATE expunge.request r SET state = 'identified', identified_at = now(), identified_by = session_user,
 				due_on = expunge.civil_date(now())
-			WHERE r.id = o.id AND r.state = 'received';
+			WHERE r.id = o.id AND (r.state = 'received' OR r.state = 'blocked' AND r.reason ~ '^restored:');
 			filed := o.id;
 		ELSE
 			INSERT INTO expunge.request (kind, tenant, subject, ground, channel, idempotency_key, received_at, identified_at,

@@ -100,10 +100,12 @@ GRANT SELECT, INSERT, UPDATE (state, n_pages, n_live, seq, n_shares, drivers, ch
 
 -- a restored database: a person says so, the job carries the journal over
 GRANT SELECT ON expunge.adoption, expunge.replay, expunge.replay_request TO expunge_operator, expunge_dpo, expunge_job;
-GRANT EXECUTE ON FUNCTION expunge.adoption_begin(), expunge.adoption_end(),
-	expunge.replay_file(uuid[], text[], text[], timestamptz[]), expunge.replay_schedule()
+GRANT EXECUTE ON FUNCTION expunge.adoption_begin(), expunge.adoption_end(), expunge.replay_schedule()
 TO expunge_operator;
-GRANT EXECUTE ON FUNCTION expunge.adopt_journal(bigint, text, bigint, text) TO expunge_job;
+-- who comes back is what the ledger says, and its key is the job's: nobody approves a request of his own making
+GRANT EXECUTE ON FUNCTION expunge.adopt_journal(bigint, text, bigint, text),
+	expunge.replay_file(uuid[], text[], text[], timestamptz[])
+TO expunge_job;
 GRANT INSERT ON expunge.adopted_line TO expunge_job;
 
 -- archives: what one is stays as it was written

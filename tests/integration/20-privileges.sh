@@ -16,6 +16,7 @@ cat >"$T/want" <<'MATRIX'
 object                                   public intake approver operator job dpo monitor
 expunge.accept_clock()                   -     -     -     x     -     x     -
 expunge.acknowledge_recipient()          -     -     -     x     -     x     -
+expunge.adopt_approvals()                -     -     -     -     -     -     -
 expunge.adopt_certificates()             -     -     -     -     -     -     -
 expunge.adopt_changes()                  -     -     -     -     -     -     -
 expunge.adopt_journal()                  -     -     -     -     x     -     -
@@ -97,7 +98,7 @@ expunge.record_state()                   -     -     -     -     -     -     -
 expunge.refuse_request()                 -     -     -     -     -     -     -
 expunge.release_hold()                   -     -     -     x     -     x     -
 expunge.replay                           -     -     -     r     r     r     -
-expunge.replay_file()                    -     -     -     x     -     -     -
+expunge.replay_file()                    -     -     -     -     x     -     -
 expunge.replay_request                   -     -     -     r     r     r     -
 expunge.replay_schedule()                -     -     -     x     -     -     -
 expunge.request                          -     -     r     r     Wr    r     -
