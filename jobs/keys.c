@@ -11,6 +11,7 @@
 #include "keys/anchor.h"
 #include "keys/keys.h"
 #include "keys/lineage.h"
+#include "keys/signer_file.h"
 #include "query.h"
 #include "svc/listing.h"
 #include "sys/clock.h"
@@ -253,6 +254,19 @@ run_mark(struct job *job, struct err *err)
 	return 0;
 }
 
+static int
+run_public(struct job *job, struct err *err)
+{
+	CLEANUP(crypt_signer_freep) struct signer *signer = NULL;
+	CLEANUP(free_text) char *pem = NULL;
+
+	if (signer_file_open(&signer, config_text(job->config, SET_ARCHIVES_KEY), "archive key", err) != 0 ||
+	    crypt_signer_public_pem(signer, &pem, err) != 0)
+		return -1;
+	(void)fputs(pem, stdout);
+	return 0;
+}
+
 static const struct option_row adopt_options[] = {
 	{ "this-is-primary", NULL, "this database counts, and others are copies of it; required", NULL },
 	OPTION_DRY_RUN,
@@ -272,6 +286,9 @@ const struct command keys_commands[] = {
 	{ "keys rotate", "make a fresh root and destroy the present one", "", 0, 0, NEEDS_BINDING, rotate_options, run_rotate,
 	  "Every backup of the root shares is worthless afterwards. Needs all places of keys.shares and all\n"
 	  "destinations; killed anywhere, the next run goes on with it." },
+	{ "keys public", "print the public key that archives and key journals are verified with", "", 0, 0, NEEDS_CONFIG, NULL, run_public,
+	  "PEM, for whoever reads an archive without this program (doc/open-archive.py). The public key of\n"
+	  "certificates is issuer.pem, beside them." },
 	{ "keys mark", "say that a directory of keys.shares is new, and fill it", "DIRECTORY", 1, 1, NEEDS_BINDING, NULL, run_mark,
 	  "For a new disk in the place of a lost one: a directory without its mark is taken for one that is not\n"
 	  "mounted. It must be empty. The share is copied from another replica, if there is one." },

@@ -39,7 +39,7 @@ close_fd(int *fd)
 static int
 find_archive(struct job *job, struct db_result **ret, struct err *err)
 {
-	const char *tenant = job_option(job, "tenant"), *id = job_option(job, "archive");
+	const char *tenant = job_option(job, "tenant"), *id = job_option(job, "generation");
 
 	if (db_query(job->db, &QUERY_ARCHIVE_TO_RESTORE, DB_PARAMS(tenant, id), ret, err) != 0)
 		return -1;
@@ -164,7 +164,7 @@ run_restore(struct job *job, struct err *err)
 
 static const struct option_row restore_options[] = {
 	{ "tenant", "T", "whose archive", NULL },
-	{ "archive", "ID", "this one, as backup list prints it; else the latest", NULL },
+	{ "generation", "ID", "this archive, as backup list prints it; else the latest", NULL },
 	{ "into", "DSN", "the database to load it into, as libpq understands it; not the one it came from", NULL },
 	{ "disable-triggers", NULL, "switch the application's triggers off for the time of the restore", NULL },
 	{ "adopt", NULL, "this database was restored: bring it to where the key journals end, and erase again", NULL },

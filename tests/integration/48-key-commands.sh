@@ -35,6 +35,9 @@ is "$(find "$T/clinic/shares" -mindepth 1)" "" "nor does it mark empty mount poi
 rm -rf "$T/clinic/shares"
 mv "$T/unmounted" "$T/clinic/shares"
 
+run expunge_as night keys public
+out_is "$(openssl pkey -in "$T/clinic/archives.pem" -pubout)" "the public half of the key that signs archives and journals"
+
 # ---------------------------------------------------------------------------- rotate, drill
 cp -a "$T/clinic/shares" "$T/stolen"
 run expunge_as night keys rotate --dry-run

@@ -125,7 +125,7 @@ err_like 'destination there: 3 files of expired archives are still there: openin
 is "$(sql clinic "SELECT DISTINCT state || array_to_string(destinations, ' ') FROM expunge.archive WHERE state <> 'complete'")" expiredthere "and the rows say where"
 run expunge_as oscar backup list --tenant 1 --json
 is "$(jq -r '.[] | .state + " " + .destinations' <<<"$OUT" | paste -sd /)" "complete here there/expired there" "as the list does"
-run expunge_as night restore --tenant 1 --archive "$(sql clinic "SELECT id FROM expunge.archive WHERE tenant = '1' AND state = 'expired'")" --into "dbname=nowhere"
+run expunge_as night restore --tenant 1 --generation "$(sql clinic "SELECT id FROM expunge.archive WHERE tenant = '1' AND state = 'expired'")" --into "dbname=nowhere"
 rc_is 1 "none of these is restored"
 mv "$T/away" "$T/clinic/there/archives"
 run expunge_as night nightly

@@ -97,7 +97,7 @@ ok "the nights go on" expunge_as night nightly
 entry 'Restoring a practice to before an epoch'
 first=$(expunge_as night backup list --tenant 1 --json | jq -r 'sort_by(.created) | .[0].id')
 target elsewhere
-run expunge_as night restore --tenant 1 --archive "$first" --into "host=$PGHOST port=$PGPORT dbname=elsewhere user=postgres"
+run expunge_as night restore --tenant 1 --generation "$first" --into "host=$PGHOST port=$PGPORT dbname=elsewhere user=postgres"
 rc_is 0 "the first archive, of an epoch long ended, opens"
 out_like 'rows withheld' "and says how much it withholds"
 is "$(sql elsewhere 'SELECT count(*) FROM app.patient WHERE id IN (7, 8)')/$(sql elsewhere 'SELECT count(*) > 100 FROM app.patient')" 0/t "everybody is there but the erased"
