@@ -60,7 +60,11 @@ try_row(const char *text, size_t n)
 		REQUIRE(row.page.level >= 0 && row.page.epoch >= 1 && parse_is_utf8(row.page.tenant, strlen(row.page.tenant)));
 		return;
 	}
-	REQUIRE(row.kind == JOURNAL_LEAF && row.leaf.id >= 1 && row.leaf.tenant[0] != '\0' && row.leaf.incarnation >= 1);
+	if (row.kind != JOURNAL_LEAF) {
+		REQUIRE(row.kind == JOURNAL_ARCHIVE || row.kind == JOURNAL_CERTIFICATE || row.kind == JOURNAL_SEQUENCE);
+		return;
+	}
+	REQUIRE(row.leaf.id >= 1 && row.leaf.tenant[0] != '\0' && row.leaf.incarnation >= 1);
 	if (row.leaf.shredded_epoch > 0)
 		REQUIRE(row.leaf.name_hash != NULL && row.leaf.n_sealed_name == 0);
 	else
