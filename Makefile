@@ -161,6 +161,7 @@ check-full:
 	KILL_ROUNDS=100 RACE_ROUNDS=300 CRASH_SAMPLE=100 CRASH_ONLY=nightly,erase,init,plan,export,freeze TEST_TIMEOUT=7200 $(MAKE) check
 	$(MAKE) check-gnumed
 	$(MAKE) check-closure
+	$(MAKE) check-recovery
 	$(MAKE) lint
 	$(MAKE) mutants
 	FUZZ_SECONDS=600 $(MAKE) fuzz
@@ -177,6 +178,12 @@ check-closure:
 	$(MAKE) all
 	CLOSURE_TENANTS=20 CLOSURE_PATIENTS=50 CLOSURE_NIGHTS=30 CLOSURE_ERASURES=5 CLOSURE_BRUTE=1 TEST_TIMEOUT=7200 \
 	  EXPUNGE=$(abspath $(B))/expunge tests/run tests/integration/64-closure.sh
+
+# tests/integration/66-recovery.sh for thirty nights: ten minutes
+check-recovery:
+	tests/setup/packages.sh test
+	$(MAKE) all
+	RECOVERY_TENANTS=3 RECOVERY_NIGHTS=30 TEST_TIMEOUT=7200 EXPUNGE=$(abspath $(B))/expunge tests/run tests/integration/66-recovery.sh
 
 check-gnumed:
 	tests/setup/packages.sh test
@@ -233,5 +240,5 @@ uninstall:
 clean:
 	rm -rf $(B)
 
-.PHONY: FORCE all units fuzzers fuzz lint coverage memcheck debug check check-full check-gnumed check-closure crash mutants bench demo install uninstall clean
+.PHONY: FORCE all units fuzzers fuzz lint coverage memcheck debug check check-full check-gnumed check-closure check-recovery crash mutants bench demo install uninstall clean
 -include $(LIB_OBJ:.o=.d) $(JOB_OBJ:.o=.d) $(UNIT_BIN:=.d) $(FUZZ_OBJ:.o=.d) $(B)/tests/fuzz/replay.d $(RACE_OBJ:.o=.d)

@@ -51,6 +51,19 @@ show(struct run *run, const struct adopted *adopted, struct err *err)
 	return 0;
 }
 
+/* A place that was away, or is new, has the journal before anything is erased again. One that cannot be written is no reason to
+ * wait: the drill tells of it. */
+static void
+write_journals(const struct keys *keys, struct db *db)
+{
+	for (size_t i = 0; i < keys->n_journals; i++) {
+		struct err why = { 0 };
+
+		if (journal_write(&keys->journals[i], db, false, &why) != 0)
+			log_warning("%s", why.msg);
+	}
+}
+
 static int
 take_journal(struct job *job, const struct keys *keys, struct run *run, struct adopted *adopted, struct err *err)
 {
@@ -59,6 +72,7 @@ take_journal(struct job *job, const struct keys *keys, struct run *run, struct a
 		return -1;
 	log_info("adopted the key journal in %s: epoch %" PRId64 ", key_seq %" PRId64 ", %" PRId64 " living keys, each of them opened",
 		adopted->journal->directory, adopted->head.root.epoch, adopted->head.key_seq, adopted->leaves);
+	write_journals(keys, run->db);
 	return 0;
 }
 

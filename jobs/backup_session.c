@@ -96,12 +96,19 @@ open_map(struct backup_session *s, struct str *problems, struct err *err)
 {
 	struct db **db = &s->workers[0].db;
 
-	if (map_read(&s->map, config_text(s->job->config, SET_MAP), problems, err) != 0 || connect_reader(s, db, err) != 0 ||
-	    guard_binding(*db, s->job->config, err) != 0 || catalog_read(&s->catalog, *db, err) != 0 ||
+	if (connect_reader(s, db, err) != 0 || guard_binding(*db, s->job->config, err) != 0 || catalog_read(&s->catalog, *db, err) != 0 ||
 	    map_bind(s->map, s->catalog, problems, err) != 0 || check_map(s, err) != 0 ||
 	    program_make(&s->program, s->map, *db, err) != 0)
 		return -1;
 	return make_tables(*db, err);
+}
+
+/* The connection that journals are written over: the map's login sees how far the application's sequences have come, without
+ * which a number that is in an archive could be given again in a restored database. */
+static int
+connect_keys(const struct backup_session *s, struct db **ret, struct err *err)
+{
+	return job_connect(s->job, s->map->login, ret, err);
 }
 
 /* No leaf is made in a database that was restored. A place that is away is its destination's own trouble. */
@@ -110,8 +117,10 @@ enter(struct backup_session *s, struct err *err)
 {
 	CLEANUP(str_release) struct str notes = STR_INIT;
 
-	return job_flag(s->job, "verify") || job_flag(s->job, "dry-run") ? lineage_ask(&s->own[0].keys, s->job->db, &notes, err)
-					  : lineage_enter(&s->own[0].keys, s->job->db, &notes, err);
+	if (connect_keys(s, &s->own[0].keys_db, err) != 0)
+		return -1;
+	return job_flag(s->job, "verify") || job_flag(s->job, "dry-run") ? lineage_ask(&s->own[0].keys, s->own[0].keys_db, &notes, err)
+					  : lineage_enter(&s->own[0].keys, s->own[0].keys_db, &notes, err);
 }
 
 int
@@ -126,12 +135,13 @@ backup_session_open(struct backup_session *s, struct job *job, struct err *err)
 		return err_hint(err, "see keys.shares and archives.destinations in %s, then run expunge init", config_path(job->config));
 	}
 	if (guard_instance(job->db, &instance, err) != 0 ||
-	    keys_open(&s->own[0].keys, job->config, instance.id, false, &problems, err) != 0 || enter(s, err) != 0 ||
+	    keys_open(&s->own[0].keys, job->config, instance.id, false, &problems, err) != 0 ||
+	    map_read(&s->map, config_text(job->config, SET_MAP), &problems, err) != 0 || enter(s, err) != 0 ||
 	    ledger_open(&s->own[0].ledger, job->config, err) != 0 || open_map(s, &problems, err) != 0) {
 		(void)fputs(str_cstr(&problems), stderr);
 		return -1;
 	}
-	s->workers[0] = (struct backup){ .program = s->program, .db = s->workers[0].db, .keys_db = job->db, .keys = &s->own[0].keys,
+	s->workers[0] = (struct backup){ .program = s->program, .db = s->workers[0].db, .keys_db = s->own[0].keys_db, .keys = &s->own[0].keys,
 		.hash = hash_name, .hash_ctx = s->own[0].ledger, .system_identifier = strtoull(instance.system_identifier, NULL, 10),
 		.progress = show_rows, .stop = stop_asked };
 	s->n_workers = 1;
@@ -149,7 +159,7 @@ open_worker(struct backup_session *s, size_t i, struct err *err)
 	*worker = s->workers[0];
 	worker->db = NULL;
 	if (connect_reader(s, &worker->db, err) != 0 || make_tables(worker->db, err) != 0 ||
-	    job_connect(s->job, NULL, &own->keys_db, err) != 0 ||
+	    connect_keys(s, &own->keys_db, err) != 0 ||
 	    keys_open(&own->keys, s->job->config, s->own[0].keys.instance, false, NULL, err) != 0 ||
 	    ledger_open(&own->ledger, s->job->config, err) != 0)
 		return -1;

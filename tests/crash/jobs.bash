@@ -10,7 +10,7 @@
 # and its name in $jobs. sql, expunge_as, install and the like are those of tests/lib.sh.
 # shellcheck shell=bash
 # shellcheck disable=SC2034,SC2154 # jobs is for run.sh, T comes from lib.sh
-jobs='nightly erase init plan export freeze rotate shred backup expire finals'
+jobs='nightly erase init plan export freeze rotate shred backup expire finals adopt'
 
 # ---------------------------------------------------------------------------- rotate
 
@@ -123,6 +123,68 @@ finals_between() {
 			WHERE c.stage = 'final' AND s.ended_at IS NULL" \
 		"SELECT 'final in one place only: ' || r.id FROM expunge.request r LEFT JOIN expunge.certificate c
 			ON c.request_id = r.id AND c.stage = 'final' WHERE r.state = 'certified' AND (r.final_at IS NULL) <> (c.serial IS NULL)"
+}
+
+# ---------------------------------------------------------------------------- adopt
+
+# A database from before a night with three patients: one was approved already, one had asked, one had not. A later backup is
+# in the journal only.
+adopt_start() {
+	small_clinic
+	with_keys 2>/dev/null
+	mkrole ada expunge_operator expunge_job
+	expunge_as night backup
+	scheduled clinic 1 42 >/dev/null
+	adopt_asked=$(file_request clinic 2 245)
+	sql postgres 'CREATE DATABASE before TEMPLATE clinic STRATEGY wal_log'
+	approve clinic "$adopt_asked"
+	scheduled clinic 1 49 >/dev/null
+	expunge_as night nightly
+	expunge_as night backup
+	adopt_leaves >"$T/adopt_leaves"
+	sql postgres 'DROP DATABASE clinic' 'ALTER DATABASE before RENAME TO clinic'
+}
+
+adopt_leaves() {
+	sql clinic 'SELECT id, tenant, kind, name, name_hash, incarnation, kcv, made_epoch, shredded_epoch FROM expunge.key_leaf ORDER BY id'
+}
+
+adopt_run() {
+	expunge_as ada restore --adopt
+}
+
+# A request is carried out again under a number of chance, and certified again by none.
+adopt_end() {
+	"$ROOT/tests/sample/rows.sh" clinic
+	sql clinic "SELECT 'request', r.id, r.tenant, r.state, r.reason, r.subject, r.subject_hash FROM expunge.request r WHERE r.kind <> 'replay' ORDER BY r.id" \
+		"SELECT 'again', original, serial FROM expunge.replay ORDER BY 2" \
+		"SELECT 'carried out again', tenant, state, subject, subject_hash FROM expunge.request WHERE kind = 'replay' ORDER BY tenant, subject_hash" \
+		"SELECT 'serials', count(*), min(serial), max(serial), (SELECT last FROM expunge.certificate_counter), md5(string_agg(note, '' ORDER BY serial)) FROM expunge.certificate" \
+		"SELECT 'sets', (SELECT count(*) FROM expunge.key_set), (SELECT count(*) FROM expunge.control_set), (SELECT count(*) FROM expunge.adopted_line)" \
+		"SELECT 'adoptions under way', count(*) FROM expunge.adoption WHERE ended_at IS NULL" \
+		"SELECT 'archives', tenant, count(*) FROM expunge.archive GROUP BY tenant ORDER BY tenant" \
+		"SELECT 'tree', epoch FROM expunge.key_tree" "SELECT 'changes', count(*) FROM expunge.key_change WHERE state = 'done'"
+	diff "$T/adopt_leaves" <(adopt_leaves) || true
+	certificate_files
+	{
+		expunge_as night drill
+		expunge_as night backup --verify >/dev/null
+	} 2>&1 | sed '/info/d'
+	expunge_as night keys status --json | jq -r '.root, .places, .anchor, (.change_under_way | tostring), (.journals[].state)'
+	find "$T/clinic/shares" -name '*root.*' -printf '%h\n' | sort | sed "s|$T||"
+	disk_end
+}
+
+# Nothing else runs before it has ended, and the root that the journals end with is there.
+adopt_between() {
+	local rc=0
+	if [ -z "$(sql clinic 'SELECT 1 FROM expunge.adoption WHERE ended_at IS NOT NULL')" ]; then
+		expunge_as night nightly >/dev/null 2>&1 || rc=$?
+		[ "$rc" = 5 ] || printf 'a night before the adoption has ended: exit code %s\n' "$rc"
+	fi
+	[ "$(find "$T/clinic/shares" -name "$(basename "$(find "$T/start/shares/1a" -name 'root.*')")" | wc -l)" = 4 ] || printf 'a root is lost\n'
+	sql clinic "SELECT 'certificate ' || serial || ' is there twice' FROM expunge.certificate GROUP BY request_id, serial HAVING count(*) > 1" \
+		"SELECT 'more certificates than the journal has' FROM expunge.certificate HAVING count(*) > 3"
 }
 
 # ---------------------------------------------------------------------------- backup
