@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "jobs/backup.h"
 #include "jobs/job.h"
+#include "keys/lineage.h"
 #include "map/tenant_rows.h"
 #include "query.h"
 #include "svc/listing.h"
@@ -122,15 +123,21 @@ seal_all(struct backup_session *s, const struct db_result *tenants, struct err *
 	return failed;
 }
 
-/* That the archives have their names. A destination that is away has been told, and gets it when it is back. */
+/* That the archives have their names; and the anchor, that leaves were made: journals without them are older copies. A
+ * destination that is away has been told, and gets it when it is back. */
 static void
 tell_journals(struct backup_session *s)
 {
+	struct err ignored = { 0 };
+	bool written = false;
+
 	for (size_t i = 0; i < s->own[0].keys.n_journals; i++) {
 		struct err unused = { 0 };
 
-		(void)journal_write(&s->own[0].keys.journals[i], s->job->db, false, &unused);
+		written = journal_write(&s->own[0].keys.journals[i], s->own[0].keys_db, false, &unused) == 0 || written;
 	}
+	if (written)
+		(void)lineage_write_anchor(&s->own[0].keys, s->own[0].keys_db, &ignored);
 }
 
 static int

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/array.h"
 #include "base/bytes.h"
@@ -37,8 +38,20 @@ compare_heads(const struct journal_header *a, const struct journal_header *b)
 	return by_epoch != 0 ? by_epoch : by_seq != 0 ? by_seq : compare(a->serial, b->serial);
 }
 
+/* What is not mounted must not look like a disk that is new. */
 static int
-check_not_behind(const struct keys *keys, const struct journal_header *head, struct err *err)
+check_there(const struct journal *journal, struct err *err)
+{
+	if (access(journal->directory, R_OK | X_OK) == 0)
+		return 0;
+	(void)err_sys(err, "opening destination %s", journal->directory);
+	return err_hint(err, "mount it: its key journal may be the one that has come furthest; if it is lost for good, take it out of "
+		"archives.destinations");
+}
+
+/* `empty`: a destination that has no journal; NULL: every one has. */
+static int
+check_not_behind(const struct keys *keys, const struct journal_header *head, const struct journal *empty, struct err *err)
 {
 	CLEANUP(anchor_release) struct anchor anchor = ANCHOR_INIT;
 	enum anchor_verdict verdict;
@@ -47,7 +60,12 @@ check_not_behind(const struct keys *keys, const struct journal_header *head, str
 		if (verdict != ANCHOR_ABSENT)
 			return -1;
 		err_clear(err);
-		return 0;
+		if (empty == NULL)
+			return 0;
+		(void)err_set(err, ERR_REFUSED, "there is no anchor, and no key journal in %s: whether the other is the newest cannot be known",
+			empty->directory);
+		return err_hint(err, "mount what belongs there; if it is lost for good, take it out of archives.destinations until the database "
+			"is adopted");
 	}
 	if (anchor.epoch < head->root.epoch || (anchor.epoch == head->root.epoch && anchor.key_seq <= head->key_seq))
 		return 0;
@@ -59,6 +77,7 @@ check_not_behind(const struct keys *keys, const struct journal_header *head, str
 int
 adopt_choose(const struct keys *keys, struct adopted *ret, struct err *err)
 {
+	const struct journal *empty = NULL;
 	int64_t last;
 
 	*ret = (struct adopted){ 0 };
@@ -66,10 +85,12 @@ adopt_choose(const struct keys *keys, struct adopted *ret, struct err *err)
 		struct journal_head head;
 		bool found;
 
-		if (journal_head(&keys->journals[i], &head, &found, err) != 0)
+		if (check_there(&keys->journals[i], err) != 0 || journal_head(&keys->journals[i], &head, &found, err) != 0)
 			return -1;
-		if (!found)
+		if (!found) {
+			empty = &keys->journals[i];
 			continue;
+		}
 		if (ret->journal != NULL && head.header.root.epoch == ret->head.root.epoch &&
 		    !root_id_equal(&head.header.root, &ret->head.root)) {
 			(void)err_set(err, ERR_REFUSED, "the key journals in %s and %s came to epoch %" PRId64 " by two changes of the root",
@@ -85,7 +106,7 @@ adopt_choose(const struct keys *keys, struct adopted *ret, struct err *err)
 		(void)err_set(err, ERR_FAILED, "no destination has a key journal");
 		return err_hint(err, "see archives.destinations: is every one of them mounted?");
 	}
-	return journal_verify(ret->journal, &ret->base, &last, err) != 0 ? -1 : check_not_behind(keys, &ret->head, err);
+	return journal_verify(ret->journal, &ret->base, &last, err) != 0 ? -1 : check_not_behind(keys, &ret->head, empty, err);
 }
 
 /* ---- its rows ----------------------------------------------------------------------------------- */

@@ -14,8 +14,9 @@ struct adopted {
 	int64_t leaves; /* that live: each was opened */
 };
 
-/* The journal that has come furthest. Every destination must be readable, and none may be of another history; the anchor, if
- * there is one, may not have come further. Changes nothing. */
+/* The journal that has come furthest. Every destination must be there, and none may be of another history; the anchor, if
+ * there is one, may not have come further. One may have no journal, as an empty disk: if the anchor shows how far they had
+ * come. Changes nothing. */
 int adopt_choose(const struct keys *keys, struct adopted *ret, struct err *err);
 /* Takes it over, in one transaction, after every living leaf has opened with the root that the places hold; advances the
  * application's sequences; destroys roots of changes that the journal never saw. What the last change has left to do is
