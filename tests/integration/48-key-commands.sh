@@ -74,6 +74,17 @@ rc_is 1 "an old record under another name"
 err_like 'root\.1\.[0-9a-f]* is there again' "is named by the drill, too"
 rm "$T/clinic/shares/1a/kept"
 
+# ---------------------------------------------------------------------------- a week later
+kinds() { for segment in "$T/clinic/here/keys/"*/*.journal; do sed -n 's/^kind: //p' "$segment" | head -n 1; done | uniq | paste -sd' '; }
+is "$(kinds)" "base step" "the journal begins with a base"
+if command -v faketime >/dev/null && ! grep -qa __asan_init "$EXPUNGE"; then
+	ok "after a week" faketime -f '+8d' "$EXPUNGE" -c "$CONF" -U night keys rotate
+	is "$(kinds)" "base step base step" "it gets a fresh one"
+	run expunge_as night drill
+	rc_is 0 "with which alone the drill goes through"
+	is "$(status '.journals | map(.base > 1) | unique | .[]')" true "and that is where reading begins"
+fi
+
 # ---------------------------------------------------------------------------- bad days
 mv "$T/clinic/shares/2a" "$T/away"
 run expunge_as night keys status
@@ -119,7 +130,7 @@ is "$(find "$T/clinic/shares" -name "root.$epoch.*" | wc -l)/$(records)" 0/4 "an
 
 # a segment that is lost: nothing else is, and the remedy that the drill names is one
 epoch=$(status .epoch)
-rm "$(find "$T/clinic/there/keys" -name '*.journal' | sort | sed -n 2p)"
+rm "$(find "$T/clinic/there/keys" -name '*.journal' | sort | tail -n 2 | head -n 1)"
 run expunge_as night keys rotate
 rc_is 1 "a journal that lacks a segment"
 is "$(status .epoch)/$(find "$T/clinic/shares" -name "root.$epoch.*" | wc -l)" "$((epoch + 1))/4" "stops a change before the old root goes"
