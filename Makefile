@@ -188,7 +188,7 @@ check-recovery:
 check-gnumed:
 	tests/setup/packages.sh test
 	$(MAKE) all
-	EXPUNGE=$(abspath $(B))/expunge tests/run tests/gnumed/check.sh
+	EXPUNGE=$(abspath $(B))/expunge tests/run tests/gnumed/check.sh tests/gnumed/restore.sh
 
 # every operation of a job stopped and disturbed; ONLY=job SAMPLE=n SEED=n MODES=kill CASE=job:mode@n: see
 # tests/crash/run.sh

@@ -13,6 +13,9 @@
 
 #define LOAD "pg_temp.expunge_restore"
 
+/* columns of what is out of the way: commands to have it so, and back */
+enum { S_TABLE, S_NAME, S_ASIDE, S_BACK };
+
 /* What one restore knows of the target: the table of its catalogue for each of the archive's, -1 for large objects. */
 struct target {
 	struct restore *restore;
@@ -20,6 +23,7 @@ struct target {
 	int *tables;
 	uint32_t *order; /* parents first */
 	size_t n;
+	struct db_result *triggers, *constraints; /* that are out of the way during the load; columns: S_... */
 	bool in_row; /* a row has begun and not ended: its leaf is written already */
 	int64_t taken; /* rows of this table */
 	int64_t fresh; /* rows since the last progress */
@@ -29,6 +33,8 @@ static void
 target_release(struct target *target)
 {
 	catalog_free(target->catalog);
+	db_result_free(target->triggers);
+	db_result_free(target->constraints);
 	free(target->tables);
 	free(target->order);
 }
@@ -59,25 +65,6 @@ find_table(struct target *target, size_t number, struct err *err)
 	return 0;
 }
 
-/* A trigger that fires on INSERT writes what is not in the archive, or not what is. */
-static int
-check_triggers(const struct target *target, struct err *err)
-{
-	for (size_t i = 0; i < target->catalog->n_triggers; i++) {
-		const struct cat_trigger *trigger = &target->catalog->triggers[i];
-
-		if (!trigger->enabled || !trigger->on_insert)
-			continue;
-		for (size_t t = 0; t < target->n; t++)
-			if (target->tables[t] == trigger->table && !target->restore->disable_triggers) {
-				(void)err_set(err, ERR_REFUSED, "trigger %s of %s would fire for every restored row", trigger->name,
-					target->catalog->tables[trigger->table].full);
-				return err_hint(err, "with --disable-triggers it is switched off for the time of the restore");
-			}
-	}
-	return 0;
-}
-
 /* ---- in which order ------------------------------------------------------------------------------- */
 
 static int
@@ -103,7 +90,7 @@ waits(const struct target *target, size_t number, const bool *done)
 	return false;
 }
 
-/* Parents first; tables of a cycle in the archive's order, for their constraints are deferred or it cannot be done. */
+/* Parents first; tables of a cycle in the archive's order. */
 static void
 find_order(struct target *target)
 {
@@ -126,6 +113,73 @@ find_order(struct target *target)
 	}
 }
 
+/* ---- what stands in the way ----------------------------------------------------------------------- */
+
+/* A trigger that fires on INSERT writes what is not in the archive, or not what is. On the tables and their partitions. */
+static int
+find_triggers(struct target *target, struct err *err)
+{
+	CLEANUP(str_release) struct str oids = STR_INIT;
+
+	for (size_t i = 0; i < target->n; i++)
+		if (target->tables[i] >= 0)
+			array_add_int(&oids, target->catalog->tables[target->tables[i]].oid);
+	if (db_text(target->restore->db, DB_MANY, "SELECT t.tgrelid::regclass, t.tgname,"
+		" format('ALTER TABLE ONLY %s DISABLE TRIGGER %I', t.tgrelid::regclass, t.tgname),"
+		" format('ALTER TABLE ONLY %s ENABLE %s TRIGGER %I', t.tgrelid::regclass, CASE t.tgenabled WHEN 'A' THEN 'ALWAYS' END, t.tgname)"
+		" FROM pg_trigger t WHERE NOT t.tgisinternal AND t.tgenabled IN ('O', 'A') AND t.tgtype::int & 4 <> 0 AND t.tgrelid IN"
+		" (SELECT o.oid FROM unnest($1::oid[]) o (oid) UNION SELECT p.relid FROM unnest($1::oid[]) o (oid), pg_partition_tree(o.oid) p)"
+		" ORDER BY t.tgrelid, t.tgname", 1, DB_PARAMS(array_end(&oids)), &target->triggers, err) != 0)
+		return -1;
+	if (target->restore->disable_triggers || db_rows(target->triggers) == 0)
+		return 0;
+	(void)err_set(err, ERR_REFUSED, "trigger %s of %s would fire for every restored row", db_get_text(target->triggers, 0, S_NAME),
+		db_get_text(target->triggers, 0, S_TABLE));
+	return err_hint(err, "with --disable-triggers it is switched off for the time of the restore");
+}
+
+static size_t
+turn_of(const struct target *target, int number)
+{
+	size_t at = 0;
+
+	while (at < target->n && target->order[at] != (uint32_t)number)
+		at++;
+	return at;
+}
+
+/* In a cycle some table comes before one that it refers to: such a foreign key is checked behind the last row. */
+static int
+find_constraints(struct target *target, struct err *err)
+{
+	CLEANUP(str_release) struct str oids = STR_INIT;
+
+	for (size_t f = 0; f < target->catalog->n_fks; f++) {
+		const struct cat_fk *fk = &target->catalog->fks[f];
+		int child = number_of(target, fk->table), parent = number_of(target, fk->target);
+
+		if (!fk->deferrable && child >= 0 && parent >= 0 && turn_of(target, child) < turn_of(target, parent))
+			array_add_int(&oids, fk->oid);
+	}
+	return db_text(target->restore->db, DB_MANY, "SELECT c.conrelid::regclass, c.conname,"
+		" format('ALTER TABLE %s ALTER CONSTRAINT %I DEFERRABLE', c.conrelid::regclass, c.conname),"
+		" format('ALTER TABLE %s ALTER CONSTRAINT %I NOT DEFERRABLE', c.conrelid::regclass, c.conname)"
+		" FROM pg_constraint c WHERE c.oid = ANY ($1::oid[]) ORDER BY c.oid", 1, DB_PARAMS(array_end(&oids)), &target->constraints, err);
+}
+
+/* how: S_ASIDE or S_BACK */
+static int
+put(struct target *target, int how, struct err *err)
+{
+	const struct db_result *both[] = { target->triggers, target->constraints };
+
+	for (size_t b = 0; b < 2; b++)
+		for (int i = 0; i < db_rows(both[b]); i++)
+			if (db_command(target->restore->db, db_get_text(both[b], i, how), 0, NULL, NULL, err) != 0)
+				return err_prefix(err, "%s of %s", db_get_text(both[b], i, S_NAME), db_get_text(both[b], i, S_TABLE));
+	return 0;
+}
+
 static int
 look(struct target *target, struct err *err)
 {
@@ -138,7 +192,7 @@ look(struct target *target, struct err *err)
 		if (find_table(target, i, err) != 0)
 			return -1;
 	find_order(target);
-	return check_triggers(target, err);
+	return find_triggers(target, err) != 0 ? -1 : find_constraints(target, err);
 }
 
 /* ---- rows ---------------------------------------------------------------------------------------- */
@@ -260,7 +314,8 @@ insert_rows(struct target *target, uint32_t number, int64_t *ret_rows, struct er
 		: err_set(err, ERR_FAILED, "loading %s: %" PRId64 " rows of %" PRId64 " went in", cat->full, *ret_rows, db_get_int(res, 0, 0));
 }
 
-/* What the next row would get must be behind what was restored. */
+/* What the next row would get must be behind what was restored: of sequences that a column owns, and of those that its
+ * default draws from, as columns of inherited tables do from their parent's. */
 static int
 advance_sequences(struct target *target, uint32_t number, struct err *err)
 {
@@ -271,22 +326,16 @@ advance_sequences(struct target *target, uint32_t number, struct err *err)
 
 		if (cat->columns[c].category != 'N')
 			continue;
-		sql = mem_printf("SELECT setval(s.name, s.top) FROM (SELECT pg_get_serial_sequence($1, $2)::regclass AS name, max(t.%s)::bigint AS top"
-			" FROM %s t) s WHERE s.name IS NOT NULL AND s.top > coalesce(pg_sequence_last_value(s.name), 0)",
+		sql = mem_printf("SELECT setval(s.oid::regclass, m.top) FROM (SELECT max(t.%s)::bigint AS top FROM %s t) m, pg_class s"
+			" WHERE s.relkind = 'S' AND m.top > coalesce(pg_sequence_last_value(s.oid), 0) AND s.oid IN"
+			" (SELECT pg_get_serial_sequence($1, $2)::regclass UNION SELECT d.refobjid FROM pg_depend d JOIN pg_attrdef f ON f.oid = d.objid"
+			" JOIN pg_attribute a ON a.attrelid = f.adrelid AND a.attnum = f.adnum WHERE d.classid = 'pg_attrdef'::regclass"
+			" AND d.refclassid = 'pg_class'::regclass AND f.adrelid = $1::regclass AND a.attname = $2)",
 			cat->columns[c].quoted, cat->quoted);
-		if (db_text(target->restore->db, DB_MAYBE, sql, 2, DB_PARAMS(cat->quoted, cat->columns[c].name), NULL, err) != 0)
+		if (db_text(target->restore->db, DB_MANY, sql, 2, DB_PARAMS(cat->quoted, cat->columns[c].name), NULL, err) != 0)
 			return err_prefix(err, "sequence of %s", cat->full);
 	}
 	return 0;
-}
-
-static int
-set_triggers(struct target *target, uint32_t number, const char *how, struct err *err)
-{
-	CLEANUP(free_text) char *sql = mem_printf("ALTER TABLE %s %s TRIGGER USER",
-		target->catalog->tables[target->tables[number]].quoted, how);
-
-	return target->restore->disable_triggers ? db_command(target->restore->db, sql, 0, NULL, NULL, err) : 0;
 }
 
 static int
@@ -298,8 +347,7 @@ load_table(struct target *target, uint32_t number, struct restore_result *ret, s
 	str_add(&make, "CREATE TEMPORARY TABLE expunge_restore ON COMMIT DROP AS SELECT 0::bigint AS expunge_leaf, ");
 	add_columns(&make, target, number, "t.");
 	str_addf(&make, " FROM %s t WITH NO DATA", target->catalog->tables[target->tables[number]].quoted);
-	if (copy_rows(target, number, make.s, err) != 0 || set_triggers(target, number, "DISABLE", err) != 0 ||
-	    insert_rows(target, number, &rows, err) != 0 || set_triggers(target, number, "ENABLE", err) != 0 ||
+	if (copy_rows(target, number, make.s, err) != 0 || insert_rows(target, number, &rows, err) != 0 ||
 	    advance_sequences(target, number, err) != 0)
 		return -1;
 	ret->rows += rows;
@@ -333,7 +381,7 @@ read_through(struct target *target, struct archive_tally *ret, struct err *err)
 static int
 load_all(struct target *target, struct restore_result *ret, struct err *err)
 {
-	if (db_command(target->restore->db, "SET CONSTRAINTS ALL DEFERRED", 0, NULL, NULL, err) != 0)
+	if (put(target, S_ASIDE, err) != 0 || db_command(target->restore->db, "SET CONSTRAINTS ALL DEFERRED", 0, NULL, NULL, err) != 0)
 		return -1;
 	for (size_t i = 0; i < target->n; i++) {
 		uint32_t number = target->order[i];
@@ -341,7 +389,8 @@ load_all(struct target *target, struct restore_result *ret, struct err *err)
 		if ((target->tables[number] < 0 ? load_large_objects(target, number, err) : load_table(target, number, ret, err)) != 0)
 			return -1;
 	}
-	return 0;
+	/* what waits for its check holds its table */
+	return db_command(target->restore->db, "SET CONSTRAINTS ALL IMMEDIATE", 0, NULL, NULL, err) != 0 ? -1 : put(target, S_BACK, err);
 }
 
 int

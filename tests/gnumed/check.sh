@@ -3,47 +3,11 @@
 #
 # Kirk is erased, two patients leave a tombstone, ten go in one night, McCoy is staff and stays. Then maps that
 # lack one thing each: all must be refused, or found out by a rehearsal. Every part has a fresh copy of
-# the database and a server of its own. GNUMED_DIR names a place for the bootstrapped data directory,
-# which is kept there for the next time (default: build/gnumed).
+# the database and a server of its own.
 . "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/clusters.bash"
 
-db=gnumed_v22
-here=$ROOT/tests/gnumed
-gnumed_map=$ROOT/etc/maps/gnumed.conf
 begin=$SECONDS
-
-# ---------------------------------------------------------------------------- the database
-
-# The server's user must be able to reach it, which a checkout below /root does not let it.
-data_place() {
-	local place=${GNUMED_DIR:-$ROOT/build/gnumed}
-	mkdir -p "$place"
-	if [ "$(id -u)" -eq 0 ] && ! runuser -u "${GNUMED_USER:-postgres}" -- test -x "$place" 2>/dev/null; then
-		chmod 0711 "$T"
-		place=$T/gnumed
-	fi
-	printf '%s\n' "$place"
-}
-
-# cluster NAME MAP: a server on a fresh copy, with Expunge installed for MAP
-cluster() {
-	"$ROOT/tests/setup/cluster.sh" stop "$own_cluster"
-	own_cluster=$T/$1.cluster
-	"$ROOT/tests/setup/cluster.sh" start "$own_cluster" --fast --copy "$place/data"
-	eval "$("$ROOT/tests/setup/cluster.sh" env "$own_cluster")"
-	install "$db" "$2"
-	mv "$T/$db" "$T/$1" # each part has keys, ledger and certificates of its own
-	sed -i "s|$T/$db|$T/$1|" "$T/$1/expunge.conf"
-	CONF=$T/$1/expunge.conf
-	sql "$db" "ALTER SYSTEM SET log_statement = 'ddl'" 'SELECT pg_reload_conf()' >/dev/null
-	sleep 0.2 # for the reload
-	: >"$EXPUNGE_TEST_LOG"
-}
-
-# rows FILE: every row of every table
-rows() {
-	psql -XAtq -U postgres -d "$db" -f "$here/rows.sql" >"$1"
-}
 
 # compare_rows: fills $T/gone and $T/new with what differs between $T/before and now
 compare_rows() {
@@ -348,11 +312,7 @@ lacking() {
 	is "$(cat "$T/gone" "$T/new")" "" "none of these maps changed a row"
 }
 
-place=$(data_place)
-"$here/bootstrap.sh" "$place" || {
-	note "GNUmed's database could not be made"
-	exit 1
-}
+bootstrap
 note "the database took $((SECONDS - begin)) s"
 kirk
 tombstones
