@@ -17,21 +17,36 @@
 #include "sys/progress.h"
 #include "sys/stop.h"
 
+/* A tenant of that name could not be told from nobody. */
+static int
+check_names(const struct backup_session *s, const struct db_result *tenants, struct err *err)
+{
+	int n = 0;
+
+	for (int i = 0; i < db_rows(tenants); i++)
+		n += tenant_is_nobody(s->program, db_get_text(tenants, i, 0));
+	return n < 2 ? 0 : err_set(err, ERR_FAILED, "a tenant has the key " TENANT_NOBODY ", which means rows that are no tenant's");
+}
+
 static int
 read_tenants(struct backup_session *s, struct db_result **ret, struct err *err)
 {
 	CLEANUP(str_release) struct str sql = STR_INIT;
 	const char *one = job_option(s->job, "tenant");
 
-	if (one == NULL) {
+	if (one == NULL)
 		sql_tenants(&sql, s->program);
-		return db_text(s->workers[0].db, DB_MANY, sql.s, 0, NULL, ret, err);
+	else {
+		str_add(&sql, "SELECT $1::text WHERE ");
+		sql_is_tenant(&sql, s->program, "$1::text");
+		if (tenant_is_nobody(s->program, one))
+			str_add(&sql, " UNION ALL SELECT $1::text");
 	}
-	str_add(&sql, "SELECT $1::text WHERE ");
-	sql_is_tenant(&sql, s->program, "$1::text");
-	if (db_text(s->workers[0].db, DB_MANY, sql.s, 1, DB_PARAMS(one), ret, err) != 0)
+	if (db_text(s->workers[0].db, DB_MANY, sql.s, one != NULL, DB_PARAMS(one), ret, err) != 0)
 		return -1;
-	return db_rows(*ret) == 1 ? 0 : err_set(err, ERR_FAILED, "there is no tenant %.200s", one);
+	if (one != NULL && db_rows(*ret) == 0)
+		return err_set(err, ERR_FAILED, "there is no tenant %.200s", one);
+	return check_names(s, *ret, err);
 }
 
 /* ---- backup ------------------------------------------------------------------------------------- */
@@ -84,43 +99,32 @@ tell_end(void *ctx, const struct backup *worker, const char *tenant, const struc
 	return 0;
 }
 
-static void
-tell_unowned(void *ctx, const char *table, int64_t rows)
-{
-	(void)ctx;
-	log_warning("%s: %" PRId64 " rows belong to no subject of any tenant, and are in no archive", table, rows);
-}
-
 static int
-look_for_unowned(struct backup_session *s, struct err *err)
+seal_list(struct backup_session *s, const char *const *names, size_t n, struct err *err)
 {
-	struct db *db = s->workers[0].db;
-	int failed;
+	const struct backup_all all = { .workers = s->workers, .n_workers = s->n_workers, .tenants = names, .n = n, .ended = tell_end,
+		.ctx = s };
 
-	if (db_begin(db, err) != 0)
-		return -1;
-	failed = db_command(db, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", 0, NULL, NULL, err) != 0 ||
-		fill_unowned(s->program, db, tell_unowned, s, err) != 0;
-	db_rollback(db);
-	return failed ? -1 : 0;
+	return backup_all(&all, err);
 }
 
+/* Nobody's rows when everybody else's are sealed: what an erasure leaves behind is in one of both then, and not in neither. */
 static int
 seal_all(struct backup_session *s, const struct db_result *tenants, struct err *err)
 {
-	size_t n = (size_t)db_rows(tenants);
+	size_t n = (size_t)db_rows(tenants), n_real = n;
 	CLEANUP(free_text) char *memory = mem_zero(n + 1, sizeof(const char *));
 	const char **names = (const char **)(void *)memory;
-	const struct backup_all all = { .workers = s->workers, .n_workers = s->n_workers, .tenants = names, .n = n, .ended = tell_end,
-		.ctx = s };
 	int failed;
 
 	for (size_t i = 0; i < n; i++)
 		names[i] = db_get_text(tenants, (int)i, 0);
+	if (n > 0 && tenant_is_nobody(s->program, names[n - 1]))
+		n_real--;
 	progress_start("sealing", 0);
-	failed = backup_all(&all, err);
+	failed = seal_list(s, names, n_real, err) != 0 || (!stop_asked() && seal_list(s, names + n_real, n - n_real, err) != 0);
 	progress_end();
-	return failed;
+	return failed ? -1 : 0;
 }
 
 /* That the archives have their names; and the anchor, that leaves were made: journals without them are older copies. A
@@ -145,10 +149,7 @@ back_all_up(struct backup_session *s, const struct db_result *tenants, struct er
 {
 	if (backup_session_grow(s, (size_t)db_rows(tenants), err) != 0 || seal_all(s, tenants, err) != 0)
 		return -1;
-	tell_journals(s);
-	if (stop_asked())
-		return err_set(err, ERR_FAILED, "stopped before the last tenant");
-	return job_option(s->job, "tenant") != NULL ? 0 : look_for_unowned(s, err);
+	return stop_asked() ? err_set(err, ERR_FAILED, "stopped before the last tenant") : 0;
 }
 
 static int
@@ -158,8 +159,12 @@ preview(struct backup_session *s, const struct db_result *tenants, struct err *e
 		CLEANUP(db_result_freep) struct db_result *res = NULL;
 		CLEANUP(str_release) struct str sql = STR_INIT;
 
-		str_add(&sql, "SELECT count(*)");
-		sql_subjects(&sql, s->program, db_get_text(tenants, i, 0));
+		if (tenant_is_nobody(s->program, db_get_text(tenants, i, 0)))
+			str_add(&sql, "SELECT 0");
+		else {
+			str_add(&sql, "SELECT count(*)");
+			sql_subjects(&sql, s->program, db_get_text(tenants, i, 0));
+		}
 		if (db_text(s->workers[0].db, DB_ONE, sql.s, 0, NULL, &res, err) != 0)
 			return -1;
 		printf("would seal tenant %s, %s subjects, to", db_get_text(tenants, i, 0), db_get_text(res, 0, 0));

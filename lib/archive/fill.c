@@ -235,24 +235,34 @@ add_columns(struct str *sql, const struct program *program, size_t table)
 			str_addf(sql, ", t.%s", cat->columns[c].quoted);
 }
 
-int
-fill_tenant(struct fill *fill, const struct leaf *leaf, struct err *err)
+/* Of the tenant's own tables: its rows, or those of which no tenant can be told. */
+static bool
+add_own(struct str *sql, const struct fill *fill, size_t table)
+{
+	bool nobodys = tenant_is_nobody(fill->program, fill->tenant);
+	CLEANUP(str_release) struct str condition = STR_INIT;
+	bool told = sql_of_tenant(&condition, fill->program, (int)table, "t", nobodys ? NULL : fill->tenant);
+
+	sql_from(sql, fill->program, (int)table, "t");
+	if (told)
+		str_addf(sql, " WHERE (%s) IS %s", condition.s, nobodys ? "NOT TRUE" : "TRUE");
+	return told || nobodys;
+}
+
+static int
+copy_own(struct fill *fill, int64_t leaf, struct err *err)
 {
 	const struct program *program = fill->program;
 
-	fill->leaves = leaf;
-	fill->n_leaves = 1;
 	for (size_t i = 0; i < program->map->n_tables; i++) {
 		CLEANUP(str_release) struct str sql = STR_INIT;
 
 		if (!is_tenants(program, i))
 			continue;
-		str_addf(&sql, "COPY (SELECT %" PRId64, leaf->id);
+		str_addf(&sql, "COPY (SELECT %" PRId64, leaf);
 		add_columns(&sql, program, i);
 		str_add(&sql, " FROM ");
-		sql_from(&sql, program, (int)i, "t");
-		str_add(&sql, " WHERE ");
-		if (!sql_of_tenant(&sql, program, (int)i, "t", fill->tenant))
+		if (!add_own(&sql, fill, i))
 			continue;
 		str_add(&sql, ") TO STDOUT");
 		if (copy(fill, fill->numbers[i], sql.s, err) != 0)
@@ -385,6 +395,72 @@ fill_subjects(struct fill *fill, const struct leaf *leaves, const char *const *s
 	return failed;
 }
 
+/* ---- rows that belong to nobody ------------------------------------------------------------------ */
+
+/* Everybody as one owner, 0, which is no leaf's number. */
+static int
+collect_everybody(struct fill *fill, struct err *err)
+{
+	const struct program *program = fill->program;
+	const struct map *map = program->map;
+	const struct cat_table *cat = program_cat(program, map->subject);
+	CLEANUP(str_release) struct str sql = STR_INIT;
+
+	str_add(&sql, "INSERT INTO pg_temp.seal_owner (id, tenant, subject) SELECT 0, ");
+	if (map->subject_tenant_column >= 0)
+		str_addf(&sql, "t.%s::text", cat->columns[map->subject_tenant_column].quoted);
+	else
+		sql_literal(&sql, map->tenant_constant);
+	str_addf(&sql, ", t.%s::text", cat->columns[map->subject_key_column].quoted);
+	sql_subjects(&sql, program, NULL);
+	return empty_tables(fill->db, err) != 0 || db_command(fill->db, sql.s, 0, NULL, NULL, err) != 0 ? -1
+		: collect_subjects(program, fill->db, COLLECT_SEAL, "{0}", 0, err);
+}
+
+/* What of this table is in nobody's set becomes the leaf's. */
+static int
+take_unowned(struct fill *fill, size_t table, int64_t leaf, struct err *err)
+{
+	const struct program *program = fill->program;
+	int id = program->tables[table].id;
+	CLEANUP(str_release) struct str sql = STR_INIT;
+
+	str_addf(&sql, "INSERT INTO pg_temp.seal_set (request_id, table_id, via, key, arrived, round) SELECT %" PRId64 ", %d, 0, ", leaf, id);
+	sql_key(&sql, program, (int)table, 0, "t");
+	str_add(&sql, ", false, 0 FROM ");
+	sql_from(&sql, program, (int)table, "t");
+	str_addf(&sql, " WHERE NOT EXISTS (SELECT FROM pg_temp.seal_set k WHERE k.request_id = 0 AND k.table_id = %d AND k.via = 0 AND ", id);
+	sql_match(&sql, program, (int)table, 0, "t", "k");
+	str_add(&sql, ")");
+	return db_command(fill->db, sql.s, 0, NULL, NULL, err);
+}
+
+static int
+copy_unowned(struct fill *fill, int64_t leaf, struct err *err)
+{
+	if (collect_everybody(fill, err) != 0)
+		return -1;
+	for (size_t i = 0; i < fill->program->collect.n; i++)
+		if (take_unowned(fill, (size_t)fill->program->collect.tables[i], leaf, err) != 0)
+			return -1;
+	return db_command(fill->db, "DELETE FROM pg_temp.seal_set WHERE request_id = 0", 0, NULL, NULL, err) != 0 ? -1
+		: copy_owned(fill, err);
+}
+
+int
+fill_tenant(struct fill *fill, const struct leaf *leaf, struct err *err)
+{
+	int failed;
+
+	fill->leaves = leaf;
+	fill->n_leaves = 1;
+	failed = copy_own(fill, leaf->id, err);
+	if (failed == 0 && tenant_has_unowned(fill->program, fill->tenant))
+		failed = copy_unowned(fill, leaf->id, err);
+	fill->leaves = NULL;
+	return failed;
+}
+
 /* ---- the snapshot ------------------------------------------------------------------------------- */
 
 int
@@ -400,65 +476,4 @@ fill_lock(const struct program *program, struct db *db, struct err *err)
 	}
 	str_add(&sql, " IN ACCESS SHARE MODE");
 	return db_command(db, sql.s, 0, NULL, NULL, err);
-}
-
-/* "SELECT count(*) FROM table t WHERE no owner", or nothing for a table that belongs to no tenant. */
-static void
-add_count(struct str *sql, const struct program *program, size_t table)
-{
-	CLEANUP(str_release) struct str condition = STR_INIT;
-
-	if (!program->tables[table].owned && !is_tenants(program, table))
-		return;
-	str_add(sql, "SELECT count(*) FROM ");
-	sql_from(sql, program, (int)table, "t");
-	if (!program->tables[table].owned) {
-		if (sql_of_tenant(&condition, program, (int)table, "t", NULL))
-			str_addf(sql, " WHERE (%s) IS NOT TRUE", condition.s);
-		return;
-	}
-	str_addf(sql, " WHERE NOT EXISTS (SELECT FROM pg_temp.seal_set k WHERE k.table_id = %d AND k.via = 0 AND ",
-		program->tables[table].id);
-	sql_match(sql, program, (int)table, 0, "t", "k");
-	str_add(sql, ")");
-}
-
-/* Everybody as one owner: each row that anybody owns is in the set once. */
-static int
-collect_everybody(const struct program *program, struct db *db, struct err *err)
-{
-	CLEANUP(str_release) struct str sql = STR_INIT;
-	const struct map *map = program->map;
-	const struct cat_table *cat = program_cat(program, map->subject);
-
-	str_add(&sql, "INSERT INTO pg_temp.seal_owner (id, tenant, subject) SELECT 1, ");
-	if (map->subject_tenant_column >= 0)
-		str_addf(&sql, "t.%s::text", cat->columns[map->subject_tenant_column].quoted);
-	else
-		sql_literal(&sql, map->tenant_constant);
-	str_addf(&sql, ", t.%s::text", cat->columns[map->subject_key_column].quoted);
-	sql_subjects(&sql, program, NULL);
-	return empty_tables(db, err) != 0 || db_command(db, sql.s, 0, NULL, NULL, err) != 0 ? -1
-		: collect_subjects(program, db, COLLECT_SEAL, "{1}", 0, err);
-}
-
-int
-fill_unowned(const struct program *program, struct db *db, void (*found)(void *ctx, const char *table, int64_t rows),
-	void *ctx, struct err *err)
-{
-	if (collect_everybody(program, db, err) != 0)
-		return -1;
-	for (size_t i = 0; i < program->map->n_tables; i++) {
-		CLEANUP(str_release) struct str sql = STR_INIT;
-		CLEANUP(db_result_freep) struct db_result *res = NULL;
-
-		add_count(&sql, program, i);
-		if (sql.len == 0)
-			continue;
-		if (db_text(db, DB_ONE, sql.s, 0, NULL, &res, err) != 0)
-			return -1;
-		if (db_get_int(res, 0, 0) > 0)
-			found(ctx, program->map->tables[i].name, db_get_int(res, 0, 0));
-	}
-	return 0;
 }

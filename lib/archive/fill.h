@@ -40,7 +40,8 @@ struct fill {
 
 /* Tells the writer of every table. Once, before the others. */
 int fill_tables(struct fill *fill, struct err *err);
-/* The rows of the tenant's own tables. */
+/* The rows of the tenant's own tables, and, as map/tenant_rows.h says for which tenant, those of the others that belong to
+ * no subject of any tenant: an invoice that outlives its patient. */
 int fill_tenant(struct fill *fill, const struct leaf *leaf, struct err *err);
 /* All rows of these subjects: leaves[i], living, is the key of subjects[i]. At most FILL_OWNERS_MAX. */
 int fill_subjects(struct fill *fill, const struct leaf *leaves, const char *const *subjects, size_t n, struct err *err);
@@ -49,9 +50,5 @@ void fill_release(struct fill *fill);
 /* Locks every table that rows are taken from against a change of its shape: before the snapshot is taken, because what
  * rewrites or empties a table does so for older snapshots, too. */
 int fill_lock(const struct program *program, struct db *db, struct err *err);
-/* Rows that no archive of any tenant holds: nobody owns them. In a snapshot of its own, over all tenants at once; each
- * table that has any is told. */
-int fill_unowned(const struct program *program, struct db *db, void (*found)(void *ctx, const char *table, int64_t rows),
-	void *ctx, struct err *err);
 
 #endif

@@ -11,6 +11,18 @@ tenant_cat(const struct program *program)
 	return program->map->tenant_table == NULL ? -1 : catalog_table(program->catalog, program->map->tenant_table);
 }
 
+bool
+tenant_is_nobody(const struct program *program, const char *tenant)
+{
+	return program->map->tenant_table != NULL && strcmp(tenant, TENANT_NOBODY) == 0;
+}
+
+bool
+tenant_has_unowned(const struct program *program, const char *tenant)
+{
+	return program->map->tenant_table == NULL || tenant_is_nobody(program, tenant);
+}
+
 static const struct cat_column *
 tenant_key(const struct program *program)
 {
@@ -141,8 +153,9 @@ sql_tenants(struct str *sql, const struct program *program)
 		str_add(sql, "::text");
 		return;
 	}
-	str_addf(sql, "t.%s::text FROM %s t ORDER BY t.%s", tenant_key(program)->quoted, program->catalog->tables[cat].quoted,
-		tenant_key(program)->quoted);
+	str_addf(sql, "n.name FROM (SELECT t.%s::text AS name, row_number() OVER (ORDER BY t.%s) AS place FROM %s t"
+		" UNION ALL SELECT '" TENANT_NOBODY "', NULL) n ORDER BY n.place", tenant_key(program)->quoted, tenant_key(program)->quoted,
+		program->catalog->tables[cat].quoted);
 }
 
 void

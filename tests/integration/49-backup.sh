@@ -12,7 +12,12 @@ MARKER=Quillfeather-Backup
 sql clinic "UPDATE app.appointment SET reason = '$MARKER' WHERE patient_id IN (42, 43, 251)" \
 	"UPDATE app.note SET body = E'a tab\t, a line\nend and a \\\\ \\\\N, $MARKER' WHERE id % 7 = 0" \
 	"INSERT INTO app.patient_guarantor SELECT 44, guarantor_id FROM app.patient_guarantor WHERE patient_id = 42" \
-	"SELECT lo_put(scan, 0, convert_to(repeat('$MARKER', 40000), 'UTF8')) FROM app.invoice WHERE patient_id = 42 AND scan IS NOT NULL" >/dev/null
+	"SELECT lo_put(scan, 0, convert_to(repeat('$MARKER', 40000), 'UTF8')) FROM app.invoice WHERE patient_id = 42 AND scan IS NOT NULL" \
+	"SELECT lo_from_bytea(66666, convert_to(repeat('kept', 90000), 'UTF8'))" "ALTER LARGE OBJECT 66666 OWNER TO app_owner" \
+	"INSERT INTO app.invoice (id, total, scan) VALUES ('kept-1', 10, 66666)" \
+	"INSERT INTO app.invoice_line SELECT 'kept-1', 1, code, 10 FROM app.code LIMIT 1" \
+	"INSERT INTO app.guarantor (practice_id, name) VALUES (2, 'of nobody yet')" \
+	"INSERT INTO audit.log_patient (action, id, practice_id, given_name) VALUES ('DELETE', 4711, 1, 'long gone')" >/dev/null
 
 backup() { run expunge_as night backup "$@"; }
 archives() { (cd "$T/clinic/$1/archives" 2>/dev/null && find . -name '*.archive' | sed 's|.*/||' | sort); }
@@ -55,6 +60,24 @@ expected() {
 	psql -XAtq -v ON_ERROR_STOP=1 -d clinic -f "$T/expected.sql" | LC_ALL=C sort
 }
 
+# of_nobody: what belongs to no patient, with large objects
+of_nobody() {
+	local nobody="'@nobody' END"
+	{
+		printf "SET timezone = 'UTC'; SET datestyle = 'ISO, YMD';\n"
+		owned @nobody app.message "CASE WHEN t.ref_type <> 'patient' THEN $nobody" '' tenant
+		owned @nobody app.invoice "CASE WHEN t.patient_id IS NULL THEN $nobody" '' tenant
+		owned @nobody app.invoice_line "CASE WHEN i.patient_id IS NULL THEN $nobody" 'JOIN app.invoice i ON i.id = t.invoice_id' tenant
+		owned @nobody app.guarantor "CASE WHEN g.patient_id IS NULL THEN $nobody" \
+			'LEFT JOIN app.patient_guarantor g ON g.guarantor_id = t.id' tenant
+		owned @nobody audit.log_patient "CASE WHEN p.id IS NULL THEN $nobody" 'LEFT JOIN app.patient p ON p.id = t.id' tenant
+		printf "COPY (SELECT 'pg_catalog.pg_largeobject', l.id, t.scan, n * 262144, lo_get(t.scan, n * 262144, 262144) FROM app.invoice t
+			JOIN expunge.key_leaf l ON l.tenant = '@nobody' AND l.kind = 'tenant' CROSS JOIN generate_series(0, 1) n
+			WHERE t.id = 'kept-1') TO STDOUT;\n"
+	} >"$T/expected.sql"
+	psql -XAtq -v ON_ERROR_STOP=1 -d clinic -f "$T/expected.sql" | LC_ALL=C sort
+}
+
 # ---------------------------------------------------------------------------- what is in it
 backup --dry-run
 rc_is 0 "a dry run"
@@ -62,8 +85,8 @@ out_like 'would seal tenant 1, 200 subjects' "says what would be sealed"
 is "$(archives here)$(sql clinic 'SELECT count(*) FROM expunge.archive')" 0 "and seals nothing"
 backup
 rc_is 0 "a backup of all tenants"
-err_like 'app.message: 72 rows belong to no subject' "names the rows that nobody owns"
-is "$(archives here | wc -l)" 3 "makes one archive a tenant"
+err_unlike warning "with nothing to warn of"
+is "$(archives here | wc -l)" 4 "makes one archive a tenant, and one of what belongs to nobody"
 is "$(archives here)" "$(archives there)" "in each place"
 is "$(hidden)" "" "and nothing else"
 for tenant in 1 2 3; do
@@ -73,13 +96,18 @@ for tenant in 1 2 3; do
 	is "$(wc -l <"$T/archive")" "$(sql clinic "SELECT n_rows FROM expunge.archive WHERE tenant = '$tenant'")" "... as many as the catalogue says"
 done
 is "$(cut -f 1 "$T/archive" | sort -u | wc -l)" 17 "of every table but the reference list"
+opened @nobody "$(latest @nobody)" >"$T/archive"
+of_nobody >"$T/database"
+is "$(diff "$T/database" "$T/archive" | cut -c 1-100 | head -n 5)" "" "and every row of nobody, in an archive of their own"
+is "$(cut -f 1 "$T/archive" | uniq -c | awk '{ print $2, $1 }' | paste -sd ' ')" \
+	"app.guarantor 1 app.invoice 1 app.invoice_line 1 app.message 72 audit.log_patient 1 pg_catalog.pg_largeobject 2" "messages of a desk, and what outlived its patient"
 has_marker=$(opened 1 "$(latest 1)" | grep -c "$MARKER" || true)
 nok "what was written into rows is in the archive" test "$has_marker" = 0
 is "$(grep -rlaF -e "$MARKER" -e "$(printf %s "$MARKER" | od -An -v -tx1 | tr -d ' \n')" "$T/clinic" || true)" "" "and in no file as clear text"
 is "$(grep -rlaF -e "Wychwood" "$T/clinic/here" || true)" "" "nor is the practice's name"
 backup --verify
 rc_is 0 "all of it is read again"
-out_is "6 good, 0 bad" "from both places"
+out_is "8 good, 0 bad" "from both places"
 run expunge_as oscar backup list --tenant 1 --json
 is "$(jq -r '.[] | .tenant, .state, .n_withheld, .destinations' <<<"$OUT" | paste -sd ' ')" "1 complete 0 here there" "an operator sees which there are"
 nok "with merged duplicates each under its own leaf" test -z "$(sql clinic "SELECT 1 FROM expunge.key_leaf WHERE tenant = '1' AND name = '50'")"
@@ -102,7 +130,7 @@ sql clinic "DELETE FROM app.letter_file WHERE content = 77777" "SELECT lo_unlink
 leaves=$(sql clinic "SELECT count(*) FROM expunge.key_leaf WHERE kind = 'subject'")
 backup --tenant 1
 rc_is 0 "another backup of one tenant"
-is "$(archives here | wc -l)/$(sql clinic "SELECT count(*) FROM expunge.key_leaf WHERE kind = 'subject'")" "5/$leaves" "makes one archive, and no new leaf for anybody"
+is "$(archives here | wc -l)/$(sql clinic "SELECT count(*) FROM expunge.key_leaf WHERE kind = 'subject'")" "6/$leaves" "makes one archive, and no new leaf for anybody"
 backup --tenant 9
 rc_is 1 "of a tenant that there is not"
 expunge_as oscar freeze on --reason 'a look' >/dev/null
@@ -140,7 +168,7 @@ mv "$T/clinic/there" "$T/away"
 backup
 rc_is 3 "a place that is not there"
 err_like 'destination there: ' "is named"
-is "$(archives here | wc -l)" $((count + 3)) "the other has its archives"
+is "$(archives here | wc -l)" $((count + 4)) "the other has its archives"
 is "$(sql clinic "SELECT destinations FROM expunge.archive ORDER BY created_at DESC, finished_at DESC LIMIT 1")" "{here}" "and the catalogue says so"
 mkdir "$T/clinic/there"
 : >"$T/clinic/there/archives"
@@ -150,7 +178,7 @@ mv "$T/clinic/here" "$T/away2"
 backup --tenant 2
 rc_is 3 "no place at all"
 err_like 'none of 2 destinations is left' "is an error of that tenant"
-is "$(sql clinic "SELECT count(*) FROM expunge.archive")/$(sql clinic "SELECT count(*) FROM expunge.archive WHERE state <> 'complete'")" "$((count + 4))/0" \
+is "$(sql clinic "SELECT count(*) FROM expunge.archive")/$(sql clinic "SELECT count(*) FROM expunge.archive WHERE state <> 'complete'")" "$((count + 5))/0" \
 	"of which nothing stands in the catalogue"
 rm -r "$T/clinic/there"
 mv "$T/away" "$T/clinic/there"
