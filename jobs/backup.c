@@ -149,6 +149,7 @@ back_all_up(struct backup_session *s, const struct db_result *tenants, struct er
 {
 	if (backup_session_grow(s, (size_t)db_rows(tenants), err) != 0 || seal_all(s, tenants, err) != 0)
 		return -1;
+	tell_journals(s);
 	return stop_asked() ? err_set(err, ERR_FAILED, "stopped before the last tenant") : 0;
 }
 

@@ -268,30 +268,35 @@ give_key(void *ctx, int64_t leaf, uint8_t ret_key[ARCHIVE_KEY_SIZE], struct err 
 	return tree_key(&drill->tree, &(struct tree_slot){ place->page, place->slot }, ret_key, err) != 0 ? -1 : 1;
 }
 
-/* The first frame, from one taken by chance, of a patient who lives. */
+/* The first frame, from one taken by chance, of a patient who lives; in an archive that has none, somebody else's. */
 static int
 read_one_frame(struct drill *drill, struct archive *archive, struct err *err)
 {
 	const struct archive_reading reading = { .key = give_key, .ctx = drill };
 	uint64_t n = archive_frames(archive), start;
 	struct archive_tally tally = { 0 };
+	struct archive_frame frame, other;
 	enum archive_verdict verdict;
+	bool is_other = false;
 
 	if (n == 0)
 		return 0;
 	if (random_below(n, &start, err) != 0)
 		return -1;
 	for (uint64_t i = 0; i < n; i++) {
-		struct archive_frame frame;
 		const struct leaf_place *place;
 
 		if (archive_frame(archive, (start + i) % n, &frame, &verdict, err) != 0)
 			return -1;
 		place = find_place(drill, frame.leaf);
-		if (place != NULL && place->lives && place->is_subject)
+		if (place == NULL || !place->lives)
+			continue;
+		if (place->is_subject)
 			return archive_read_frame(archive, &frame, &reading, &tally, &verdict, err);
+		other = frame;
+		is_other = true;
 	}
-	return 0;
+	return is_other ? archive_read_frame(archive, &other, &reading, &tally, &verdict, err) : 0;
 }
 
 static int

@@ -23,20 +23,20 @@ cp -a "$folder" "$T/whole"
 damage() { for file in "$@"; do printf 'xxxx' | dd of="$file" bs=1 seek=300 conv=notrunc 2>/dev/null; done; }
 # the first is of the tenant that was backed up first: its keys are not in the newest segment
 mapfile -t files < <(sql clinic "SELECT '$folder/' || id || '.archive' FROM expunge.archive ORDER BY tenant")
-damage "${files[0]}" "${files[1]}"
+damage "${files[0]}" "${files[1]}" "${files[3]}"
 run expunge_as night drill
-is "$RC" 0 "where two of three are damaged"
-err_like "journal and root alone open ${files[2]}" "the third is opened"
+is "$RC" 0 "where three of four are damaged"
+err_like "journal and root alone open ${files[2]}" "the other is opened"
 damage "${files[2]}"
 run expunge_as night drill
 rc_is 1 "where all are"
-err_like 'none of 3 archives could be read; .*altered' "the drill fails"
+err_like 'none of 4 archives could be read; .*altered' "the drill fails"
 rm -r "$folder"
 cp -a "$T/whole" "$folder"
 # an archive that the journal beside it does not know: the write-ahead rule was broken
 mkdir "$T/aside"
 generation=$(sql clinic "SELECT generation FROM expunge.archive WHERE id = '$(basename "${files[0]}" .archive)'")
-mv "${files[1]}" "${files[2]}" "$T/aside/"
+mv "${files[@]:1}" "$T/aside/"
 sql clinic "DELETE FROM expunge.archive WHERE generation = $generation" "DELETE FROM expunge.key_leaf WHERE id = $generation"
 cp -a "$T/clinic/here/keys" "$T/keys"
 rm -r "$T/clinic/here/keys"

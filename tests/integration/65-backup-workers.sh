@@ -25,14 +25,14 @@ workers 3
 backup
 rc_is 0 "three workers"
 is "$(sql clinic "SELECT string_agg(tenant || ' ' || n, '/' ORDER BY tenant) FROM (SELECT tenant, count(*) AS n FROM expunge.archive WHERE destinations = '{here,there}' GROUP BY 1) t")" \
-	"1 2/2 2/3 2" "each practice has another archive, in both places"
+	"1 2/2 2/3 2/@nobody 2" "each practice has another archive, in both places"
 for tenant in 1 2 3; do
 	opened "$tenant" >"$T/three.$tenant"
 	ok "of practice $tenant the same rows" cmp "$T/one.$tenant" "$T/three.$tenant"
 done
 ok "which are some" test -s "$T/three.2"
 run expunge_as night backup --verify
-is "$RC/$OUT" "0/12 good, 0 bad" "all are whole"
+is "$RC/$OUT" "0/16 good, 0 bad" "all are whole"
 run expunge_as night drill
 rc_is 0 "and the journals know their keys"
 is "$(find "$T/clinic" -name '.*' -type f)" "" "nothing lies about"
@@ -67,16 +67,16 @@ wait "$rotating" || rc=$?
 is "$rc/$(cat "$T/rotated")" "0/epoch 2" "a change of the root waited for them, and they for it"
 set_option lock_timeout_ms 5000
 run expunge_as night backup --verify
-out_is "18 good, 0 bad" "all archives are whole"
+out_is "24 good, 0 bad" "all archives are whole"
 
 # ---------------------------------------------------------------------------- one fails
 sql clinic "UPDATE expunge.key_leaf SET kcv = decode(repeat('00', 16), 'hex') WHERE tenant = '2' AND kind = 'tenant'"
 backup
 rc_is 3 "a practice whose key cannot be had"
 err_like 'error backup: tenant 2: ' "is named"
-is "$(sql clinic "SELECT string_agg(tenant || ' ' || n, '/' ORDER BY tenant) FROM (SELECT tenant, count(*) AS n FROM expunge.archive GROUP BY 1) t")" "1 4/2 3/3 4" \
+is "$(sql clinic "SELECT string_agg(tenant || ' ' || n, '/' ORDER BY tenant) FROM (SELECT tenant, count(*) AS n FROM expunge.archive GROUP BY 1) t")" "1 4/2 3/3 4/@nobody 4" \
 	"the others have their archives"
-is "$(find "$T/clinic/here" -name '*.archive' | wc -l)" 11 "and no file is left of it"
-is "$(sql clinic "SELECT exit_code, n_done, n_failed FROM expunge.run WHERE job = 'backup' ORDER BY number DESC LIMIT 1")" "3|2|1" "the run's row says so"
+is "$(find "$T/clinic/here" -name '*.archive' | wc -l)" 15 "and no file is left of it"
+is "$(sql clinic "SELECT exit_code, n_done, n_failed FROM expunge.run WHERE job = 'backup' ORDER BY number DESC LIMIT 1")" "3|3|1" "the run's row says so"
 
 done_testing
