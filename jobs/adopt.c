@@ -91,23 +91,23 @@ erase_again(struct job *job, struct run *run, struct err *err)
 	return -1;
 }
 
-/* Until nobody is back: duplicates that were merged after the copy was made are there as persons of their own. *ret_back: how
- * many are left that nothing more can be done about now. */
+/* Until nobody is back: duplicates that were merged after the copy was made are there as persons of their own. *ret:
+ * what is left that nothing more can be done about now. */
 static int
-replay(struct job *job, struct run *run, int64_t *ret_back, struct err *err)
+replay(struct job *job, struct run *run, struct replay_result *ret, struct err *err)
 {
 	int64_t before = INT64_MAX;
 
 	for (;;) {
-		struct replay_result found;
-
-		if (replay_file(run, &found, err) != 0)
+		if (replay_file(run, ret, err) != 0)
 			return -1;
-		log_info("erasures that this database did not know: %" PRId64 "; subjects that came back: %" PRId64, found.unknown, found.back);
-		*ret_back = found.back;
-		if (before != INT64_MAX && (found.back == 0 || found.back >= before))
+		/* nor is another ledger begun */
+		if (ret->missing > 0)
 			return 0;
-		before = found.back;
+		log_info("erasures that this database did not know: %" PRId64 "; subjects that came back: %" PRId64, ret->unknown, ret->back);
+		if (before != INT64_MAX && (ret->back == 0 || ret->back >= before))
+			return 0;
+		before = ret->back;
 		/* once in any case: what the last change of the root has left to do is done here */
 		if (erase_again(job, run, err) != 0)
 			return -1;
@@ -130,15 +130,18 @@ tell_open(struct run *run, int *ret_open, struct err *err)
 }
 
 static int
-finish(struct job *job, const struct keys *keys, struct run *run, int64_t back, struct err *err)
+finish(struct job *job, const struct keys *keys, struct run *run, const struct replay_result *left, struct err *err)
 {
 	CLEANUP(str_release) struct str notes = STR_INIT;
 	int n_open;
 
 	if (tell_open(run, &n_open, err) != 0)
 		return -1;
-	if (n_open > 0 || back > 0) {
-		log_error("%" PRId64 " subjects that were erased are there again", back);
+	if (left->missing > 0)
+		log_error("%" PRId64 " certified erasures are not in the ledger, and nobody knows whether their subjects are back: bring its newest "
+			"copy, which is beside each key journal", left->missing);
+	if (n_open > 0 || left->back > 0 || left->missing > 0) {
+		log_error("%" PRId64 " subjects that were erased are there again", left->back);
 		log_error("the adoption has not ended, and nothing else runs: clear what stands in the way, then expunge restore --adopt again");
 		job->exit_code = 3;
 		return 0;
@@ -158,7 +161,7 @@ adopt(struct job *job, struct run *run, struct err *err)
 	CLEANUP(str_release) struct str problems = STR_INIT;
 	CLEANUP(keys_close) struct keys keys = { 0 };
 	struct adopted adopted;
-	int64_t back;
+	struct replay_result left;
 
 	if (keys_open(&keys, job->config, run->instance.id, false, &problems, err) != 0) {
 		(void)fputs(str_cstr(&problems), stderr);
@@ -168,9 +171,9 @@ adopt(struct job *job, struct run *run, struct err *err)
 		return -1;
 	if (job_flag(job, "dry-run"))
 		return show(run, &adopted, err);
-	if (take_journal(job, &keys, run, &adopted, err) != 0 || replay(job, run, &back, err) != 0)
+	if (take_journal(job, &keys, run, &adopted, err) != 0 || replay(job, run, &left, err) != 0)
 		return -1;
-	return finish(job, &keys, run, back, err);
+	return finish(job, &keys, run, &left, err);
 }
 
 int

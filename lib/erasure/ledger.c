@@ -347,6 +347,27 @@ ledger_row_hashes(const struct ledger *ledger, const char *tenant, const char *t
 
 /* ---- copies ------------------------------------------------------------------------------------- */
 
+/* A copy has no more than the ledger and ends with the same line, unless the ledger was put back: what is appended now follows
+ * other lines than in the copy. Each line's mac is of all before it. */
+static int
+check_copied(const struct ledger *ledger, const char *path, struct err *err)
+{
+	CLEANUP(free_text) char *ours = NULL;
+	CLEANUP(free_text) char *copied = NULL;
+	size_t n_ours = 0, n_copied = 0;
+	off_t size = 0, copied_size = 0;
+
+	if (!file_exists(path))
+		return 0;
+	if (file_read_tail(path, ENTRY_MAX, &copied, &n_copied, &copied_size, err) != 0 ||
+	    (file_exists(ledger->path) && file_read_tail(ledger->path, ENTRY_MAX, &ours, &n_ours, &size, err) != 0))
+		return -1;
+	if (copied_size < size || (copied_size == size && (n_ours == 0 || memcmp(ours, copied, n_ours) == 0)))
+		return 0;
+	(void)err_set(err, ERR_REFUSED, "%s has entries that the erasure ledger has not: this was restored from an older copy", path);
+	return err_hint(err, "stop all runs, keep a copy of %s, and put the other in its place", ledger->path);
+}
+
 int
 ledger_copy(struct ledger *ledger, const char *path, struct err *err)
 {
@@ -355,6 +376,8 @@ ledger_copy(struct ledger *ledger, const char *path, struct err *err)
 	if (lock_wait(ledger->lock_path, LOCK_SECONDS, &lock, err) != 0)
 		return -1;
 	failed = mirror_lines(path, ledger->path, err);
+	if (failed == 0)
+		failed = check_copied(ledger, path, err);
 	lock_release(&lock);
 	return failed == 0 ? 0 : err_prefix(err, "copying the erasure ledger");
 }

@@ -85,8 +85,9 @@ by_row(const void *a, const void *b)
 static void
 settle(struct intents *intents)
 {
-	qsort(intents->endings, intents->n_endings, sizeof(*intents->endings), by_batch);
-	for (size_t i = 0; i < intents->n; i++) {
+	if (intents->n_endings > 0)
+		qsort(intents->endings, intents->n_endings, sizeof(*intents->endings), by_batch);
+	for (size_t i = 0; i < intents->n && intents->n_endings > 0; i++) {
 		struct ending key;
 		const struct ending *ending;
 
@@ -118,28 +119,30 @@ has_text(const struct db_result *rows, const char *text)
 
 /* Only what the database does not know is left, by row. */
 static int
-keep_unknown(struct run *run, struct intents *intents, struct err *err)
+keep_unknown(struct run *run, struct intents *intents, struct replay_result *result, struct err *err)
 {
 	CLEANUP(str_release) struct str requests = STR_INIT;
 	CLEANUP(str_release) struct str done = STR_INIT;
 	CLEANUP(db_result_freep) struct db_result *wanted = NULL;
+	CLEANUP(db_result_freep) struct db_result *missing = NULL;
 	size_t kept = 0;
 
-	if (intents->n == 0)
-		return 0;
 	settle(intents);
 	for (size_t i = 0; i < intents->n; i++)
 		if (!intents->items[i].abandoned) {
 			array_add(&requests, intents->items[i].request);
 			array_add(&done, intents->items[i].done ? "true" : "false");
 		}
-	if (db_query(run->db, &QUERY_REPLAY_WANTED, DB_PARAMS(array_end(&requests), array_end(&done)), &wanted, err) != 0)
+	if (db_query(run->db, &QUERY_REPLAY_WANTED, DB_PARAMS(array_end(&requests), array_end(&done)), &wanted, err) != 0 ||
+	    db_query(run->db, &QUERY_REPLAY_MISSING, DB_PARAMS(requests.s), &missing, err) != 0)
 		return -1;
+	result->missing = db_get_int(missing, 0, 0);
 	for (size_t i = 0; i < intents->n; i++)
 		if (!intents->items[i].abandoned && has_text(wanted, intents->items[i].request))
 			intents->items[kept++] = intents->items[i];
 	intents->n = kept;
-	qsort(intents->items, intents->n, sizeof(*intents->items), by_row);
+	if (kept > 0)
+		qsort(intents->items, intents->n, sizeof(*intents->items), by_row);
 	return 0;
 }
 
@@ -285,7 +288,7 @@ look(struct looking *looking, struct err *err)
 
 	*looking->result = (struct replay_result){ 0 };
 	if (ledger_each(looking->run->ledger, add_entry, &looking->intents, &entries, err) != 0 ||
-	    keep_unknown(looking->run, &looking->intents, err) != 0)
+	    keep_unknown(looking->run, &looking->intents, looking->result, err) != 0)
 		return -1;
 	looking->result->unknown = (int64_t)looking->intents.n;
 	if (looking->intents.n == 0)
@@ -351,7 +354,7 @@ replay_file(struct run *run, struct replay_result *ret, struct err *err)
 	if (look(&looking, err) != 0)
 		return -1;
 	tell(&looking);
-	return ret->back == ret->mixed ? 0 : file(&looking, &ret->filed, err);
+	return ret->missing > 0 || ret->back == ret->mixed ? 0 : file(&looking, &ret->filed, err);
 }
 
 /* ---- the end ------------------------------------------------------------------------------------ */

@@ -12,6 +12,7 @@ struct replay_result {
 	int64_t unknown;   /* erasures of the ledger that the database does not know */
 	int64_t back;      /* of them, subjects that are there again */
 	int64_t mixed;     /* of these, merged here with somebody who was not erased: left to a person */
+	int64_t missing;   /* certified erasures that the ledger does not know: whether their subjects are back nobody can say, and nothing is asked for */
 	int64_t filed;     /* requests that ask for them */
 	int64_t strangers; /* rows with an erased one's key that were born at another time: left alone */
 };

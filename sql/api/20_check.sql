@@ -22,7 +22,7 @@
 --   EX5xx refused by a safeguard
 --     EX501 filer = approver       EX503 under hold            EX504 plan hash differs
 --     EX508 no adoption            EX509 replays are open      EX510 another certificate
---     EX511 journal lacks rows
+--     EX511 journal lacks rows     EX512 another one is open   EX513 erased before the restore
 --     EX505 plan has blockers      EX507 a role with attributes that bypass safeguards
 
 SET LOCAL ROLE expunge_owner;

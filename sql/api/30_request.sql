@@ -134,6 +134,17 @@ $$;
 COMMENT ON FUNCTION expunge.decide_request(uuid, text, text, text) IS
 	'the controller''s decision, by another person than the filer; an approval names the plan''s hash; returns the new state';
 
+CREATE OR REPLACE FUNCTION expunge.check_not_erased(r expunge.request) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	IF EXISTS (SELECT FROM expunge.replay_request q WHERE q.request = r.id) THEN
+		RAISE EXCEPTION 'request % is of an erasure that was carried out before the database was restored', r.id
+			USING ERRCODE = 'EX513', HINT = 'its subject goes again; what is in the way, expunge restore --adopt says';
+	END IF;
+END
+$$;
+COMMENT ON FUNCTION expunge.check_not_erased(expunge.request) IS 'refuses to take back what was done, and perhaps certified, in a history that is lost';
+
 CREATE OR REPLACE FUNCTION expunge.refuse_request(r expunge.request, cited text) RETURNS text
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -141,6 +152,7 @@ BEGIN
 		RAISE EXCEPTION 'request % is %, too late to refuse', r.id, CASE WHEN r.removed_at IS NULL THEN r.state ELSE 'removed' END
 			USING ERRCODE = 'EX420', HINT = 'refused are requests whose removal has not begun';
 	END IF;
+	PERFORM expunge.check_not_erased(r);
 	UPDATE expunge.request q
 	SET state = 'refused', decision = 'refused', basis = cited, decided_at = now(), decided_by = session_user,
 		approved_plan = NULL, not_before = NULL, reason = cited, reason_at = now()
@@ -163,6 +175,7 @@ BEGIN
 		RAISE EXCEPTION 'request % is %, too late to withdraw', r.id, CASE WHEN r.removed_at IS NULL THEN r.state ELSE 'removed' END
 			USING ERRCODE = 'EX422', HINT = 'a request can be withdrawn until its removal begins';
 	END IF;
+	PERFORM expunge.check_not_erased(r);
 	UPDATE expunge.request q
 	SET state = 'withdrawn', approved_plan = NULL, not_before = NULL, reason = NULL, reason_at = NULL
 	WHERE q.id = r.id;

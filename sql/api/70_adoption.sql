@@ -308,6 +308,13 @@ BEGIN
 			ON CONFLICT (original) DO UPDATE SET adoption = EXCLUDED.adoption;
 			INSERT INTO expunge.replay_request (request, original) VALUES (filed, g.original) ON CONFLICT DO NOTHING;
 			n := n + 1;
+		ELSE
+			SELECT r.id INTO filed FROM expunge.request r
+			WHERE r.tenant = g.tenant AND r.subject = g.subject AND r.state NOT IN ('certified', 'refused', 'withdrawn');
+			-- that of the last round: something is in its way
+			CONTINUE WHEN EXISTS (SELECT FROM expunge.replay_request q WHERE q.request = filed);
+			RAISE EXCEPTION 'erasure % cannot be asked for again while request % of the same subject is open', g.original, filed
+				USING ERRCODE = 'EX512', HINT = 'its decision may have been lost with the restore: expunge request withdraw takes it away';
 		END IF;
 	END LOOP;
 	RETURN n;

@@ -40,6 +40,7 @@ expunge.check_approval()                 -     -     -     -     -     -     -
 expunge.check_basis()                    -     -     -     -     -     -     -
 expunge.check_calendar()                 -     x     x     x     x     x     x
 expunge.check_hold()                     -     -     -     -     -     -     -
+expunge.check_not_erased()               -     -     -     -     -     -     -
 expunge.check_open()                     -     -     -     -     -     -     -
 expunge.check_own_tenant()               -     -     -     -     -     -     -
 expunge.check_receipt()                  -     -     -     -     -     -     -
