@@ -26,21 +26,21 @@ recover_ledger(const struct keys *keys, struct run *run, struct err *err)
 	int64_t entries;
 
 	for (size_t i = 0; i < keys->n_journals; i++) {
-		CLEANUP(free_text) char *path = journal_file(&keys->journals[i], "ledger");
+		CLEANUP(free_text) char *directory = journal_directory(&keys->journals[i]);
 
-		if (ledger_recover(run->ledger, path, err) != 0)
+		if (ledger_recover(run->ledger, directory, err) != 0)
 			return -1;
 	}
 	return ledger_verify(run->ledger, &entries, err);
 }
 
 static int
-show(struct run *run, const struct adopted *adopted, struct err *err)
+show(struct run *run, const struct keys *keys, const struct adopted *adopted, struct err *err)
 {
 	CLEANUP(keyring_state_release) struct keyring_state state = { 0 };
 	struct replay_result replay;
 
-	if (keyring_state(run->db, &state, err) != 0 || replay_find(run, &replay, err) != 0)
+	if (keyring_state(run->db, &state, err) != 0 || replay_find(run, keys, &replay, err) != 0)
 		return -1;
 	printf("database: epoch %" PRId64 ", key_seq %" PRId64 ", certificate %" PRId64 "\n", state.root.epoch, state.key_seq, state.serial);
 	printf("journal:  epoch %" PRId64 ", key_seq %" PRId64 ", certificate %" PRId64 ", of %s\n", adopted->head.root.epoch,
@@ -94,12 +94,12 @@ erase_again(struct job *job, struct run *run, struct err *err)
 /* Until nobody is back: duplicates that were merged after the copy was made are there as persons of their own. *ret:
  * what is left that nothing more can be done about now. */
 static int
-replay(struct job *job, struct run *run, struct replay_result *ret, struct err *err)
+replay(struct job *job, const struct keys *keys, struct run *run, struct replay_result *ret, struct err *err)
 {
 	int64_t before = INT64_MAX;
 
 	for (;;) {
-		if (replay_file(run, ret, err) != 0)
+		if (replay_file(run, keys, ret, err) != 0)
 			return -1;
 		/* nor is another ledger begun */
 		if (ret->missing > 0)
@@ -170,8 +170,8 @@ adopt(struct job *job, struct run *run, struct err *err)
 	if (adopt_choose(&keys, &adopted, err) != 0)
 		return -1;
 	if (job_flag(job, "dry-run"))
-		return show(run, &adopted, err);
-	if (take_journal(job, &keys, run, &adopted, err) != 0 || replay(job, run, &left, err) != 0)
+		return show(run, &keys, &adopted, err);
+	if (take_journal(job, &keys, run, &adopted, err) != 0 || replay(job, &keys, run, &left, err) != 0)
 		return -1;
 	return finish(job, &keys, run, &left, err);
 }

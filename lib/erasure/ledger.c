@@ -1,5 +1,7 @@
 #include "erasure/ledger.h"
 
+#include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +21,8 @@
 #define KEY_TEXT 64
 #define LINE_MAX_READ 65536 /* what is longer was not written by us */
 #define LOCK_SECONDS 10
+#define COPY_PREFIX "ledger."
+#define NAME_DIGITS 16
 #define ENTRY_MAX 4096 /* bytes: more than any line has */
 
 struct ledger {
@@ -289,8 +293,8 @@ take_apart(char *line, struct ledger_entry *ret)
 	return ret->what != LEDGER_ABANDONED || strcmp(fields[3], "abandoned") == 0;
 }
 
-int
-ledger_each(struct ledger *ledger, ledger_reader *each, void *ctx, int64_t *ret_entries, struct err *err)
+static int
+read_entries(const struct ledger *ledger, const char *path, ledger_reader *each, void *ctx, int64_t *ret_entries, struct err *err)
 {
 	CLEANUP(lines_closep) struct lines *lines = NULL;
 	char mac[65] = "", next[65], *line;
@@ -300,9 +304,9 @@ ledger_each(struct ledger *ledger, ledger_reader *each, void *ctx, int64_t *ret_
 	int64_t n = 0;
 
 	*ret_entries = 0;
-	if (!file_exists(ledger->path))
+	if (!file_exists(path))
 		return 0;
-	if (lines_open(&lines, ledger->path, LINE_MAX_READ, err) != 0)
+	if (lines_open(&lines, path, LINE_MAX_READ, err) != 0)
 		return -1;
 	for (;; n++) {
 		if (lines_next(lines, &line, &left, &ended, err) != 0)
@@ -329,6 +333,12 @@ ledger_each(struct ledger *ledger, ledger_reader *each, void *ctx, int64_t *ret_
 	}
 	*ret_entries = n;
 	return 0;
+}
+
+int
+ledger_each(struct ledger *ledger, ledger_reader *each, void *ctx, int64_t *ret_entries, struct err *err)
+{
+	return read_entries(ledger, ledger->path, each, ctx, ret_entries, err);
 }
 
 int
@@ -368,28 +378,99 @@ check_copied(const struct ledger *ledger, const char *path, struct err *err)
 	return err_hint(err, "stop all runs, keep a copy of %s, and put the other in its place", ledger->path);
 }
 
-int
-ledger_copy(struct ledger *ledger, const char *path, struct err *err)
+/* Each host has a ledger of its own. What tells one from another is the mac of its first entry: 16 digits of it; "" while there
+ * is none. */
+static int
+first_mac(const struct ledger *ledger, char ret[NAME_DIGITS + 1], struct err *err)
 {
+	CLEANUP(lines_closep) struct lines *lines = NULL;
+	char *line;
+	size_t n;
+	bool ended;
+
+	ret[0] = '\0';
+	if (!file_exists(ledger->path))
+		return 0;
+	if (lines_open(&lines, ledger->path, LINE_MAX_READ, err) != 0 || lines_next(lines, &line, &n, &ended, err) != 0)
+		return -1;
+	if (line != NULL && ended && n >= 66)
+		(void)snprintf(ret, NAME_DIGITS + 1, "%.*s", NAME_DIGITS, line + n - 64);
+	return 0;
+}
+
+/* The path of this ledger's copy; NULL while there is nothing to copy. */
+static int
+copy_path(const struct ledger *ledger, const char *directory, char **ret, struct err *err)
+{
+	char name[NAME_DIGITS + 1];
+
+	*ret = NULL;
+	if (first_mac(ledger, name, err) != 0)
+		return -1;
+	if (name[0] != '\0')
+		*ret = mem_printf("%s/" COPY_PREFIX "%s", directory, name);
+	return 0;
+}
+
+static int
+mirror(const struct ledger *ledger, const char *directory, bool back, struct err *err)
+{
+	CLEANUP(free_text) char *copy = NULL;
 	int lock = -1, failed;
 
 	if (lock_wait(ledger->lock_path, LOCK_SECONDS, &lock, err) != 0)
 		return -1;
-	failed = mirror_lines(path, ledger->path, err);
-	if (failed == 0)
-		failed = check_copied(ledger, path, err);
+	failed = copy_path(ledger, directory, &copy, err);
+	if (failed == 0 && copy != NULL)
+		failed = back ? mirror_lines(ledger->path, copy, err)
+			: mirror_lines(copy, ledger->path, err) != 0 || check_copied(ledger, copy, err) != 0 ? -1 : 0;
 	lock_release(&lock);
-	return failed == 0 ? 0 : err_prefix(err, "copying the erasure ledger");
+	return failed;
 }
 
 int
-ledger_recover(struct ledger *ledger, const char *path, struct err *err)
+ledger_copy(struct ledger *ledger, const char *directory, struct err *err)
 {
-	int lock = -1, failed;
+	return mirror(ledger, directory, false, err) == 0 ? 0 : err_prefix(err, "copying the erasure ledger");
+}
 
-	if (lock_wait(ledger->lock_path, LOCK_SECONDS, &lock, err) != 0)
+int
+ledger_recover(struct ledger *ledger, const char *directory, struct err *err)
+{
+	return mirror(ledger, directory, true, err) == 0 ? 0 : err_prefix(err, "recovering the erasure ledger");
+}
+
+static void
+close_directory(DIR **directory)
+{
+	if (*directory != NULL)
+		(void)closedir(*directory);
+}
+
+int
+ledger_each_copy(struct ledger *ledger, const char *directory, ledger_reader *each, void *ctx, struct err *err)
+{
+	CLEANUP(close_directory) DIR *list = opendir(directory);
+	char own[NAME_DIGITS + 1];
+	int64_t entries;
+
+	if (list == NULL)
+		return errno == ENOENT ? 0 : err_sys(err, "opening directory %s", directory);
+	if (first_mac(ledger, own, err) != 0)
 		return -1;
-	failed = mirror_lines(ledger->path, path, err);
-	lock_release(&lock);
-	return failed == 0 ? 0 : err_prefix(err, "recovering the erasure ledger");
+	for (;;) {
+		CLEANUP(free_text) char *path = NULL;
+		const struct dirent *entry;
+
+		errno = 0;
+		entry = readdir(list);
+		if (entry == NULL)
+			return errno == 0 ? 0 : err_sys(err, "reading directory %s", directory);
+		if (strncmp(entry->d_name, COPY_PREFIX, sizeof(COPY_PREFIX) - 1) != 0 ||
+		    strcmp(entry->d_name + sizeof(COPY_PREFIX) - 1, own) == 0)
+			continue;
+		path = file_join(directory, entry->d_name);
+		if (read_entries(ledger, path, each, ctx, &entries, err) != 0)
+			return err_prefix(err, "%s", path);
+	}
 }

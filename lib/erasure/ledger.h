@@ -47,9 +47,12 @@ int ledger_each(struct ledger *ledger, ledger_reader *each, void *ctx, int64_t *
 /* The keyed hashes that an intent keeps of a subject's row, 64 hexadecimal digits each. */
 int ledger_row_hashes(const struct ledger *ledger, const char *tenant, const char *table, const char *key, const char *birth,
 	char row[65], char born[65], struct err *err);
-/* Brings a copy up to date; and this ledger, from a copy that has more. ERR_REFUSED: neither is the beginning of the other. */
-int ledger_copy(struct ledger *ledger, const char *path, struct err *err);
-int ledger_recover(struct ledger *ledger, const char *path, struct err *err);
+/* Brings the copy in a directory up to date, "ledger." and the first digits of the first mac: each host has a ledger of its own.
+ * And this ledger, from a copy that has more. ERR_REFUSED: neither is the beginning of the other. */
+int ledger_copy(struct ledger *ledger, const char *directory, struct err *err);
+int ledger_recover(struct ledger *ledger, const char *directory, struct err *err);
+/* As ledger_each, for the copies of other hosts' ledgers in a directory. */
+int ledger_each_copy(struct ledger *ledger, const char *directory, ledger_reader *each, void *ctx, struct err *err);
 /* Checks the chain only. */
 int ledger_verify(struct ledger *ledger, int64_t *ret_entries, struct err *err);
 /* The installation's keyed hash of a subject, "hmac:<64 hex>" into text[70]: request rows keep it

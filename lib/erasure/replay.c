@@ -86,13 +86,14 @@ static void
 settle(struct intents *intents)
 {
 	if (intents->n_endings > 0)
+		if (intents->n_endings > 0)
 		qsort(intents->endings, intents->n_endings, sizeof(*intents->endings), by_batch);
 	for (size_t i = 0; i < intents->n && intents->n_endings > 0; i++) {
 		struct ending key;
 		const struct ending *ending;
 
 		(void)snprintf(key.batch, sizeof(key.batch), "%s", intents->items[i].batch);
-		ending = bsearch(&key, intents->endings, intents->n_endings, sizeof(key), by_batch);
+		ending = intents->n_endings == 0 ? NULL : bsearch(&key, intents->endings, intents->n_endings, sizeof(key), by_batch);
 		intents->items[i].done = ending != NULL && ending->done;
 		intents->items[i].abandoned = ending != NULL && !ending->done;
 	}
@@ -115,6 +116,22 @@ has_text(const struct db_result *rows, const char *text)
 			high = middle;
 	}
 	return false;
+}
+
+/* The same entry in several copies. */
+static void
+drop_doubles(struct intents *intents)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < intents->n; i++) {
+		const struct intent *last = kept == 0 ? NULL : &intents->items[kept - 1], *item = &intents->items[i];
+
+		if (last == NULL || strcmp(last->row, item->row) != 0 || strcmp(last->birth, item->birth) != 0 ||
+		    strcmp(last->request, item->request) != 0 || strcmp(last->batch, item->batch) != 0)
+			intents->items[kept++] = *item;
+	}
+	intents->n = kept;
 }
 
 /* Only what the database does not know is left, by row. */
@@ -143,6 +160,7 @@ keep_unknown(struct run *run, struct intents *intents, struct replay_result *res
 	intents->n = kept;
 	if (kept > 0)
 		qsort(intents->items, intents->n, sizeof(*intents->items), by_row);
+	drop_doubles(intents);
 	return 0;
 }
 
@@ -156,6 +174,7 @@ struct back {
 
 struct looking {
 	struct run *run;
+	const struct keys *keys;
 	struct intents intents;
 	struct replay_result *result;
 	struct back *items; /* that came back */
@@ -280,6 +299,19 @@ find_mixed(struct looking *looking, struct err *err)
 	return 0;
 }
 
+/* Of other hosts, or of this one before it was lost. */
+static int
+read_copies(struct looking *looking, struct err *err)
+{
+	for (size_t i = 0; i < looking->keys->n_journals; i++) {
+		CLEANUP(free_text) char *directory = journal_directory(&looking->keys->journals[i]);
+
+		if (ledger_each_copy(looking->run->ledger, directory, add_entry, &looking->intents, err) != 0)
+			return -1;
+	}
+	return 0;
+}
+
 static int
 look(struct looking *looking, struct err *err)
 {
@@ -288,7 +320,7 @@ look(struct looking *looking, struct err *err)
 
 	*looking->result = (struct replay_result){ 0 };
 	if (ledger_each(looking->run->ledger, add_entry, &looking->intents, &entries, err) != 0 ||
-	    keep_unknown(looking->run, &looking->intents, looking->result, err) != 0)
+	    read_copies(looking, err) != 0 || keep_unknown(looking->run, &looking->intents, looking->result, err) != 0)
 		return -1;
 	looking->result->unknown = (int64_t)looking->intents.n;
 	if (looking->intents.n == 0)
@@ -298,9 +330,9 @@ look(struct looking *looking, struct err *err)
 }
 
 int
-replay_find(struct run *run, struct replay_result *ret, struct err *err)
+replay_find(struct run *run, const struct keys *keys, struct replay_result *ret, struct err *err)
 {
-	CLEANUP(looking_release) struct looking looking = { .run = run, .result = ret };
+	CLEANUP(looking_release) struct looking looking = { .run = run, .keys = keys, .result = ret };
 
 	return look(&looking, err);
 }
@@ -347,9 +379,9 @@ file(const struct looking *looking, int64_t *ret_filed, struct err *err)
 }
 
 int
-replay_file(struct run *run, struct replay_result *ret, struct err *err)
+replay_file(struct run *run, const struct keys *keys, struct replay_result *ret, struct err *err)
 {
-	CLEANUP(looking_release) struct looking looking = { .run = run, .result = ret };
+	CLEANUP(looking_release) struct looking looking = { .run = run, .keys = keys, .result = ret };
 
 	if (look(&looking, err) != 0)
 		return -1;

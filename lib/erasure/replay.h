@@ -7,6 +7,7 @@
 #define EXPUNGE_ERASURE_REPLAY_H
 
 #include "erasure/run.h"
+#include "keys/keys.h"
 
 struct replay_result {
 	int64_t unknown;   /* erasures of the ledger that the database does not know */
@@ -18,11 +19,11 @@ struct replay_result {
 };
 
 /* Looks, and changes nothing but the run's transaction. */
-int replay_find(struct run *run, struct replay_result *ret, struct err *err);
+int replay_find(struct run *run, const struct keys *keys, struct replay_result *ret, struct err *err);
 /* The same, and asks for their erasure again; what remains is planning, and replay_schedule, a person's. Only the job may ask,
  * because only the ledger says who it was, and the ledger's key is the job's. One subject of an erasure at a time: to be
  * asked again until none is back. */
-int replay_file(struct run *run, struct replay_result *ret, struct err *err);
+int replay_file(struct run *run, const struct keys *keys, struct replay_result *ret, struct err *err);
 /* Ends those that were carried out and recounted: each has its certificate already; what that waits for is counted from now. */
 int replay_end(struct run *run, struct err *err);
 

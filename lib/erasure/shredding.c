@@ -131,9 +131,9 @@ static int
 copy_ledger(struct run *run, const struct keys *keys, struct err *err)
 {
 	for (size_t i = 0; i < keys->n_journals; i++) {
-		CLEANUP(free_text) char *path = journal_file(&keys->journals[i], "ledger");
+		CLEANUP(free_text) char *directory = journal_directory(&keys->journals[i]);
 
-		if (ledger_copy(run->ledger, path, err) != 0)
+		if (ledger_copy(run->ledger, directory, err) != 0)
 			return -1;
 	}
 	return 0;

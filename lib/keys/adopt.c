@@ -273,7 +273,7 @@ take_over(const struct keys *keys, struct db *db, struct adopted *adopted, struc
 	if (root_read(keys->store, &adopted->head.root, &root, &verdict, NULL, err) != 0)
 		return err_prefix(err, "the root that the key journal ends with");
 	if (load_rows(adopted, loading, err) != 0 ||
-	    db_query(db, &QUERY_ADOPT_JOURNAL, DB_PARAMS(epoch, adopted->head.root.attempt, seq, adopted->head.nonce), NULL, err) != 0)
+	    db_query(db, &QUERY_ADOPT_JOURNAL, DB_PARAMS(epoch, adopted->head.root.attempt, seq), NULL, err) != 0)
 		return -1;
 	return name_leaves(adopted, db, &root, err) != 0 ? -1 : db_query(db, &QUERY_KEY_NONCE_TAKE, DB_PARAMS(nonces.s), NULL, err);
 }

@@ -22,8 +22,8 @@ struct journal {
 	uint8_t public[ED25519_KEY_SIZE];      /* to read */
 };
 
-/* The path of a file beside the segments; the caller frees. */
-char *journal_file(const struct journal *journal, const char *name);
+/* The directory of the segments; the caller frees. */
+char *journal_directory(const struct journal *journal);
 
 /* The newest segment: its header and trailer are signed; its rows were not looked at. */
 struct journal_head {

@@ -23,9 +23,9 @@ journal_path(const struct journal *journal, int64_t segment)
 }
 
 char *
-journal_file(const struct journal *journal, const char *name)
+journal_directory(const struct journal *journal)
 {
-	return mem_printf("%s/keys/%s/%s", journal->directory, journal->instance, name);
+	return mem_printf("%s/keys/%s", journal->directory, journal->instance);
 }
 
 static void

@@ -7,7 +7,6 @@
 #include "base/array.h"
 #include "base/cleanup.h"
 #include "keys/anchor.h"
-#include "keys/rows.h"
 #include "query.h"
 #include "svc/crypt.h"
 
@@ -146,16 +145,8 @@ static int
 draw(struct db *db, struct err *err)
 {
 	char nonce[33];
-	int64_t epoch;
-	bool changing;
 
-	if (crypt_token(nonce, err) != 0 || db_begin(db, err) != 0)
-		return -1;
-	if (rows_lock(db, &epoch, &changing, err) == 0 && db_query(db, &QUERY_KEY_NONCE_DRAW, DB_PARAMS(nonce), NULL, err) == 0 &&
-	    db_commit(db, err) == 0)
-		return 0;
-	db_rollback(db);
-	return -1;
+	return crypt_token(nonce, err) != 0 ? -1 : db_query(db, &QUERY_KEY_NONCE_DRAW, DB_PARAMS(nonce), NULL, err);
 }
 
 int

@@ -247,7 +247,7 @@ END
 $$;
 COMMENT ON FUNCTION expunge.adopt_approvals() IS 'takes approvals back that may have been taken back since: a person approves again';
 
-CREATE OR REPLACE FUNCTION expunge.adopt_journal(head_epoch bigint, head_attempt text, head_seq bigint, head_nonce text)
+CREATE OR REPLACE FUNCTION expunge.adopt_journal(head_epoch bigint, head_attempt text, head_seq bigint)
 RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -258,12 +258,12 @@ BEGIN
 	PERFORM expunge.adopt_certificates();
 	PERFORM expunge.adopt_approvals();
 	DELETE FROM expunge.key_tree;
-	INSERT INTO expunge.key_tree (epoch, attempt, key_seq, run_nonce) VALUES (head_epoch, head_attempt, head_seq, head_nonce);
+	INSERT INTO expunge.key_tree (epoch, attempt, key_seq) VALUES (head_epoch, head_attempt, head_seq);
 	DELETE FROM expunge.adopted_line;
 	PERFORM expunge.log_event('journal-adopted', NULL, NULL, format('epoch %s, key_seq %s', head_epoch, head_seq));
 END
 $$;
-COMMENT ON FUNCTION expunge.adopt_journal(bigint, text, bigint, text) IS 'puts what the journal has into the place of what this database has, inside the job''s transaction';
+COMMENT ON FUNCTION expunge.adopt_journal(bigint, text, bigint) IS 'puts what the journal has into the place of what this database has, inside the job''s transaction';
 
 -- ---------------------------------------------------------------- erasures, carried out again
 

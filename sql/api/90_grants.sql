@@ -90,7 +90,7 @@ GRANT SELECT, INSERT (kind, tenant, request_id, detail) ON expunge.event TO expu
 GRANT SELECT ON expunge.key_tree, expunge.key_change TO expunge_operator, expunge_approver, expunge_dpo;
 
 -- the key tree: sealed rows; a tombstone is never taken away again
-GRANT SELECT, INSERT, UPDATE (epoch, attempt, key_seq, run_nonce, changed_at) ON expunge.key_tree TO expunge_job;
+GRANT SELECT, INSERT, UPDATE (epoch, attempt, key_seq, changed_at) ON expunge.key_tree TO expunge_job;
 GRANT SELECT, INSERT (nonce, timeline) ON expunge.key_nonce TO expunge_job;
 GRANT USAGE ON SEQUENCE expunge.key_id TO expunge_job;
 GRANT SELECT, INSERT, UPDATE, DELETE ON expunge.key_page TO expunge_job;
@@ -103,7 +103,7 @@ GRANT SELECT ON expunge.adoption, expunge.replay, expunge.replay_request TO expu
 GRANT EXECUTE ON FUNCTION expunge.adoption_begin(), expunge.adoption_end(), expunge.replay_schedule()
 TO expunge_operator;
 -- who comes back is what the ledger says, and its key is the job's: nobody approves a request of his own making
-GRANT EXECUTE ON FUNCTION expunge.adopt_journal(bigint, text, bigint, text),
+GRANT EXECUTE ON FUNCTION expunge.adopt_journal(bigint, text, bigint),
 	expunge.replay_file(uuid[], text[], text[], timestamptz[])
 TO expunge_job;
 GRANT INSERT ON expunge.adopted_line TO expunge_job;

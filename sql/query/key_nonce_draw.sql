@@ -1,8 +1,5 @@
--- A run's nonce.
+-- A run's nonce. It waits for nobody who writes keys.
 -- params: 1 nonce
 -- rows: none
-WITH drawn AS (
-    INSERT INTO expunge.key_nonce (nonce, timeline)
-    VALUES ($1, ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint)
-)
-UPDATE expunge.key_tree t SET run_nonce = $1
+INSERT INTO expunge.key_nonce (nonce, timeline)
+VALUES ($1, ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint)

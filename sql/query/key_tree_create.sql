@@ -5,4 +5,4 @@ WITH drawn AS (
     INSERT INTO expunge.key_nonce (nonce, timeline)
     VALUES ($2, ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint)
 )
-INSERT INTO expunge.key_tree (epoch, attempt, run_nonce) VALUES (1, $1, $2)
+INSERT INTO expunge.key_tree (epoch, attempt) VALUES (1, $1)

@@ -9,13 +9,11 @@ CREATE TABLE expunge.key_tree (
 	epoch     bigint NOT NULL CHECK (epoch > 0),
 	attempt   text NOT NULL CHECK (attempt ~ '^[0-9a-f]{32}$'),
 	key_seq   bigint NOT NULL DEFAULT 0,
-	run_nonce text NOT NULL CHECK (run_nonce ~ '^[0-9a-f]{32}$'),
 	changed_at timestamptz NOT NULL DEFAULT now()
 );
 COMMENT ON TABLE expunge.key_tree IS 'which root opens the pages; locked by every transaction that writes keys, so that there is one writer at a time';
 COMMENT ON COLUMN expunge.key_tree.attempt IS 'which of the roots that were made for this epoch it is';
 COMMENT ON COLUMN expunge.key_tree.key_seq IS 'of the last transaction that wrote keys; its rows carry the same number, and the journal follows it';
-COMMENT ON COLUMN expunge.key_tree.run_nonce IS 'of the last run: the same in the anchor and in the journals'' heads';
 
 CREATE TABLE expunge.key_nonce (
 	number   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -23,7 +21,7 @@ CREATE TABLE expunge.key_nonce (
 	timeline bigint NOT NULL CHECK (timeline > 0),
 	drawn_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
-COMMENT ON TABLE expunge.key_nonce IS 'every nonce that a run of this database has drawn: one in the anchor or a journal that is not among them was drawn by another copy';
+COMMENT ON TABLE expunge.key_nonce IS 'every nonce that a run of this database has drawn; the last one is what anchor and journals should show, and one in the anchor or a journal that is not among them was drawn by another copy';
 COMMENT ON COLUMN expunge.key_nonce.timeline IS 'of the server at that time: a restored or promoted one is on another';
 
 CREATE SEQUENCE expunge.key_id AS bigint;

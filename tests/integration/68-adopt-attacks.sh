@@ -67,11 +67,11 @@ is "$(patients 33)" 1 "but for one under a hold, which the copy has still"
 nok "a practice takes no erasure back that was certified" intake "SELECT expunge_api.withdraw_request('$replay')"
 ok "a person releases the hold again" expunge_as dora hold release "$(sql clinic "SELECT id FROM expunge.hold WHERE subject = '33'")"
 mv "$T/clinic/ledger/erasures" "$T/erasures"
-for place in here there; do mv "$T/clinic/$place/keys/"*/ledger "$T/ledger.$place"; done
+for place in here there; do mkdir "$T/copies.$place" && mv "$T/clinic/$place/keys/"*/ledger.* "$T/copies.$place"; done
 run expunge_as ada restore --adopt
 rc_is 3 "without its ledger"
 err_like 'not in the ledger' "it is not known who is back, and the adoption does not end"
-for place in here there; do mv "$T/ledger.$place" "$(echo "$T/clinic/$place/keys/"*)/ledger"; done
+for place in here there; do mv "$T/copies.$place"/* "$(echo "$T/clinic/$place/keys/"*)"; done
 sql clinic "UPDATE app.patient SET merged_into = NULL WHERE id = 32"
 run expunge_as ada restore --adopt
 rc_is 0 "told apart, it ends"
@@ -113,7 +113,7 @@ approve clinic "$(file_request clinic 1 44)"
 run expunge_as night nightly
 rc_is 3 "of a ledger that is an older copy a night says so"
 err_like 'entries that the erasure ledger has not|not of one history' "and certifies nothing"
-cp -p "$(echo "$T/clinic/here/keys/"*/ledger)" "$T/clinic/ledger/erasures"
+cp -p "$(echo "$T/clinic/here/keys/"*/ledger.*)" "$T/clinic/ledger/erasures"
 ok "with the longer one in its place it does" expunge_as night nightly
 
 # ---------------------------------------------------------------------------- backups that were made of the restored database
