@@ -412,8 +412,54 @@ copy_path(const struct ledger *ledger, const char *directory, char **ret, struct
 	return 0;
 }
 
+static void
+close_directory(DIR **directory)
+{
+	if (*directory != NULL)
+		(void)closedir(*directory);
+}
+
+/* The next copy in a directory: its path, *ret NULL at the end. */
 static int
-mirror(const struct ledger *ledger, const char *directory, bool back, struct err *err)
+next_copy(DIR *list, const char *directory, char **ret, struct err *err)
+{
+	for (;;) {
+		const struct dirent *entry;
+
+		*ret = NULL;
+		errno = 0;
+		entry = readdir(list);
+		if (entry == NULL)
+			return errno == 0 ? 0 : err_sys(err, "reading directory %s", directory);
+		if (strncmp(entry->d_name, COPY_PREFIX, sizeof(COPY_PREFIX) - 1) == 0) {
+			*ret = file_join(directory, entry->d_name);
+			return 0;
+		}
+	}
+}
+
+/* A host that has lost its ledger has no first mac. Where there is one copy only, that is of its ledger; NULL where there are
+ * several: they are read all the same, and this host begins anew. */
+static int
+only_copy(const char *directory, char **ret, struct err *err)
+{
+	CLEANUP(close_directory) DIR *list = opendir(directory);
+	CLEANUP(free_text) char *second = NULL;
+
+	*ret = NULL;
+	if (list == NULL)
+		return errno == ENOENT ? 0 : err_sys(err, "opening directory %s", directory);
+	if (next_copy(list, directory, ret, err) != 0 || (*ret != NULL && next_copy(list, directory, &second, err) != 0))
+		return -1;
+	if (second != NULL) {
+		free(*ret);
+		*ret = NULL;
+	}
+	return 0;
+}
+
+int
+ledger_copy(struct ledger *ledger, const char *directory, struct err *err)
 {
 	CLEANUP(free_text) char *copy = NULL;
 	int lock = -1, failed;
@@ -422,55 +468,47 @@ mirror(const struct ledger *ledger, const char *directory, bool back, struct err
 		return -1;
 	failed = copy_path(ledger, directory, &copy, err);
 	if (failed == 0 && copy != NULL)
-		failed = back ? mirror_lines(ledger->path, copy, err)
-			: mirror_lines(copy, ledger->path, err) != 0 || check_copied(ledger, copy, err) != 0 ? -1 : 0;
+		failed = mirror_lines(copy, ledger->path, err) != 0 || check_copied(ledger, copy, err) != 0 ? -1 : 0;
 	lock_release(&lock);
-	return failed;
-}
-
-int
-ledger_copy(struct ledger *ledger, const char *directory, struct err *err)
-{
-	return mirror(ledger, directory, false, err) == 0 ? 0 : err_prefix(err, "copying the erasure ledger");
+	return failed == 0 ? 0 : err_prefix(err, "copying the erasure ledger");
 }
 
 int
 ledger_recover(struct ledger *ledger, const char *directory, struct err *err)
 {
-	return mirror(ledger, directory, true, err) == 0 ? 0 : err_prefix(err, "recovering the erasure ledger");
-}
+	CLEANUP(free_text) char *copy = NULL;
+	int lock = -1, failed;
 
-static void
-close_directory(DIR **directory)
-{
-	if (*directory != NULL)
-		(void)closedir(*directory);
+	if (lock_wait(ledger->lock_path, LOCK_SECONDS, &lock, err) != 0)
+		return -1;
+	failed = copy_path(ledger, directory, &copy, err);
+	if (failed == 0 && copy == NULL)
+		failed = only_copy(directory, &copy, err);
+	if (failed == 0 && copy != NULL)
+		failed = mirror_lines(ledger->path, copy, err);
+	lock_release(&lock);
+	return failed == 0 ? 0 : err_prefix(err, "recovering the erasure ledger");
 }
 
 int
 ledger_each_copy(struct ledger *ledger, const char *directory, ledger_reader *each, void *ctx, struct err *err)
 {
 	CLEANUP(close_directory) DIR *list = opendir(directory);
-	char own[NAME_DIGITS + 1];
+	CLEANUP(free_text) char *own = NULL;
 	int64_t entries;
 
 	if (list == NULL)
 		return errno == ENOENT ? 0 : err_sys(err, "opening directory %s", directory);
-	if (first_mac(ledger, own, err) != 0)
+	if (copy_path(ledger, directory, &own, err) != 0)
 		return -1;
 	for (;;) {
 		CLEANUP(free_text) char *path = NULL;
-		const struct dirent *entry;
 
-		errno = 0;
-		entry = readdir(list);
-		if (entry == NULL)
-			return errno == 0 ? 0 : err_sys(err, "reading directory %s", directory);
-		if (strncmp(entry->d_name, COPY_PREFIX, sizeof(COPY_PREFIX) - 1) != 0 ||
-		    strcmp(entry->d_name + sizeof(COPY_PREFIX) - 1, own) == 0)
-			continue;
-		path = file_join(directory, entry->d_name);
-		if (read_entries(ledger, path, each, ctx, &entries, err) != 0)
+		if (next_copy(list, directory, &path, err) != 0)
+			return -1;
+		if (path == NULL)
+			return 0;
+		if ((own == NULL || strcmp(path, own) != 0) && read_entries(ledger, path, each, ctx, &entries, err) != 0)
 			return err_prefix(err, "%s", path);
 	}
 }

@@ -77,8 +77,11 @@ by_row(const void *a, const void *b)
 {
 	const struct intent *one = a, *other = b;
 	int by_key = strcmp(one->row, other->row), by_birth = strcmp(one->birth, other->birth);
+	int by_time = strcmp(one->time, other->time);
 
-	return by_key != 0 ? by_key : by_birth != 0 ? by_birth : one->order < other->order ? -1 : one->order > other->order;
+	if (by_key != 0 || by_birth != 0 || by_time != 0)
+		return by_key != 0 ? by_key : by_birth != 0 ? by_birth : by_time;
+	return one->order < other->order ? -1 : one->order > other->order;
 }
 
 /* A batch that neither ended nor was abandoned was killed, or lost its connection, around its COMMIT. */
