@@ -160,6 +160,7 @@ adopt(struct job *job, struct run *run, struct err *err)
 {
 	CLEANUP(str_release) struct str problems = STR_INIT;
 	CLEANUP(keys_close) struct keys keys = { 0 };
+	struct err why = { 0 };
 	struct adopted adopted;
 	struct replay_result left;
 
@@ -169,6 +170,10 @@ adopt(struct job *job, struct run *run, struct err *err)
 	}
 	if (adopt_choose(&keys, &adopted, err) != 0)
 		return -1;
+	if (lineage_ask(&keys, run->db, &problems, &why) == 0) {
+		printf("database, anchor and key journals are of one history: there is nothing to adopt\n");
+		return 0;
+	}
 	if (job_flag(job, "dry-run"))
 		return show(run, &keys, &adopted, err);
 	if (take_journal(job, &keys, run, &adopted, err) != 0 || replay(job, &keys, run, &left, err) != 0)

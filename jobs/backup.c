@@ -265,6 +265,8 @@ run_backup(struct job *job, struct err *err)
 		return -1;
 	if (job_flag(job, "if-declared") && !keys_declared(job->config))
 		return 0;
+	if (job_bind(job, err) != 0)
+		return -1;
 	if (job_flag(job, "expire"))
 		return backup_expire(job, err);
 	if (is_run && keys_declared(job->config) && begin_run(job, run, err) != 0)
@@ -300,7 +302,7 @@ static const struct option_row backup_options[] = {
 static const struct option_row list_options[] = { OPTION_TENANT, OPTION_JSON, OPTION_END };
 
 const struct command backup_commands[] = {
-	{ "backup", "one sealed archive a tenant to every destination", "", 0, 0, NEEDS_BINDING, backup_options, run_backup,
+	{ "backup", "one sealed archive a tenant to every destination", "", 0, 0, NEEDS_CONFIG, backup_options, run_backup,
 	  "Each archive is one snapshot, is read back from each destination, and gets its name when the key journal\n"
 	  "there knows its keys. A destination that fails does not hold the others up; exit code 3 says so." },
 	{ "backup list", "which archives there are, and where", "", 0, 0, NEEDS_BINDING, list_options, run_list, NULL },

@@ -60,6 +60,12 @@ job_connect(const struct job *job, const char *login, struct db **ret, struct er
 	return db_open(ret, &options, err);
 }
 
+int
+job_bind(struct job *job, struct err *err)
+{
+	return job_connect(job, NULL, &job->db, err) != 0 ? -1 : guard_binding(job->db, job->config, err);
+}
+
 static int
 prepare(struct job *job, struct err *err)
 {
@@ -76,11 +82,9 @@ prepare(struct job *job, struct err *err)
 	}
 	if (!job->verbose && log_level_from_text(config_text(job->config, SET_LOG_LEVEL), &level) == 0)
 		log_start(level, job->command->name);
-	if ((job->command->needs & (NEEDS_DB | NEEDS_BINDING)) == 0)
-		return 0;
-	if (job_connect(job, NULL, &job->db, err) != 0)
-		return -1;
-	return (job->command->needs & NEEDS_BINDING) != 0 ? guard_binding(job->db, job->config, err) : 0;
+	if ((job->command->needs & NEEDS_BINDING) != 0)
+		return job_bind(job, err);
+	return (job->command->needs & NEEDS_DB) != 0 ? job_connect(job, NULL, &job->db, err) : 0;
 }
 
 static int

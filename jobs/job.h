@@ -59,6 +59,8 @@ struct job {
 /* The value of an option of this command, NULL when it was not given. */
 const char *job_option(const struct job *job, const char *name);
 bool job_flag(const struct job *job, const char *name);
+/* What NEEDS_BINDING does, for a command that finds out first whether it has anything to do: job->db, or a refusal. */
+int job_bind(struct job *job, struct err *err);
 /* Opens a further connection; login NULL: as the person. The caller closes. */
 int job_connect(const struct job *job, const char *login, struct db **ret, struct err *err);
 

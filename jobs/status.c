@@ -162,7 +162,7 @@ print_archives(const struct status *s)
 	if (archive_count(s, ARCHIVES) == 0)
 		PRINT("backups", "none");
 	else
-		PRINT("backups", "%lld of %lld tenants, the newest of each at most %lld minutes old; %lld not named yet, %lld in fewer places "
+		PRINT("backups", "%lld archives of %lld tenants; the newest of each at most %lld minutes old; %lld not named yet, %lld in fewer places "
 			"than others, %lld expired and not removed", (long long)archive_count(s, ARCHIVES),
 			(long long)archive_count(s, ARCHIVE_TENANTS), (long long)archive_count(s, ARCHIVE_AGE) / 60,
 			(long long)archive_count(s, ARCHIVE_UNNAMED), (long long)archive_count(s, ARCHIVE_PARTIAL),

@@ -293,6 +293,19 @@ add_distinct(struct str *sql, const struct target *target, uint32_t number)
 	str_add(sql, ")::text AS expunge_row FROM " LOAD " l) r) t");
 }
 
+/* What a target lacks, or has already. */
+static int
+say_remedy(const char *table, struct err *err)
+{
+	(void)err_prefix(err, "loading %s", table);
+	if (strcmp(err->sqlstate, "23503") == 0)
+		return err_hint(err, "rows that these refer to are not in the target: load the tables that the data map calls reference first "
+			"(pg_dump --data-only -t TABLE)");
+	if (strcmp(err->sqlstate, "23505") == 0)
+		return err_hint(err, "the target has rows of this practice already: make an empty one");
+	return -1;
+}
+
 static int
 insert_rows(struct target *target, uint32_t number, int64_t *ret_rows, struct err *err)
 {
@@ -308,7 +321,7 @@ insert_rows(struct target *target, uint32_t number, int64_t *ret_rows, struct er
 	add_columns(&sql, target, number, "s.");
 	str_add(&sql, " FROM source s RETURNING 1) SELECT (SELECT count(*) FROM source), (SELECT count(*) FROM loaded)");
 	if (db_text(target->restore->db, DB_ONE, sql.s, 0, NULL, &res, err) != 0)
-		return err_prefix(err, "loading %s", cat->full);
+		return say_remedy(cat->full, err);
 	*ret_rows = db_get_int(res, 0, 1);
 	return *ret_rows == db_get_int(res, 0, 0) ? 0
 		: err_set(err, ERR_FAILED, "loading %s: %" PRId64 " rows of %" PRId64 " went in", cat->full, *ret_rows, db_get_int(res, 0, 0));

@@ -104,7 +104,7 @@ static const struct setting settings[SETTING_COUNT] = {
 		"The file that remembers how far this installation has come; not in a place that is restored with the database."),
 	[SET_ARCHIVES_DESTINATIONS] = LIST("archives.destinations",
 		"Where sealed archives go, and the journal of their keys: a name and a directory each; two at least, in different places."),
-	[SET_ARCHIVES_KEY] = PATH("archives.key", "/etc/expunge/archives.pem",
+	[SET_ARCHIVES_KEY] = PATH("archives.key", "/etc/expunge/keys/archives.pem",
 		"The private key that signs archives and the key journal."),
 	[SET_ARCHIVES_WORKERS] = INT("archives.workers", "2", 1, 16,
 		"So many practices are backed up at once, over two connections each."),

@@ -171,7 +171,7 @@ status() { run expunge_as watch status "$@"; }
 expunge_as night nightly 2>/dev/null
 status
 is "$RC" 0 "status is content"
-out_like '^backups +3 of 3 tenants, the newest of each at most [0-9]+ minutes old; 0 not named yet, 0 in fewer places than others, 0 expired' "and counts archives"
+out_like '^backups +3 archives of 3 tenants; the newest of each at most [0-9]+ minutes old; 0 not named yet, 0 in fewer places than others, 0 expired' "and counts archives"
 out_like '^drill +passed ' "and drills"
 sql clinic "UPDATE expunge.archive SET created_at = now() - interval '5 hours' WHERE tenant = '2'" \
 	"UPDATE expunge.archive SET destinations = '{here}' WHERE tenant = '3'" \

@@ -172,13 +172,13 @@ CONF
 expunge_user -U postgres init 2>"$T/init.log" || cat "$T/init.log"
 archives() { find "$D/var/kept/here" -name '*.archive' | wc -l; }
 run systemd_run "$hourly"
-is "$RC $(archives)" "0 3" "with one, under the hourly unit each practice has an archive"
+is "$RC $(archives)" "0 4" "with one, under the hourly unit each practice has an archive, and so have the rows of nobody"
 is "$(find "$D/var/kept/here" "$D/var/kept/there" -type f -perm /077)" "" "which is closed to others"
 run cron_run 2
 if [ -d /run/systemd/system ]; then
 	is "$RC $OUT$ERR" "0 " "where systemd runs, cron's hourly line does nothing"
 else
-	is "$RC $(archives)" "0 6" "under cron's line another one"
+	is "$RC $(archives)" "0 8" "under cron's line another one"
 fi
 run expunge_user status
 out_like '^backup +last success' "status knows when backups were last taken"
