@@ -68,6 +68,10 @@ check_root(struct checks *checks, const struct keys *keys, struct db *db)
 		check_add(checks, CHECK_ERROR, WHAT_ROOT, mem_copy("declared, and this database has no key tree"), mem_copy("expunge init"));
 		return;
 	}
+	/* no leaf is made meanwhile, and an archive needs one for its generation */
+	if (state.change.attempt[0] != '\0')
+		check_add(checks, CHECK_ERROR, WHAT_ROOT, mem_printf("a change of the root has not ended, it is in state %s: backups wait for it", state.change_state),
+			mem_copy("if no run is under way: see that every place and destination is there, then expunge keys rotate"));
 	if (root_read(keys->store, &state.root, &unused, &verdict, &report, &err) != 0)
 		check_err(checks, WHAT_ROOT, &err);
 	else

@@ -93,6 +93,8 @@ out_like 'share 2, replica 1' "is named"
 run expunge_as night keys rotate
 rc_is 1 "and no root is changed without it"
 is "$(sql clinic "SELECT count(*) FROM expunge.key_change WHERE state = 'intent'")" 1 "the intent stays"
+run expunge_as night check
+out_like '^error +root shares: a change of the root has not ended, it is in state intent' "and check says that backups wait for it"
 mkdir -m 0700 "$T/clinic/shares/2a"
 run expunge_as night keys rotate
 rc_is 1 "nor with an empty directory in its place"
