@@ -131,6 +131,8 @@ sql clinic "COMMIT PREPARED 'forgotten'"
 run expunge_as night nightly
 is "$RC $(request_state clinic "$id")" "0 certified" "when it has ended, the certificate comes"
 
+set_option wait_seconds 5
+
 # ---- asked to stop
 id=$(scheduled clinic 1 46) second=$(scheduled clinic 1 47)
 say app 'BEGIN; SELECT 1 FROM app.appointment WHERE patient_id IN (46, 47) FOR UPDATE'
