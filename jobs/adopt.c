@@ -85,7 +85,7 @@ erase_again(struct job *job, struct run *run, struct err *err)
 	if (draft_all(run, err) != 0 || person_asks(job, &QUERY_REPLAY_SCHEDULE, NULL, NULL, NULL, err) != 0 ||
 	    run_begin(run, "adopt", err) != 0)
 		return -1;
-	if (removal_carry_out(run, err) == 0 && replay_end(run, err) == 0)
+	if (removal_carry_out(run, err) == 0 && removal_publish(run, err) == 0 && replay_end(run, err) == 0)
 		return run_end(run, run_exit_code(run), err);
 	(void)run_end(run, err_exit_code(err), &unused);
 	return -1;

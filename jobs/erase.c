@@ -119,7 +119,7 @@ carry_out(struct run *run, struct err *err)
 
 	if (run_begin(run, "erase", err) != 0)
 		return -1;
-	if (removal_carry_out(run, err) != 0) {
+	if (removal_carry_out(run, err) != 0 || removal_publish(run, err) != 0) {
 		(void)run_end(run, err_exit_code(err), &unused);
 		return -1;
 	}

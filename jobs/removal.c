@@ -83,7 +83,6 @@ int
 removal_carry_out(struct run *run, struct err *err)
 {
 	int64_t start = clock_ms();
-	bool passed, safe;
 	int failed;
 
 	progress_start("erasing", 0);
@@ -95,14 +94,20 @@ removal_carry_out(struct run *run, struct err *err)
 		log_info("requests removed: %lld, rows: %lld, in %lld ms", (long long)run->n_removed, (long long)run->n_rows,
 			(long long)(clock_ms() - start));
 	if (verify_removed(run, err) != 0 || shredding_carry_out(run, err) != 0 || external_tell(run, err) != 0 ||
-	    drilling_carry_out(run, &passed, err) != 0)
+	    drilling_carry_out(run, err) != 0)
 		return -1;
 	start = clock_ms();
-	if (passed && attest_recounted(run, err) != 0)
+	if (!run->drill_failed && attest_recounted(run, err) != 0)
 		return -1;
 	if (run->n_certified > 0)
 		log_info("requests certified: %lld, in %lld ms", (long long)run->n_certified, (long long)(clock_ms() - start));
-	if (shredding_journal(run, &safe, err) != 0)
-		return -1;
-	return safe ? publish_rest(run, err) : 0;
+	return 0;
+}
+
+int
+removal_publish(struct run *run, struct err *err)
+{
+	int64_t serial;
+
+	return shredding_journal(run, &serial, err) != 0 ? -1 : publish_rest(run, serial, err);
 }

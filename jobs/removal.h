@@ -15,7 +15,9 @@ enum removal_purpose {
  * copy; reads and checks the map, whose problems go to stderr. */
 int removal_open(struct job *job, struct run *run, enum removal_purpose purpose, struct err *err);
 void removal_close(struct run *run);
-/* erase due requests, recount, sign, publish: what `erase` and `nightly` share. */
+/* erase due requests, recount, shred, drill, sign: what `erase` and `nightly` share. */
 int removal_carry_out(struct run *run, struct err *err);
+/* After it, and whatever else signs: the key journals get the certificates, and then they become files. */
+int removal_publish(struct run *run, struct err *err);
 
 #endif

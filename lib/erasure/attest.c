@@ -222,8 +222,7 @@ certify_batches(struct run *run, void *ctx, struct err *err)
 		}
 		tries = 0;
 		run->n_certified += n;
-		/* where there are journals, they have a certificate before anybody else has */
-		if (!keys_declared(run->config) && publish_signed(run, &batch.files, err) != 0)
+		if (publish_signed(run, &batch.files, err) != 0)
 			return -1;
 		pace_wait(run, n == 0 ? 0 : certify_rows(&certify), start);
 	} while (n == batch_size(run) && !run_stop_asked(run));

@@ -22,12 +22,11 @@ drill(struct run *run, struct err *err)
 }
 
 int
-drilling_carry_out(struct run *run, bool *ret_passed, struct err *err)
+drilling_carry_out(struct run *run, struct err *err)
 {
 	CLEANUP(db_result_freep) struct db_result *there = NULL;
 	struct err why = { 0 };
 
-	*ret_passed = true;
 	if (!keys_declared(run->config))
 		return 0;
 	if (db_query(run->db, &QUERY_KEY_TREE_EXISTS, NULL, &there, err) != 0)
@@ -36,7 +35,7 @@ drilling_carry_out(struct run *run, bool *ret_passed, struct err *err)
 		return 0;
 	if (drill(run, &why) == 0)
 		return db_query(run->db, &QUERY_DRILL_RECORD, DB_PARAMS("drill-passed", NULL), NULL, err);
-	*ret_passed = false;
+	run->drill_failed = true;
 	run->n_failed++;
 	run_note(run, NOTE_ERROR, "nothing is certified: %s", why.msg);
 	if (why.hint[0] != '\0')

@@ -7,7 +7,7 @@
 
 #include "erasure/run.h"
 
-/* *ret_passed: they passed, or there is no key tree. A failure is told and counted. */
-int drilling_carry_out(struct run *run, bool *ret_passed, struct err *err);
+/* A failure is told, counted, and left in run->drill_failed. Without a key tree there is nothing to drill. */
+int drilling_carry_out(struct run *run, struct err *err);
 
 #endif

@@ -227,11 +227,9 @@ finals_issue(struct run *run, int64_t *ret_n, struct err *err)
 	CLEANUP(certify_release) struct certify certify = { 0 };
 
 	*ret_n = 0;
-	if (run_stop_asked(run))
+	if (run_stop_asked(run) || run->drill_failed)
 		return 0;
 	if (stores_age(run, err) != 0 || certify_open(&certify, run, err) != 0)
 		return -1;
-	if (issue_due(&certify, ret_n, err) != 0)
-		return -1;
-	return *ret_n > 0 ? publish_rest(run, err) : 0;
+	return issue_due(&certify, ret_n, err);
 }

@@ -7,8 +7,8 @@
 
 #include "erasure/run.h"
 
-/* Ages the stores, then signs, commits and publishes what is due, a batch after the other; *ret_n: how many. An interim
- * certificate that is not what we signed is told, counted as failed, and never in the way of others. */
+/* Ages the stores, then signs and commits what is due, a batch after the other; *ret_n: how many; none after a failed drill.
+ * An interim certificate that is not what we signed is told, counted as failed, and never in the way of others. */
 int finals_issue(struct run *run, int64_t *ret_n, struct err *err);
 
 #endif

@@ -1,5 +1,6 @@
 #include "erasure/publish.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 #include "evidence/certificate.h"
 #include "evidence/note.h"
 #include "evidence/sshsig.h"
+#include "keys/keys.h"
 #include "query.h"
 #include "sys/files.h"
 
@@ -93,7 +95,7 @@ mark_and_write(struct run *run, const struct publish *publish, struct err *err)
 int
 publish_signed(struct run *run, const struct publish *publish, struct err *err)
 {
-	if (publish->n == 0)
+	if (publish->n == 0 || keys_declared(run->config))
 		return 0;
 	if (db_begin(run->db, err) != 0)
 		return -1;
@@ -148,17 +150,18 @@ write_page(struct run *run, const struct db_result *rows, struct err *err)
 }
 
 int
-publish_rest(struct run *run, struct err *err)
+publish_rest(struct run *run, int64_t serial, struct err *err)
 {
-	char limit[16], after[24] = "0";
+	char limit[16], after[24] = "0", last[24];
 	int n;
 
 	(void)snprintf(limit, sizeof(limit), "%d", PAGE);
+	(void)snprintf(last, sizeof(last), "%" PRId64, serial);
 	do {
 		CLEANUP(db_result_freep) struct db_result *rows = NULL;
 
 		if (db_begin(run->db, err) != 0 ||
-		    db_query(run->db, &QUERY_CERTIFICATE_UNPUBLISHED, DB_PARAMS(limit, after), &rows, err) != 0)
+		    db_query(run->db, &QUERY_CERTIFICATE_UNPUBLISHED, DB_PARAMS(limit, after, last), &rows, err) != 0)
 			return -1;
 		n = db_rows(rows);
 		if (n > 0)

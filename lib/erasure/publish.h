@@ -28,10 +28,11 @@ struct publish {
 void publish_add(struct publish *publish, int64_t serial, const char *id, struct str *note, size_t n_text);
 void publish_release(struct publish *publish);
 
-/* Writes what this run has signed and committed. What cannot be written is left to publish_rest, which says why. */
+/* Writes what this run has signed and committed, where no journal has to have it first. What cannot be written is left to
+ * publish_rest, which says why. */
 int publish_signed(struct run *run, const struct publish *publish, struct err *err);
-/* Writes every committed certificate that has no files yet, after looking whether it is one of ours. A failure is
- * counted and told, and the next run tries again. */
-int publish_rest(struct run *run, struct err *err);
+/* Writes every committed certificate up to this serial that has no files yet, after looking whether it is one of ours. A
+ * failure is counted and told, and the next run tries again. */
+int publish_rest(struct run *run, int64_t serial, struct err *err);
 
 #endif

@@ -251,19 +251,23 @@ shredding_carry_out(struct run *run, struct err *err)
 }
 
 int
-shredding_journal(struct run *run, bool *ret_safe, struct err *err)
+shredding_journal(struct run *run, int64_t *ret_serial, struct err *err)
 {
+	CLEANUP(keyring_state_release) struct keyring_state state = { 0 };
 	CLEANUP(keys_close) struct keys keys = { 0 };
 
-	*ret_safe = true;
+	*ret_serial = INT64_MAX;
 	if (!keys_declared(run->config))
 		return 0;
-	if (keys_open(&keys, run->config, run->instance.id, false, NULL, err) == 0 &&
-	    keys_journal(&keys, run->db, false, err) == 0 && copy_ledger(run, &keys, err) == 0)
+	/* the serial before the journals: what another run signs meanwhile they may not have */
+	if (keyring_state(run->db, &state, err) == 0 && keys_open(&keys, run->config, run->instance.id, false, NULL, err) == 0 &&
+	    keys_journal(&keys, run->db, false, err) == 0 && copy_ledger(run, &keys, err) == 0) {
+		*ret_serial = state.serial;
 		return 0;
+	}
 	if (err->code == ERR_LOST || err->code == ERR_UNKNOWN)
 		return -1;
-	*ret_safe = false;
+	*ret_serial = 0;
 	run->n_failed++;
 	run_note(run, NOTE_ERROR, "the key journals do not have this night's certificates, which do not become files before that: %s", err->msg);
 	err_clear(err);

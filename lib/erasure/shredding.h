@@ -16,7 +16,8 @@ int shredding_enter(struct run *run, struct err *err);
 /* Shreds; what failed is told, leaves its requests without a certificate, and is gone on with by the next run. */
 int shredding_carry_out(struct run *run, struct err *err);
 /* Certificates into the journals, and the ledger beside them: a serial that has left is given to no other certificate,
- * whatever copy of the database is restored. *ret_safe false: that failed, and was told. */
-int shredding_journal(struct run *run, bool *ret_safe, struct err *err);
+ * whatever copy of the database is restored. *ret_serial: those up to it may become files; 0 after a failure, which was told;
+ * INT64_MAX where there are no journals. */
+int shredding_journal(struct run *run, int64_t *ret_serial, struct err *err);
 
 #endif
