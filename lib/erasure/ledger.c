@@ -438,26 +438,6 @@ next_copy(DIR *list, const char *directory, char **ret, struct err *err)
 	}
 }
 
-/* A host that has lost its ledger has no first mac. Where there is one copy only, that is of its ledger; NULL where there are
- * several: they are read all the same, and this host begins anew. */
-static int
-only_copy(const char *directory, char **ret, struct err *err)
-{
-	CLEANUP(close_directory) DIR *list = opendir(directory);
-	CLEANUP(free_text) char *second = NULL;
-
-	*ret = NULL;
-	if (list == NULL)
-		return errno == ENOENT ? 0 : err_sys(err, "opening directory %s", directory);
-	if (next_copy(list, directory, ret, err) != 0 || (*ret != NULL && next_copy(list, directory, &second, err) != 0))
-		return -1;
-	if (second != NULL) {
-		free(*ret);
-		*ret = NULL;
-	}
-	return 0;
-}
-
 int
 ledger_copy(struct ledger *ledger, const char *directory, struct err *err)
 {
@@ -477,15 +457,14 @@ int
 ledger_recover(struct ledger *ledger, const char *directory, struct err *err)
 {
 	CLEANUP(free_text) char *copy = NULL;
+	int64_t entries;
 	int lock = -1, failed;
 
 	if (lock_wait(ledger->lock_path, LOCK_SECONDS, &lock, err) != 0)
 		return -1;
 	failed = copy_path(ledger, directory, &copy, err);
-	if (failed == 0 && copy == NULL)
-		failed = only_copy(directory, &copy, err);
 	if (failed == 0 && copy != NULL)
-		failed = mirror_lines(ledger->path, copy, err);
+		failed = read_entries(ledger, copy, NULL, NULL, &entries, err) != 0 ? -1 : mirror_lines(ledger->path, copy, err);
 	lock_release(&lock);
 	return failed == 0 ? 0 : err_prefix(err, "recovering the erasure ledger");
 }

@@ -48,7 +48,8 @@ int ledger_each(struct ledger *ledger, ledger_reader *each, void *ctx, int64_t *
 int ledger_row_hashes(const struct ledger *ledger, const char *tenant, const char *table, const char *key, const char *birth,
 	char row[65], char born[65], struct err *err);
 /* Brings the copy in a directory up to date, "ledger." and the first digits of the first mac: each host has a ledger of its own.
- * And this ledger, from a copy that has more. ERR_REFUSED: neither is the beginning of the other. */
+ * And this ledger, from a copy of it that has more; a host that has lost its ledger begins another: two hosts never go on with
+ * the same one. ERR_REFUSED: neither is the beginning of the other. */
 int ledger_copy(struct ledger *ledger, const char *directory, struct err *err);
 int ledger_recover(struct ledger *ledger, const char *directory, struct err *err);
 /* As ledger_each, for the copies of other hosts' ledgers in a directory. */

@@ -275,7 +275,10 @@ take_over(const struct keys *keys, struct db *db, struct adopted *adopted, struc
 	if (load_rows(adopted, loading, err) != 0 ||
 	    db_query(db, &QUERY_ADOPT_JOURNAL, DB_PARAMS(epoch, adopted->head.root.attempt, seq), NULL, err) != 0)
 		return -1;
-	return name_leaves(adopted, db, &root, err) != 0 ? -1 : db_query(db, &QUERY_KEY_NONCE_TAKE, DB_PARAMS(nonces.s), NULL, err);
+	if (name_leaves(adopted, db, &root, err) != 0 || db_query(db, &QUERY_KEY_NONCE_TAKE, DB_PARAMS(nonces.s), NULL, err) != 0)
+		return -1;
+	/* the copy may know all of them, and another timeline */
+	return lineage_draw(db, err);
 }
 
 static int

@@ -85,8 +85,9 @@ check_history(const struct keys *keys, struct db *db, bool entering, struct err 
 	return err_hint(err, "it was promoted or restored. " HINT_COPY);
 }
 
-int
-lineage_check(const struct keys *keys, struct db *db, struct err *err)
+/* None of them has come further than the database. */
+static int
+check_places(const struct keys *keys, struct db *db, struct err *err)
 {
 	for (size_t i = 0; i < keys->n_journals; i++)
 		if (journal_check(&keys->journals[i], db, NULL, err) != 0)
@@ -95,7 +96,13 @@ lineage_check(const struct keys *keys, struct db *db, struct err *err)
 		return -1;
 	/* an anchor that says nothing is told by keys status, and written anew by each run */
 	err_clear(err);
-	return check_history(keys, db, false, err);
+	return 0;
+}
+
+int
+lineage_check(const struct keys *keys, struct db *db, struct err *err)
+{
+	return check_places(keys, db, err) != 0 ? -1 : check_history(keys, db, false, err);
 }
 
 /* ---- the beginning of a run --------------------------------------------------------------------- */
@@ -141,8 +148,8 @@ check_readable(const struct keys *keys, struct db *db, struct str *notes, struct
 	return err_hint(err, "whether this database was restored cannot be known: bring one of them back");
 }
 
-static int
-draw(struct db *db, struct err *err)
+int
+lineage_draw(struct db *db, struct err *err)
 {
 	char nonce[33];
 
@@ -170,7 +177,7 @@ lineage_write_anchor(const struct keys *keys, struct db *db, struct err *err)
 static int
 show(const struct keys *keys, struct db *db, struct str *notes, struct err *err)
 {
-	if (draw(db, err) != 0 || (lineage_write_anchor(keys, db, err) != 0 && note_place(notes, err) != 0))
+	if (lineage_draw(db, err) != 0 || (lineage_write_anchor(keys, db, err) != 0 && note_place(notes, err) != 0))
 		return -1;
 	for (size_t i = 0; i < keys->n_journals; i++)
 		if (journal_write(&keys->journals[i], db, false, err) != 0 && note_place(notes, err) != 0)
@@ -200,12 +207,8 @@ lineage_claim(const struct keys *keys, struct db *db, struct err *err)
 	CLEANUP(str_release) struct str nonces = STR_INIT;
 	CLEANUP(str_release) struct str notes = STR_INIT;
 
-	for (size_t i = 0; i < keys->n_journals; i++)
-		if (journal_check(&keys->journals[i], db, NULL, err) != 0)
-			return -1;
-	if (check_anchor(keys, db, err) != 0 && err->code == ERR_REFUSED)
+	if (check_places(keys, db, err) != 0)
 		return -1;
-	err_clear(err);
 	lineage_nonces(keys, &nonces);
 	if (db_query(db, &QUERY_KEY_NONCE_TAKE, DB_PARAMS(nonces.s), NULL, err) != 0 || show(keys, db, &notes, err) != 0)
 		return -1;

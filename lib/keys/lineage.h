@@ -22,6 +22,8 @@ int lineage_enter(const struct keys *keys, struct db *db, struct str *notes, str
  * the journal can help. */
 int lineage_claim(const struct keys *keys, struct db *db, struct err *err);
 
+/* A fresh nonce, and with it the timeline that the server is on now. */
+int lineage_draw(struct db *db, struct err *err);
 /* What anchor and journals show, as a text[]; a place that is absent or cannot be read shows nothing. */
 void lineage_nonces(const struct keys *keys, struct str *ret);
 /* The anchor says what the database says. */

@@ -87,6 +87,15 @@ run expunge_as ada restore --adopt
 rc_is 0 "adopting once more"
 is "$(sql clinic 'SELECT count(*) FROM expunge.certificate')/$(sql clinic "SELECT count(*) FROM expunge.request WHERE kind = 'replay'")" 5/4 "does nothing again"
 
+# ---------------------------------------------------------------------------- a server that was promoted, and has lost nothing
+sql clinic "UPDATE expunge.key_nonce SET timeline = timeline + 41 WHERE number = (SELECT max(number) FROM expunge.key_nonce)"
+run expunge_as night nightly
+rc_is 5 "on another timeline than at the last run nothing runs"
+err_like 'timeline' "and it is said why"
+run expunge_as ada restore --adopt
+rc_is 0 "it can be adopted like one that was restored"
+ok "and then runs" expunge_as night nightly
+
 # ---------------------------------------------------------------------------- a copy
 swap present adopted
 run expunge_as night nightly
