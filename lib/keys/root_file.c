@@ -386,17 +386,6 @@ fill(int dir, const char *temporary, const struct secret *record, struct stat *r
 	return 0;
 }
 
-/* Never over what is there. Not every file system can do it in one step. */
-static int
-give_name(int dir, const char *temporary, const char *name)
-{
-	if (renameat2(dir, temporary, dir, name, RENAME_NOREPLACE) == 0)
-		return 0;
-	if (errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP)
-		return -1;
-	return linkat(dir, temporary, dir, name, 0) == 0 && unlinkat(dir, temporary, 0) == 0 ? 0 : -1;
-}
-
 /* What a failed write left: its temporary file, and the record if that is the file it made and not an older one. The
  * failure itself is what the caller hears of, and that something is left. */
 static int
@@ -421,7 +410,7 @@ write_record(const struct root_place *place, const struct root_id *id, const str
 
 	if (open_place(place, &dir, err) != ROOT_PLACE_OURS || remove_leftover(dir, temporary, err) != 0)
 		return -1;
-	if (fill(dir, temporary, record, &made) == 0 && give_name(dir, temporary, name) == 0 && fsync(dir) == 0)
+	if (fill(dir, temporary, record, &made) == 0 && file_rename(dir, temporary, name) == 0 && fsync(dir) == 0)
 		return 0;
 	(void)err_sys(err, "writing %s/%s", place->path, name);
 	return take_back(dir, id, &made, err);

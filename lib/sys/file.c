@@ -183,6 +183,16 @@ file_name(int fd, const char *temporary, const char *path)
 }
 
 int
+file_rename(int dir, const char *from, const char *to)
+{
+	if (renameat2(dir, from, dir, to, RENAME_NOREPLACE) == 0)
+		return 0;
+	if (errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP)
+		return -1;
+	return linkat(dir, from, dir, to, 0) == 0 && unlinkat(dir, from, 0) == 0 ? 0 : -1;
+}
+
+int
 file_publish(int fd, const char *temporary, const char *path, mode_t mode, struct err *err)
 {
 	if (fchmod(fd, mode) != 0 || fsync(fd) != 0 || file_name(fd, temporary, path) != 0)

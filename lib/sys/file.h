@@ -21,6 +21,9 @@ int file_write(const char *path, const void *bytes, size_t n, mode_t mode, bool 
 int file_open_nameless(const char *path, char **ret_temporary);
 /* Gives it a name; one that is taken is EEXIST. The caller syncs file and directory. -1 with errno. */
 int file_name(int fd, const char *temporary, const char *path);
+/* A file of a directory gets another name there, never over what has it (EEXIST); not every file system can do that in one
+ * step, and then a kill may leave both names. -1 with errno. */
+int file_rename(int dir, const char *from, const char *to);
 /* The end of such a file: its mode, content and name durable; a name that is taken is an error. */
 int file_publish(int fd, const char *temporary, const char *path, mode_t mode, struct err *err);
 /* All n bytes to an open file, whatever write() takes at a time; 0, or -1 with errno. */

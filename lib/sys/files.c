@@ -12,6 +12,8 @@
 #include "base/mem.h"
 #include "sys/file.h"
 
+#define MAKE (O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC)
+
 struct entry {
 	char *name, *temporary; /* temporary NULL: it has its final name */
 	size_t n;
@@ -45,11 +47,11 @@ files_add(struct files *files, const char *name, const void *bytes, size_t n, mo
 
 	entry->name = mem_copy(name);
 	entry->n = n;
-	/* a leftover of a killed run has the same name, and goes */
 	entry->temporary = mem_printf(".%s.new", name);
-	if (unlinkat(files->fd, entry->temporary, 0) != 0 && errno != ENOENT)
-		return err_sys(err, "removing %s/%s", files->directory, entry->temporary);
-	fd = openat(files->fd, entry->temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	fd = openat(files->fd, entry->temporary, MAKE, 0600);
+	/* a leftover of a killed run has the same name, and goes */
+	if (fd < 0 && errno == EEXIST && unlinkat(files->fd, entry->temporary, 0) == 0)
+		fd = openat(files->fd, entry->temporary, MAKE, 0600);
 	if (fd < 0)
 		return err_sys(err, "creating %s/%s", files->directory, entry->temporary);
 	failed = file_write_all(fd, bytes, n) != 0 || fchmod(fd, mode) != 0 ? err_sys(err, "writing %s/%s", files->directory, name) : 0;
@@ -85,14 +87,14 @@ files_publish(struct files *files, struct err *err)
 	for (size_t i = 0; i < files->n; i++) {
 		struct entry *entry = &files->entries[i];
 
-		if (linkat(files->fd, entry->temporary, files->fd, entry->name, 0) != 0) {
+		if (file_rename(files->fd, entry->temporary, entry->name) != 0) {
 			if (errno != EEXIST)
 				return err_sys(err, "naming %s/%s", files->directory, entry->name);
 			if (accept_existing(files, entry, err) != 0)
 				return -1;
+			if (unlinkat(files->fd, entry->temporary, 0) != 0)
+				return err_sys(err, "removing %s/%s", files->directory, entry->temporary);
 		}
-		if (unlinkat(files->fd, entry->temporary, 0) != 0)
-			return err_sys(err, "removing %s/%s", files->directory, entry->temporary);
 		free(entry->temporary);
 		entry->temporary = NULL;
 	}

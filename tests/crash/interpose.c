@@ -317,6 +317,12 @@ rename(const char *from, const char *to)
 }
 
 int
+renameat2(int from_directory, const char *from, int directory, const char *to, unsigned flags)
+{
+	FILE_CALL("change", renameat2, to, in_root(directory, to), (from_directory, from, directory, to, flags));
+}
+
+int
 link(const char *from, const char *to)
 {
 	ON_PATH("change", link, to, (from, to));
