@@ -239,6 +239,7 @@ run_mark(struct job *job, struct err *err)
 {
 	CLEANUP(keys_close) struct keys keys = { 0 };
 	struct instance instance;
+	CLEANUP(str_release) struct str notes = STR_INIT;
 	struct err why = { 0 };
 	size_t n = 0;
 
@@ -246,8 +247,8 @@ run_mark(struct job *job, struct err *err)
 	    keys_mark(&keys, job->args[0], err) != 0)
 		return -1;
 	printf("marked\n");
-	/* another new place may be waiting for its mark */
-	if (keys_heal(&keys, job->db, &n, &why) != 0)
+	/* another new place may be waiting for its mark; and a restored database does not know which root lives */
+	if (lineage_ask(&keys, job->db, &notes, &why) != 0 || keys_heal(&keys, job->db, &n, &why) != 0)
 		log_warning("%s", why.msg);
 	if (n > 0)
 		printf("%zu records of the root written\n", n);
@@ -289,9 +290,10 @@ const struct command keys_commands[] = {
 	{ "keys public", "print the public key that archives and key journals are verified with", "", 0, 0, NEEDS_CONFIG, NULL, run_public,
 	  "PEM, for whoever reads an archive without this program (doc/open-archive.py). The public key of\n"
 	  "certificates is issuer.pem, beside them." },
-	{ "keys mark", "say that a directory of keys.shares is new, and fill it", "DIRECTORY", 1, 1, NEEDS_BINDING, NULL, run_mark,
+	{ "keys mark", "say that a directory of keys.shares, or a destination, is new", "DIRECTORY", 1, 1, NEEDS_BINDING, NULL, run_mark,
 	  "For a new disk in the place of a lost one: a directory without its mark is taken for one that is not\n"
-	  "mounted. It must be empty. The share is copied from another replica, if there is one." },
+	  "mounted. A share is copied from another replica, if there is one; a destination gets a whole journal\n"
+	  "from the next run." },
 	{ "keys adopt", "after a promotion, or where a copy has run: this database is the one that counts", "", 0, 0, NEEDS_BINDING,
 		adopt_options, run_adopt,
 	  "Anchor and key journals follow it from then on, and the other one is refused. Refused itself where it\n"

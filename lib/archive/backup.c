@@ -366,7 +366,8 @@ tell_failures(struct sealing *sealing)
 		if (!place->failed)
 			continue;
 		sealing->result->n_failed++;
-		str_addf(&sealing->result->failures, "%s: %s\n", place->name, place->why.msg);
+		str_addf(&sealing->result->failures, "%s: %s%s%s\n", place->name, place->why.msg, place->why.hint[0] == '\0' ? "" : "; ",
+			place->why.hint);
 	}
 }
 

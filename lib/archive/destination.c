@@ -122,7 +122,7 @@ open_one(struct destination *place, struct err *err)
 	CLEANUP(free_text) char *archives = file_join(place->journal->directory, "archives");
 	CLEANUP(free_text) char *ours = destination_folder(place->journal);
 
-	if (file_make_directory(archives, 0700, err) != 0 || file_make_directory(ours, 0700, err) != 0)
+	if (journal_marked(place->journal, err) != 0 || file_make_directory(archives, 0700, err) != 0 || file_make_directory(ours, 0700, err) != 0)
 		return -1;
 	place->fd = file_open_nameless(place->path, &place->temporary);
 	return place->fd >= 0 ? 0 : err_sys(err, "creating a file for %s", place->path);

@@ -25,13 +25,19 @@ struct journal {
 /* The directory of the segments; the caller frees. */
 char *journal_directory(const struct journal *journal);
 
+/* Makes that directory: a destination without it is taken for one that is not mounted. */
+int journal_mark(const struct journal *journal, struct err *err);
+/* ERR_FAILED: it is not there, and what a person does about it. */
+int journal_marked(const struct journal *journal, struct err *err);
+
 /* The newest segment: its header and trailer are signed; its rows were not looked at. */
 struct journal_head {
 	struct journal_header header;
 	struct journal_trailer trailer;
 };
 
-/* *ret_found false: there is no journal yet. ERR_FAILED: there is, and its newest segment is not a whole one of ours. */
+/* *ret_found false: there is no journal yet. ERR_FAILED: there is, and its newest segment is not a whole one of ours; or the
+ * destination is not marked. */
 int journal_head(const struct journal *journal, struct journal_head *ret, bool *ret_found, struct err *err);
 
 /* ERR_REFUSED: the journal is ahead of the database, or of another history: the database was restored. Nothing that is then

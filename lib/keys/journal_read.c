@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -35,16 +36,34 @@ close_directory(DIR **directory)
 		(void)closedir(*directory);
 }
 
+static int
+say_unmarked(const char *path, struct err *err)
+{
+	(void)err_set(err, ERR_FAILED, "there is no %s", path);
+	return err_hint(err, "is its disk mounted? A destination that is new is made known by expunge keys mark");
+}
+
+int
+journal_marked(const struct journal *journal, struct err *err)
+{
+	CLEANUP(free_text) char *path = journal_directory(journal);
+	struct stat st;
+
+	if (stat(path, &st) == 0)
+		return 0;
+	return errno == ENOENT ? say_unmarked(path, err) : err_sys(err, "looking at %s", path);
+}
+
 /* The highest number of a segment; 0 if there is none. */
 static int
 newest(const struct journal *journal, int64_t *ret, struct err *err)
 {
-	CLEANUP(free_text) char *path = mem_printf("%s/keys/%s", journal->directory, journal->instance);
+	CLEANUP(free_text) char *path = journal_directory(journal);
 	CLEANUP(close_directory) DIR *directory = opendir(path);
 
 	*ret = 0;
 	if (directory == NULL)
-		return errno == ENOENT ? 0 : err_sys(err, "opening directory %s", path);
+		return errno == ENOENT ? say_unmarked(path, err) : err_sys(err, "opening directory %s", path);
 	for (;;) {
 		const struct dirent *entry;
 		const char *name, *digits;
@@ -114,8 +133,8 @@ static int
 say_remedy(const struct journal *journal, const char *path, struct err *err)
 {
 	(void)err_prefix(err, "key journal %s", path);
-	return err_hint(err, "bring the file back from a copy; if there is none, and the database was not restored, move %s/keys/%s away: "
-		"the next run writes a whole journal", journal->directory, journal->instance);
+	return err_hint(err, "bring the file back from a copy; if there is none, and the database was not restored, move all segments in "
+		"%s/keys/%s away: the next run writes a whole journal", journal->directory, journal->instance);
 }
 
 int

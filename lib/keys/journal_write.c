@@ -233,8 +233,8 @@ next_header(const struct journal *journal, struct db *db, bool base, struct jour
 	return 0;
 }
 
-static int
-make_directories(const struct journal *journal, struct err *err)
+int
+journal_mark(const struct journal *journal, struct err *err)
 {
 	CLEANUP(free_text) char *keys = file_join(journal->directory, "keys");
 	CLEANUP(free_text) char *ours = file_join(keys, journal->instance);
@@ -286,8 +286,6 @@ journal_write(const struct journal *journal, struct db *db, bool base, struct er
 	int64_t segment;
 	int failed;
 
-	if (make_directories(journal, err) != 0)
-		return -1;
 	do
 		failed = try_write(journal, db, base, &segment, err);
 	while (failed != 0 && is_overtaken(err));

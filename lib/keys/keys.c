@@ -171,6 +171,15 @@ change_of(struct changing *changing)
 		.ctx = changing, .hash = hash_name, .journal = write_journals, .drill = say_and_drill };
 }
 
+static int
+mark_journals(const struct keys *keys, struct err *err)
+{
+	for (size_t i = 0; i < keys->n_journals; i++)
+		if (journal_mark(&keys->journals[i], err) != 0)
+			return -1;
+	return 0;
+}
+
 int
 keys_first_root(const struct keys *keys, struct db *db, struct err *err)
 {
@@ -181,7 +190,7 @@ keys_first_root(const struct keys *keys, struct db *db, struct err *err)
 	if (keyring_state(db, &state, err) != 0)
 		return -1;
 	/* places of a tree that is there are marked: one that is not is not mounted, and must not look like an empty one */
-	if (state.root.epoch == 0 && root_init(keys->store, err) != 0)
+	if (state.root.epoch == 0 && (root_init(keys->store, err) != 0 || mark_journals(keys, err) != 0))
 		return -1;
 	return shred_first_root(&shred, err);
 }
@@ -231,7 +240,10 @@ keys_mark(const struct keys *keys, const char *directory, struct err *err)
 		for (size_t replica = 0; replica < keys->roots.shares[share].n; replica++)
 			if (strcmp(keys->roots.shares[share].replicas[replica], directory) == 0)
 				return root_mark(keys->store, (uint32_t)share + 1, (uint32_t)replica + 1, err);
-	(void)err_set(err, ERR_USAGE, "%.300s is no replica of keys.shares", directory);
+	for (size_t i = 0; i < keys->n_journals; i++)
+		if (strcmp(keys->journals[i].directory, directory) == 0)
+			return journal_mark(&keys->journals[i], err);
+	(void)err_set(err, ERR_USAGE, "%.300s is no replica of keys.shares, and no destination of archives", directory);
 	return err_hint(err, "write it into the configuration first, as it is written here");
 }
 

@@ -50,7 +50,8 @@ int keys_resume(const struct keys *keys, struct db *db, keys_hash *hash, void *h
 /* Writes the living root's records again where they are absent, from other replicas. Nothing while a change of the root is
  * interrupted. *ret_n: how many. */
 int keys_heal(const struct keys *keys, struct db *db, size_t *ret_n, struct err *err);
-/* Marks a directory of keys.shares, by its name there, which a person says is new. ERR_FAILED: there is none of this name. */
+/* Marks a directory of keys.shares or a destination of archives, by its name there, which a person says is new. ERR_USAGE:
+ * there is none of this name. */
 int keys_mark(const struct keys *keys, const char *directory, struct err *err);
 
 /* `expunge drill` in a process of its own: "--positive", "--negative", or NULL for both. The error is what it says. */

@@ -39,7 +39,7 @@ generation=$(sql clinic "SELECT generation FROM expunge.archive WHERE id = '$(ba
 mv "${files[@]:1}" "$T/aside/"
 sql clinic "DELETE FROM expunge.archive WHERE generation = $generation" "DELETE FROM expunge.key_leaf WHERE id = $generation"
 cp -a "$T/clinic/here/keys" "$T/keys"
-rm -r "$T/clinic/here/keys"
+rm "$T/clinic/here/keys/"*/*.journal
 expunge_as night backup --tenant 2 2>/dev/null
 mv "$folder/$(sql clinic "SELECT id FROM expunge.archive WHERE tenant = '2' ORDER BY generation DESC LIMIT 1").archive" "$T/aside/"
 run expunge_as night drill

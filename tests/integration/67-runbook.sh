@@ -67,7 +67,11 @@ mv "$T/clinic/there" "$T/gone"
 run expunge_as night backup
 rc_is 3 "a backup goes on without it, and says so"
 mkdir -m 0700 "$T/clinic/there"
-ok "an empty directory in its place" expunge_as night backup
+run expunge_as night backup
+rc_is 3 "nor is an empty directory one, which may be a disk that is not mounted"
+err_like 'keys mark' "it says how to make it one"
+ok "marked" expunge_as night keys mark "$T/clinic/there"
+ok "the empty directory in its place" expunge_as night backup
 is "$(status '.journals | map(.state) | unique | .[]')" "whole and up to date" "gets a whole journal"
 run expunge_as night backup --verify
 rc_is 3 "archives that were only there"

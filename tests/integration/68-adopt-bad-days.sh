@@ -114,7 +114,11 @@ is_whole "the anchor is lost"
 
 day before late
 before
-rm -r "$T/clinic/state/anchor" "$(journal there)" # and an empty disk is mounted
+rm -r "$T/clinic/state/anchor" "$T/clinic/there/keys" # and an empty disk is mounted
+adopt
+rc_is 1 "an empty disk"
+err_like 'is its disk mounted' "is taken for one that is not mounted"
+ok "a person says that it is new" expunge_as ada keys mark "$T/clinic/there"
 adopt
 rc_is 5 "anchor and one journal are lost: whether the other is the newest cannot be known"
 err_like 'clinic/there' "which one is named"
@@ -151,7 +155,7 @@ spoil() {
 	is "$([ "$RC" != 0 ] || echo adopted)" "" "$1: not adopted"
 	err_like 'key journal .*clinic/here' "$1: the journal is named"
 	untouched "$1"
-	rm -r "$(journal here)"
+	rm "$(journal here)"/*.journal
 	adopt
 	is_whole "$1, and moved away"
 }
