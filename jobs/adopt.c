@@ -67,11 +67,15 @@ write_journals(const struct keys *keys, struct db *db)
 static int
 take_journal(struct job *job, const struct keys *keys, struct run *run, struct adopted *adopted, struct err *err)
 {
+	int64_t n_retired = 0;
+
 	if (person_asks(job, &QUERY_ADOPTION_BEGIN, NULL, NULL, NULL, err) != 0 || recover_ledger(keys, run, err) != 0 ||
-	    adopt_journal(keys, run->db, adopted, err) != 0)
+	    adopt_journal(keys, run->db, adopted, err) != 0 || replay_retire(run, &n_retired, err) != 0)
 		return -1;
 	log_info("adopted the key journal in %s: epoch %" PRId64 ", key_seq %" PRId64 ", %" PRId64 " living keys, each of them opened",
 		adopted->journal->directory, adopted->head.root.epoch, adopted->head.key_seq, adopted->leaves);
+	if (n_retired > 0)
+		log_info("keys retired, of subjects that this database does not have: %" PRId64, n_retired);
 	write_journals(keys, run->db);
 	return 0;
 }

@@ -407,10 +407,7 @@ collect_everybody(struct fill *fill, struct err *err)
 	CLEANUP(str_release) struct str sql = STR_INIT;
 
 	str_add(&sql, "INSERT INTO pg_temp.seal_owner (id, tenant, subject) SELECT 0, ");
-	if (map->subject_tenant_column >= 0)
-		str_addf(&sql, "t.%s::text", cat->columns[map->subject_tenant_column].quoted);
-	else
-		sql_literal(&sql, map->tenant_constant);
+	sql_tenant(&sql, program, "t");
 	str_addf(&sql, ", t.%s::text", cat->columns[map->subject_key_column].quoted);
 	sql_subjects(&sql, program, NULL);
 	return empty_tables(fill->db, err) != 0 || db_command(fill->db, sql.s, 0, NULL, NULL, err) != 0 ? -1

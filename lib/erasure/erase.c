@@ -217,16 +217,11 @@ erase_batch(struct run *run, size_t limit, int *ret_claimed, bool *ret_locked, s
 static void
 compose_due(struct str *sql, const struct program *program)
 {
-	const struct map *map = program->map;
-
 	str_addf(sql, "SELECT d.tenant, d.subjects, d.rows, coalesce(s.n, 0) FROM (%s) d (tenant, subjects, rows) LEFT JOIN (SELECT ",
 		QUERY_REQUEST_DUE.sql);
-	if (map->subject_tenant_column >= 0)
-		str_addf(sql, "t.%s::text", program_cat(program, map->subject)->columns[map->subject_tenant_column].quoted);
-	else
-		sql_literal(sql, map->tenant_constant == NULL ? "" : map->tenant_constant);
+	sql_tenant(sql, program, "t");
 	str_add(sql, " AS tenant, count(*) AS n FROM ");
-	sql_from(sql, program, map->subject, "t");
+	sql_from(sql, program, program->map->subject, "t");
 	str_add(sql, " GROUP BY 1) s ON s.tenant = d.tenant");
 }
 

@@ -90,7 +90,7 @@ settle(struct intents *intents)
 {
 	if (intents->n_endings > 0)
 		if (intents->n_endings > 0)
-		qsort(intents->endings, intents->n_endings, sizeof(*intents->endings), by_batch);
+			qsort(intents->endings, intents->n_endings, sizeof(*intents->endings), by_batch);
 	for (size_t i = 0; i < intents->n && intents->n_endings > 0; i++) {
 		struct ending key;
 		const struct ending *ending;
@@ -247,12 +247,8 @@ compose_subjects(struct str *sql, const struct program *program)
 	const struct map *map = program->map;
 	const struct cat_table *cat = program_cat(program, map->subject);
 
-	if (map->subject_tenant_column >= 0)
-		str_addf(sql, "SELECT t.%s::text", cat->columns[map->subject_tenant_column].quoted);
-	else {
-		str_add(sql, "SELECT ");
-		sql_literal(sql, map->tenant_constant == NULL ? "" : map->tenant_constant);
-	}
+	str_add(sql, "SELECT ");
+	sql_tenant(sql, program, "t");
 	str_add(sql, ", array_to_string(");
 	sql_key(sql, program, map->subject, 0, "t");
 	str_add(sql, ", chr(31)), ");
@@ -390,6 +386,24 @@ replay_file(struct run *run, const struct keys *keys, struct replay_result *ret,
 		return -1;
 	tell(&looking);
 	return ret->missing > 0 || ret->back == ret->mixed ? 0 : file(&looking, &ret->filed, err);
+}
+
+/* ---- keys of who is not there ------------------------------------------------------------------- */
+
+int
+replay_retire(struct run *run, int64_t *ret_n, struct err *err)
+{
+	const struct program *program = run->program;
+	const struct map *map = program->map;
+	CLEANUP(str_release) struct str sql = STR_INIT;
+
+	str_add(&sql, "UPDATE expunge.key_leaf l SET retired = true WHERE l.kind = 'subject' AND l.shredded_epoch IS NULL AND NOT l.retired"
+		" AND NOT EXISTS (SELECT FROM ");
+	sql_from(&sql, program, map->subject, "t");
+	str_add(&sql, " WHERE ");
+	sql_tenant(&sql, program, "t");
+	str_addf(&sql, " = l.tenant AND t.%s::text = l.name)", program_cat(program, map->subject)->columns[map->subject_key_column].quoted);
+	return db_command(run->db, sql.s, 0, NULL, ret_n, err);
 }
 
 /* ---- the end ------------------------------------------------------------------------------------ */

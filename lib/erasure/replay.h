@@ -18,6 +18,9 @@ struct replay_result {
 	int64_t strangers; /* rows with an erased one's key that were born at another time: left alone */
 };
 
+/* Leaf keys of subjects that this database does not have are retired: whoever gets their numbers gets keys of their own. Who is
+ * erased later loses the retired ones with them. *ret_n: how many. */
+int replay_retire(struct run *run, int64_t *ret_n, struct err *err);
 /* Looks, and changes nothing but the run's transaction. */
 int replay_find(struct run *run, const struct keys *keys, struct replay_result *ret, struct err *err);
 /* The same, and asks for their erasure again; what remains is planning, and replay_schedule, a person's. Only the job may ask,

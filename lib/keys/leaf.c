@@ -13,7 +13,7 @@
 #include "query.h"
 
 /* columns of key_leaves_find */
-enum { L_ID, L_PAGE, L_SLOT, L_KCV, L_INCARNATION, L_SHREDDED };
+enum { L_ID, L_PAGE, L_SLOT, L_KCV, L_INCARNATION, L_SHREDDED, L_RETIRED };
 
 static int
 find(struct keyring *ring, const struct leaf_names *names, struct db_result **ret, struct err *err)
@@ -39,7 +39,8 @@ judge(const struct db_result *found, enum leaf_wish wish, struct leaf *ret, size
 
 		ret[i] = (struct leaf){ .state = LEAF_ABSENT };
 		if (db_get(found, row, L_ID) != NULL) {
-			ret[i].state = db_get(found, row, L_SHREDDED) == NULL ? LEAF_LIVING : LEAF_SHREDDED;
+			if (!db_get_bool(found, row, L_RETIRED))
+				ret[i].state = db_get(found, row, L_SHREDDED) == NULL ? LEAF_LIVING : LEAF_SHREDDED;
 			ret[i].id = db_get_int(found, row, L_ID);
 			ret[i].incarnation = (int)db_get_int(found, row, L_INCARNATION);
 		}

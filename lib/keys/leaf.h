@@ -13,7 +13,7 @@
 #include "keys/keyring.h"
 
 enum leaf_state {
-	LEAF_ABSENT,  /* there never was one, and none was made */
+	LEAF_ABSENT,  /* there never was one, or it was retired, and none was made */
 	LEAF_LIVING,
 	LEAF_SHREDDED /* whoever backs up leaves the subject out: it is withheld */
 };

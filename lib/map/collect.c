@@ -136,12 +136,8 @@ compose_root(struct statements *list, const struct program *program, enum collec
 	str_addf(&sql, ", $2::smallint FROM %s r JOIN %s ON t.%s = r.subject::",
 		set == COLLECT_SEAL ? "pg_temp.seal_owner" : "expunge.request", str_cstr(&from), key->quoted);
 	sql_type(&sql, key->type);
-	if (map->subject_tenant_column >= 0)
-		str_addf(&sql, " AND t.%s::text = r.tenant", cat->columns[map->subject_tenant_column].quoted);
-	else {
-		str_add(&sql, " AND r.tenant = ");
-		sql_literal(&sql, map->tenant_constant == NULL ? "" : map->tenant_constant);
-	}
+	str_add(&sql, " AND r.tenant = ");
+	sql_tenant(&sql, program, "t");
 	str_add(&sql, " WHERE r.id = ANY($1)");
 	add_tail(&sql, set, found_once(program, map->subject, list->round));
 	str_release(&from);

@@ -340,6 +340,17 @@ sql_type(struct str *sql, const char *type)
 }
 
 void
+sql_tenant(struct str *sql, const struct program *program, const char *alias)
+{
+	const struct map *map = program->map;
+
+	if (map->subject_tenant_column >= 0)
+		str_addf(sql, "%s.%s::text", alias, program_cat(program, map->subject)->columns[map->subject_tenant_column].quoted);
+	else
+		sql_literal(sql, map->tenant_constant == NULL ? "" : map->tenant_constant);
+}
+
+void
 sql_is_tenant(struct str *sql, const struct program *program, const char *expression)
 {
 	const struct map *map = program->map;

@@ -86,6 +86,8 @@ void sql_in_array(struct str *sql, const struct cat_column *column, const struct
 void sql_when(struct str *sql, const struct program *program, int table, const struct map_path *path, const char *alias);
 /* A type as it may follow "::" without cutting values: no length modifier. */
 void sql_type(struct str *sql, const char *type);
+/* t.practice_id::text: whose a row of the subject's table is; the literal of the one tenant there is. */
+void sql_tenant(struct str *sql, const struct program *program, const char *alias);
 /* "EXISTS (a tenant of this reference)", or a comparison with the one tenant there is. */
 void sql_is_tenant(struct str *sql, const struct program *program, const char *expression);
 /* 'text' with quotes doubled (standard_conforming_strings is on). */

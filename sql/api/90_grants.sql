@@ -94,7 +94,7 @@ GRANT SELECT, INSERT, UPDATE (epoch, attempt, key_seq, changed_at) ON expunge.ke
 GRANT SELECT, INSERT (nonce, timeline) ON expunge.key_nonce TO expunge_job;
 GRANT USAGE ON SEQUENCE expunge.key_id TO expunge_job;
 GRANT SELECT, INSERT, UPDATE, DELETE ON expunge.key_page TO expunge_job;
-GRANT SELECT, INSERT, UPDATE (name, name_hash, sealed_name, page, slot, shredded_epoch, seq) ON expunge.key_leaf TO expunge_job;
+GRANT SELECT, INSERT, UPDATE (name, name_hash, sealed_name, page, slot, shredded_epoch, retired, seq) ON expunge.key_leaf TO expunge_job;
 GRANT SELECT, INSERT ON expunge.request_leaf TO expunge_job;
 GRANT SELECT, INSERT, UPDATE (state, n_pages, n_live, seq, n_shares, drivers, changed_at) ON expunge.key_change TO expunge_job;
 

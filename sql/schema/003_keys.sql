@@ -63,17 +63,19 @@ CREATE TABLE expunge.key_leaf (
 	kcv            bytea NOT NULL CHECK (octet_length(kcv) = 16),
 	made_epoch     bigint NOT NULL,
 	shredded_epoch bigint,
+	retired        boolean NOT NULL DEFAULT false,
 	seq            bigint NOT NULL,
 	CHECK ((shredded_epoch IS NULL) = (name IS NOT NULL AND page IS NOT NULL AND slot IS NOT NULL)),
 	CHECK ((shredded_epoch IS NULL) = (name_hash IS NULL)),
 	CHECK ((shredded_epoch IS NULL) = (sealed_name IS NOT NULL))
 );
-CREATE UNIQUE INDEX key_leaf_living ON expunge.key_leaf (tenant, kind, name) WHERE shredded_epoch IS NULL;
+CREATE UNIQUE INDEX key_leaf_living ON expunge.key_leaf (tenant, kind, name, incarnation) WHERE shredded_epoch IS NULL;
 CREATE UNIQUE INDEX key_leaf_dead ON expunge.key_leaf (tenant, kind, name_hash, incarnation) WHERE shredded_epoch IS NOT NULL;
 CREATE UNIQUE INDEX key_leaf_place ON expunge.key_leaf (page, slot) WHERE shredded_epoch IS NULL;
 CREATE INDEX key_leaf_generation ON expunge.key_leaf (id) WHERE kind = 'generation' AND shredded_epoch IS NULL;
 CREATE INDEX key_leaf_seq ON expunge.key_leaf (seq);
 COMMENT ON TABLE expunge.key_leaf IS 'a key that archives are sealed under, and its place in the tree; shredded, the row is its tombstone';
+COMMENT ON COLUMN expunge.key_leaf.retired IS 'its subject is lost with a database that was restored: archives open with it, and nothing is sealed under it any more';
 COMMENT ON COLUMN expunge.key_leaf.name IS 'subject''s key, record or generation; gone once it is shredded';
 COMMENT ON COLUMN expunge.key_leaf.sealed_name IS 'the name under a key derived from the leaf''s own: what the journal keeps, for ever, says whom a leaf was for only while it lives';
 COMMENT ON COLUMN expunge.key_leaf.name_hash IS 'keyed hash of tenant and name, from then on: no leaf is made again for a subject that a backup still sees';

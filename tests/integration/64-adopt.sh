@@ -33,7 +33,7 @@ late=$(sql clinic "INSERT INTO app.patient (practice_id, given_name, family_name
 approve clinic "$(file_request clinic 1 "$late")"
 ok "and another: a request and a patient that the copy does not have" expunge_as night nightly
 is "$(patients "1,2,204,205,$late")/$(sql clinic 'SELECT max(serial) FROM expunge.certificate')" 0/4 "five patients are gone, with four certificates"
-sql clinic "INSERT INTO app.patient (practice_id, given_name, family_name, born) VALUES (1, 'Late', 'Arrival', '2001-02-03')"
+lost_patient=$(sql clinic "INSERT INTO app.patient (practice_id, given_name, family_name, born) VALUES (1, 'Late', 'Arrival', '2001-02-03') RETURNING id")
 ok "a backup with a patient who came later" expunge_as night backup
 leaves=$(living)
 bound() { sql clinic "SELECT count(*), min(until), max(until), string_agg(DISTINCT name, ', ') FROM expunge.request_store WHERE ended_at IS NULL"; }
@@ -79,13 +79,26 @@ run expunge_as night backup --verify
 rc_is 0 "every archive of the catalogue opens"
 ok "the next night is an ordinary one" expunge_as night nightly
 ok "and so is the next backup" expunge_as night backup
+# who came after the copy is lost with the database, and lives in archives: under a key that nobody else gets
+of_lost() { sql clinic "SELECT count(*), count(*) FILTER (WHERE retired), count(shredded_epoch) FROM expunge.key_leaf
+	WHERE id IN ($(echo "$lost_leaves" | paste -sd ,))"; }
+lost_leaves=$(sql clinic "SELECT id FROM expunge.key_leaf WHERE name = '$lost_patient' AND kind = 'subject'")
+is "$(of_lost)" "1|1|0" "the key of a patient who is not there is retired"
+sql clinic "INSERT INTO app.patient (id, practice_id, given_name, family_name, born) VALUES ($lost_patient, 1, 'Late', 'Arrival', '2001-02-03')"
+ok "a person brings the patient back" expunge_as night backup
+lost_leaves=$(sql clinic "SELECT id FROM expunge.key_leaf WHERE name = '$lost_patient' AND kind = 'subject'")
+is "$(of_lost)" "2|1|0" "who gets a fresh key"
+again=$(file_request clinic 1 "$lost_patient")
+approve clinic "$again"
+ok "and is erased" expunge_as night nightly
+is "$(of_lost)/$(request_state clinic "$again")" "2|1|2/certified" "with both keys"
 later=$(file_request clinic 1 3)
 approve clinic "$later"
 ok "and the next erasure" expunge_as night nightly
-is "$(sql clinic 'SELECT max(serial) FROM expunge.certificate')" 5 "has the next serial"
+is "$(sql clinic 'SELECT max(serial) FROM expunge.certificate')" 6 "has the next serial"
 run expunge_as ada restore --adopt
 rc_is 0 "adopting once more"
-is "$(sql clinic 'SELECT count(*) FROM expunge.certificate')/$(sql clinic "SELECT count(*) FROM expunge.request WHERE kind = 'replay'")" 5/4 "does nothing again"
+is "$(sql clinic 'SELECT count(*) FROM expunge.certificate')/$(sql clinic "SELECT count(*) FROM expunge.request WHERE kind = 'replay'")" 6/4 "does nothing again"
 
 # ---------------------------------------------------------------------------- a server that was promoted, and has lost nothing
 sql clinic "UPDATE expunge.key_nonce SET timeline = timeline + 41 WHERE number = (SELECT max(number) FROM expunge.key_nonce)"
