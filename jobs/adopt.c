@@ -152,8 +152,7 @@ finish(struct job *job, const struct keys *keys, struct run *run, const struct r
 	}
 	if (person_asks(job, &QUERY_ADOPTION_END, NULL, NULL, NULL, err) != 0 || lineage_enter(keys, run->db, &notes, err) != 0)
 		return -1;
-	if (notes.len > 0)
-		log_warning("%s", notes.s);
+	run_note_lines(run, NOTE_WARNING, "", &notes);
 	job->exit_code = run_exit_code(run);
 	log_info("the adoption has ended: the application may write again");
 	return 0;

@@ -44,8 +44,10 @@ read_tenants(struct backup_session *s, struct db_result **ret, struct err *err)
 	}
 	if (db_text(s->workers[0].db, DB_MANY, sql.s, one != NULL, DB_PARAMS(one), ret, err) != 0)
 		return -1;
-	if (one != NULL && db_rows(*ret) == 0)
-		return err_set(err, ERR_FAILED, "there is no tenant %.200s", one);
+	if (one != NULL && db_rows(*ret) == 0) {
+		(void)err_set(err, ERR_FAILED, "there is no tenant \"%.200s\"", one);
+		return err_hint(err, "expunge backup --dry-run lists them");
+	}
 	return check_names(s, *ret, err);
 }
 

@@ -197,16 +197,37 @@ make_keys(struct job *job, struct err *err)
 {
 	CLEANUP(str_release) struct str problems = STR_INIT;
 	CLEANUP(keys_close) struct keys keys = { 0 };
+	CLEANUP(db_result_freep) struct db_result *tree = NULL;
+	const char *key = config_text(job->config, SET_ARCHIVES_KEY);
+	bool had_key = file_exists(key);
 	struct instance instance;
 
 	if (!keys_declared(job->config))
 		return 0;
-	if (guard_instance(job->db, &instance, err) != 0 ||
+	if (guard_instance(job->db, &instance, err) != 0 || db_query(job->db, &QUERY_KEY_TREE_EXISTS, NULL, &tree, err) != 0 ||
 	    keys_open(&keys, job->config, instance.id, true, &problems, err) != 0) {
 		(void)fputs(str_cstr(&problems), stderr);
 		return -1;
 	}
-	return keys_first_root(&keys, job->db, err);
+	if (!had_key)
+		log_info("archive key made: %s; back it up now (README, \"Keys\")", key);
+	if (keys_first_root(&keys, job->db, err) != 0)
+		return -1;
+	if (!db_get_bool(tree, 0, 0))
+		log_info("key tree made: its root in %zu shares, of which no backup may ever be made; its journal in %zu destinations", keys.roots.n,
+			keys.n_journals);
+	return 0;
+}
+
+/* What a dry run has not done. */
+static void
+foretell_files(const struct job *job)
+{
+	if (!file_exists(config_text(job->config, SET_ISSUER_KEY)))
+		log_info("would make the issuer key %s, beside it the ledger's, and the directories of both", config_text(job->config, SET_ISSUER_KEY));
+	if (keys_declared(job->config) && !file_exists(config_text(job->config, SET_ARCHIVES_KEY)))
+		log_info("would make the archive key %s, and, where there is none, the key tree: its root's shares and its journals",
+			config_text(job->config, SET_ARCHIVES_KEY));
 }
 
 static int
@@ -220,6 +241,7 @@ run_init(struct job *job, struct err *err)
 	}
 	if (job_flag(job, "dry-run")) {
 		db_rollback(job->db);
+		foretell_files(job);
 		return 0;
 	}
 	if (db_commit(job->db, err) != 0 || make_files(job, err) != 0)

@@ -177,6 +177,17 @@ run_cancel(struct run *run)
 			db_cancel(run->workers[i].db);
 }
 
+void
+run_note_lines(const struct run *run, enum note_level level, const char *prefix, const struct str *lines)
+{
+	for (const char *line = str_cstr(lines); *line != '\0';) {
+		size_t n = strcspn(line, "\n");
+
+		run_note(run, level, "%s%.*s", prefix, (int)n, line);
+		line += n + (line[n] == '\0' ? 0 : 1);
+	}
+}
+
 bool
 run_stop_asked(const struct run *run)
 {

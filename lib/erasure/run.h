@@ -66,6 +66,8 @@ int run_lock_schema(const struct run *run, struct err *err);
 int run_begin(struct run *run, const char *job, struct err *err);
 int run_end(struct run *run, int exit_code, struct err *err);
 void run_note(const struct run *run, enum note_level level, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* One for each line of a text. */
+void run_note_lines(const struct run *run, enum note_level level, const char *prefix, const struct str *lines);
 bool run_stop_asked(const struct run *run);
 /* Leaves a request alone for the rest of this run. */
 void run_skip(struct run *run, const char *request);

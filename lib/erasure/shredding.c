@@ -27,17 +27,6 @@ check_undeclared(struct run *run, struct err *err)
 	return err_hint(err, "put keys.shares back: without them no key is shredded, and archives would keep what is erased");
 }
 
-static void
-note_lines(struct run *run, const struct str *lines)
-{
-	for (const char *line = str_cstr(lines); *line != '\0';) {
-		size_t n = strcspn(line, "\n");
-
-		run_note(run, NOTE_WARNING, "%.*s", (int)n, line);
-		line += n + (line[n] == '\0' ? 0 : 1);
-	}
-}
-
 /* A replica that was lost is written again from another; what is in the way is told, and no reason to stop. */
 static void
 heal(struct run *run, const struct keys *keys)
@@ -62,7 +51,7 @@ shredding_enter(struct run *run, struct err *err)
 	if (keys_open(&keys, run->config, run->instance.id, false, NULL, err) != 0 ||
 	    lineage_enter(&keys, run->db, &notes, err) != 0)
 		return -1;
-	note_lines(run, &notes);
+	run_note_lines(run, NOTE_WARNING, "", &notes);
 	heal(run, &keys);
 	return 0;
 }
@@ -165,14 +154,6 @@ shred(struct shredding *shredding, struct err *err)
 	return failed;
 }
 
-/* A note a line. */
-static void
-tell_lines(struct run *run, enum note_level level, const struct str *lines)
-{
-	for (const char *line = str_cstr(lines); *line != '\0'; line += strcspn(line, "\n") + 1)
-		run_note(run, level, "destination %.*s", (int)strcspn(line, "\n"), line);
-}
-
 static void
 tell_shredded(const struct shredding *shredding)
 {
@@ -181,7 +162,7 @@ tell_shredded(const struct shredding *shredding)
 	if (shredding->n > 0)
 		run_note(shredding->run, NOTE_INFO, "leaf keys shredded: %zu, of %d patients, %zu archives, %zu attempts at one", shredding->n,
 			db_rows(shredding->patients), expire->n, shredding->n - (size_t)db_rows(shredding->patients) - expire->n);
-	tell_lines(shredding->run, NOTE_WARNING, &expire->strangers);
+	run_note_lines(shredding->run, NOTE_WARNING, "destination ", &expire->strangers);
 }
 
 static void
@@ -207,7 +188,7 @@ remove_expired(struct shredding *shredding)
 	if (removed.n_expired + removed.n_files > 0)
 		run_note(run, NOTE_INFO, "archives expired: %lld, files removed: %lld", (long long)removed.n_expired, (long long)removed.n_files);
 	run->n_failed += removed.failures.len > 0;
-	tell_lines(run, NOTE_ERROR, &removed.failures);
+	run_note_lines(run, NOTE_ERROR, "destination ", &removed.failures);
 }
 
 static void

@@ -119,6 +119,12 @@ note_place(struct str *notes, struct err *err)
 }
 
 static int
+first_line(const struct str *notes)
+{
+	return (int)strcspn(str_cstr(notes), "\n");
+}
+
+static int
 check_readable(const struct keys *keys, struct db *db, struct str *notes, struct err *err)
 {
 	CLEANUP(keyring_state_release) struct keyring_state state = { 0 };
@@ -144,7 +150,7 @@ check_readable(const struct keys *keys, struct db *db, struct str *notes, struct
 		(void)err_set(err, ERR_FAILED, "keys.shares are declared, and there is no key tree in this database");
 		return err_hint(err, "expunge init makes it");
 	}
-	(void)err_set(err, ERR_REFUSED, "neither anchor nor any key journal can be read: %.300s", str_cstr(notes));
+	(void)err_set(err, ERR_REFUSED, "neither anchor nor any key journal can be read: %.*s", first_line(notes), str_cstr(notes));
 	return err_hint(err, "whether this database was restored cannot be known: bring one of them back");
 }
 
@@ -212,5 +218,5 @@ lineage_claim(const struct keys *keys, struct db *db, struct err *err)
 	lineage_nonces(keys, &nonces);
 	if (db_query(db, &QUERY_KEY_NONCE_TAKE, DB_PARAMS(nonces.s), NULL, err) != 0 || show(keys, db, &notes, err) != 0)
 		return -1;
-	return notes.len == 0 ? 0 : err_set(err, ERR_FAILED, "not every place was written: %.400s", notes.s);
+	return notes.len == 0 ? 0 : err_set(err, ERR_FAILED, "not every place was written: %.*s", first_line(&notes), notes.s);
 }

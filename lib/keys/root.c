@@ -108,8 +108,10 @@ static int
 mark_all(struct root_store *store, struct err *err)
 {
 	for (struct root_walk w = { .store = store }; root_next(&w);)
-		if (w.driver->mark(w.place, err) != 0)
+		if (w.driver->mark(w.place, err) != 0) {
+			(void)err_hint(err, "the directory above it must be there, on the disk that is meant, and ours");
 			return err_prefix(err, "marking share %u, replica %u", w.place->marker.share, w.place->marker.replica);
+		}
 	return 0;
 }
 
