@@ -10,7 +10,7 @@
 # and its name in $jobs. sql, expunge_as, install and the like are those of tests/lib.sh.
 # shellcheck shell=bash
 # shellcheck disable=SC2034,SC2154 # jobs is for run.sh, T comes from lib.sh
-jobs='nightly erase init plan export freeze rotate shred backup expire finals adopt'
+jobs='nightly erase init plan export freeze rotate shred lagging backup expire finals adopt'
 
 # ---------------------------------------------------------------------------- rotate
 
@@ -89,6 +89,29 @@ shred_between() {
 		printf 'a certificate names keys, and roots other than that of epoch %s are there\n' "$epoch"
 	fi
 	rotate_between
+}
+
+# ---------------------------------------------------------------------------- lagging
+
+# As shred, with a replica of a share that has missed the last change: it has the root of the epoch before, and not this one.
+lagging_start() {
+	shred_start
+	cp -a "$T/clinic/shares/2b" "$T/older"
+	expunge_as night keys rotate >/dev/null
+	rm -r "$T/clinic/shares/2b"
+	mv "$T/older" "$T/clinic/shares/2b"
+}
+
+lagging_run() {
+	shred_run
+}
+
+lagging_end() {
+	shred_end
+}
+
+lagging_between() {
+	shred_between
 }
 
 # ---------------------------------------------------------------------------- finals
