@@ -60,6 +60,9 @@ tell_result(const char *tenant, const struct backup_result *result)
 		result->id, result->subjects, result->summary.rows, result->summary.frames, result->summary.size);
 	if (result->withheld > 0)
 		log_info("tenant %s: %" PRId64 " withheld, their keys are shredded", tenant, result->withheld);
+	/* no failure: a row may be there before its file is, or after it */
+	if (result->n_missing > 0)
+		log_warning("tenant %s: %" PRId64 " document files that rows name are not there", tenant, result->n_missing);
 }
 
 static void

@@ -4,8 +4,10 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "erasure/external.h"
+#include "erasure/guard.h"
 #include "jobs/check.h"
 #include "map/check.h"
+#include "map/documents.h"
 
 static void
 add_lines(struct checks *checks, const struct str *problems)
@@ -87,6 +89,22 @@ check_externals(struct checks *checks, const struct map *map)
 		check_add(checks, CHECK_OK, "external stores", mem_printf("%zu, their programs can be run", map->n_externals), NULL);
 }
 
+/* Where the files lie that go with rows. */
+static void
+check_documents(struct checks *checks, const struct job *job, const struct map *map)
+{
+	struct err err = { 0 };
+	char instance[37];
+	size_t n = 0;
+
+	if (!documents_are_named(map))
+		return;
+	if (guard_bound_instance(job->config, instance, &err) != 0 || documents_check(map, job->config, instance, &n, &err) != 0)
+		check_err(checks, "documents", &err);
+	else
+		check_add(checks, CHECK_OK, "documents", mem_printf("%zu, their directories are there and bear our mark", n), NULL);
+}
+
 void
 check_data_map(struct checks *checks, const struct job *job, struct map **ret_map)
 {
@@ -101,6 +119,7 @@ check_data_map(struct checks *checks, const struct job *job, struct map **ret_ma
 		return;
 	}
 	check_externals(checks, *ret_map);
+	check_documents(checks, job, *ret_map);
 	if (job->db == NULL)
 		return;
 	if (job_connect(job, (*ret_map)->login, &db, &err) != 0) {

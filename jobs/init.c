@@ -9,6 +9,7 @@
 #include "evidence/issuer.h"
 #include "jobs/job.h"
 #include "keys/keys.h"
+#include "map/documents.h"
 #include "map/map.h"
 #include "query.h"
 #include "svc/crypt.h"
@@ -230,6 +231,15 @@ foretell_files(const struct job *job)
 			config_text(job->config, SET_ARCHIVES_KEY));
 }
 
+/* What the data map calls documents lies where the configuration says; init makes no such directory, it marks it. */
+static int
+mark_documents(const struct job *job, struct err *err)
+{
+	struct instance instance;
+
+	return guard_instance(job->db, &instance, err) != 0 ? -1 : documents_mark(job->config, instance.id, err);
+}
+
 static int
 run_init(struct job *job, struct err *err)
 {
@@ -246,7 +256,7 @@ run_init(struct job *job, struct err *err)
 	}
 	if (db_commit(job->db, err) != 0 || make_files(job, err) != 0)
 		return -1;
-	return guard_bind(job->db, job->config, err) != 0 ? -1 : make_keys(job, err);
+	return guard_bind(job->db, job->config, err) != 0 || mark_documents(job, err) != 0 ? -1 : make_keys(job, err);
 }
 
 static const struct option_row init_options[] = { OPTION_DRY_RUN, OPTION_END };

@@ -10,6 +10,7 @@
 #include "erasure/publish.h"
 #include "erasure/shredding.h"
 #include "erasure/verify.h"
+#include "map/documents.h"
 #include "sys/clock.h"
 #include "sys/log.h"
 #include "sys/progress.h"
@@ -56,6 +57,7 @@ removal_open(struct job *job, struct run *run, enum removal_purpose purpose, str
 {
 	CLEANUP(str_release) struct str problems = STR_INIT;
 	bool destructive = purpose != REMOVAL_LOOK;
+	size_t kinds;
 
 	if ((destructive && guard_freeze(job->db, job->config, err) != 0) || guard_clock(job->db, job->config, err) != 0)
 		return -1;
@@ -64,7 +66,8 @@ removal_open(struct job *job, struct run *run, enum removal_purpose purpose, str
 	run->progress = show_progress;
 	run->stop = stop_asked;
 	if (run_open(run, job->config, connect_as, job, &problems, err) == 0 &&
-	    (!destructive || external_check(run->map, err) == 0) && (purpose != REMOVAL_RUN || shredding_enter(run, err) == 0)) {
+	    (!destructive || (external_check(run->map, err) == 0 &&
+		documents_check(run->map, job->config, run->instance.id, &kinds, err) == 0)) && (purpose != REMOVAL_RUN || shredding_enter(run, err) == 0)) {
 		stop_on_second(cancel_statements, run);
 		return 0;
 	}

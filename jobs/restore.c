@@ -112,7 +112,7 @@ load(struct job *job, const struct keys *keys, const struct db_result *row, cons
 	CLEANUP(close_fd) int fd = -1;
 	struct restore_result result;
 	struct restore restore = { .db = target, .leaves = leaves, .disable_triggers = job_flag(job, "disable-triggers"),
-		.progress = show_rows };
+		.documents = job_option(job, "documents"), .progress = show_rows };
 	int failed;
 
 	if (generation == NULL)
@@ -127,6 +127,9 @@ load(struct job *job, const struct keys *keys, const struct db_result *row, cons
 		return -1;
 	printf("archive %.16s of %s: %" PRId64 " rows restored, %" PRIu64 " rows withheld, whose keys are shredded\n",
 		db_get_text(row, 0, A_ID), db_get_text(row, 0, A_CREATED), result.rows, result.tally.withheld_rows);
+	if (result.has_documents)
+		printf("document files: %" PRId64 " in %s, %" PRId64 " were missing when the archive was made\n", result.documents.files,
+			restore.documents, result.documents.missing);
 	return 0;
 }
 
@@ -166,6 +169,7 @@ static const struct option_row restore_options[] = {
 	{ "tenant", "T", "whose archive", NULL },
 	{ "generation", "ID", "this archive, as backup list prints it; else the latest", NULL },
 	{ "into", "DSN", "the database to load it into, as libpq understands it; not the one it came from", NULL },
+	{ "documents", "DIRECTORY", "where document files go: a new directory, below it one for each kind", NULL },
 	{ "disable-triggers", NULL, "switch the application's triggers off for the time of the restore", NULL },
 	{ "adopt", NULL, "this database was restored: bring it to where the key journals end, and erase again", NULL },
 	OPTION_DRY_RUN,

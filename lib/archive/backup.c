@@ -233,9 +233,11 @@ seal_rows(struct sealing *sealing, struct err *err)
 		return -1;
 	sealing->fill = (struct fill){ .program = b->program, .db = b->db, .writer = sealing->writer, .tenant = sealing->tenant,
 		.progress = b->progress, .stop = b->stop };
+	documents_init(&sealing->fill.documents, b->config, b->keys->instance);
 	if (fill_tables(&sealing->fill, err) != 0 || seal_tenant(sealing, err) != 0 ||
 	    (!tenant_is_nobody(b->program, sealing->tenant) && seal_subjects(sealing, err) != 0))
 		return -1;
+	sealing->result->n_missing = sealing->fill.n_missing;
 	return archive_write_end(sealing->writer, b->keys->signer, &sealing->result->summary, err) != 0 ? -1
 		: db_commit(b->db, err);
 }

@@ -20,6 +20,7 @@ struct backup {
 	struct db *db;   /* reads: of the map's login; sees all rows; has the tables of collect_seal_tables */
 	struct db *keys_db; /* the keyring's, and the catalogue's */
 	const struct keys *keys;
+	const struct config *config; /* where files are that rows name */
 	keys_hash *hash; /* what a tombstone keeps of a name */
 	void *hash_ctx;
 	uint64_t system_identifier;
@@ -31,6 +32,7 @@ struct backup_result {
 	char id[2 * ARCHIVE_ID_SIZE + 1];
 	struct archive_summary summary;
 	int64_t subjects, withheld;
+	int64_t n_missing;   /* files that rows name, and that were not there */
 	size_t n_failed;     /* destinations */
 	struct str failures; /* a line for each */
 };

@@ -1,4 +1,4 @@
-#include "archive/fill.h"
+#include "archive/fill_private.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -12,7 +12,6 @@
 #include "map/collect.h"
 #include "map/tenant_rows.h"
 
-#define NOT_THERE UINT32_MAX
 #define LO_PIECE "262144"
 #define PROGRESS_ROWS 1024
 
@@ -66,11 +65,11 @@ fill_tables(struct fill *fill, struct err *err)
 
 	fill->numbers = mem_zero(program->map->n_tables, sizeof(*fill->numbers));
 	for (size_t i = 0; i < program->map->n_tables; i++) {
-		fill->numbers[i] = NOT_THERE;
+		fill->numbers[i] = FILL_NOT_THERE;
 		lo = lo || has_lo(program, i);
 	}
-	fill->lo = NOT_THERE;
-	if (lo && add_lo_table(fill, err) != 0)
+	fill->lo = FILL_NOT_THERE;
+	if ((lo && add_lo_table(fill, err) != 0) || fill_documents_table(fill, err) != 0)
 		return -1;
 	for (size_t i = 0; i < program->map->n_tables; i++)
 		if (is_tenants(program, i) && add_table(fill, i, err) != 0)
@@ -89,6 +88,7 @@ fill_release(struct fill *fill)
 	if (fill->text != NULL)
 		secret_wipe(fill->text, fill->n_text);
 	free(fill->text);
+	documents_release(&fill->documents);
 	*fill = (struct fill){ 0 };
 }
 
@@ -173,8 +173,8 @@ write_alone(struct fill *fill, const struct fill_run *run, const char *text, str
 	return archive_write_frame_end(fill->writer, err);
 }
 
-static int
-keep_row(struct fill *fill, int64_t leaf, const char *text, size_t n, struct err *err)
+int
+fill_keep_row(struct fill *fill, int64_t leaf, const char *text, size_t n, struct err *err)
 {
 	struct fill_run run = { .leaf = leaf, .table = fill->table, .n = n };
 	struct fill_run *last;
@@ -196,6 +196,16 @@ keep_row(struct fill *fill, int64_t leaf, const char *text, size_t n, struct err
 	return 0;
 }
 
+int
+fill_count_row(struct fill *fill, struct err *err)
+{
+	if (++fill->rows % PROGRESS_ROWS != 0)
+		return 0;
+	if (fill->progress != NULL)
+		fill->progress(PROGRESS_ROWS);
+	return fill->stop != NULL && fill->stop() ? err_set(err, ERR_FAILED, "stopped") : 0;
+}
+
 /* A row begins with the id of its owner's leaf, which is not part of it. */
 static int
 take_row(void *ctx, const char *row, size_t n, struct err *err)
@@ -209,13 +219,7 @@ take_row(void *ctx, const char *row, size_t n, struct err *err)
 	if (at == 0 || at == n || (row[at] != '\t' && row[at] != '\n'))
 		return err_set(err, ERR_FAILED, "a row without its owner");
 	at += row[at] == '\t';
-	if (++fill->rows % PROGRESS_ROWS == 0) {
-		if (fill->progress != NULL)
-			fill->progress(PROGRESS_ROWS);
-		if (fill->stop != NULL && fill->stop())
-			return err_set(err, ERR_FAILED, "stopped");
-	}
-	return keep_row(fill, id, row + at, n - at, err);
+	return fill_count_row(fill, err) != 0 ? -1 : fill_keep_row(fill, id, row + at, n - at, err);
 }
 
 static int
@@ -235,14 +239,14 @@ add_columns(struct str *sql, const struct program *program, size_t table)
 			str_addf(sql, ", t.%s", cat->columns[c].quoted);
 }
 
-/* Of the tenant's own tables: its rows, or those of which no tenant can be told. */
-static bool
-add_own(struct str *sql, const struct fill *fill, size_t table)
+bool
+fill_add_own(struct str *sql, const struct fill *fill, size_t table)
 {
 	bool nobodys = tenant_is_nobody(fill->program, fill->tenant);
 	CLEANUP(str_release) struct str condition = STR_INIT;
 	bool told = sql_of_tenant(&condition, fill->program, (int)table, "t", nobodys ? NULL : fill->tenant);
 
+	str_add(sql, " FROM ");
 	sql_from(sql, fill->program, (int)table, "t");
 	if (told)
 		str_addf(sql, " WHERE (%s) IS %s", condition.s, nobodys ? "NOT TRUE" : "TRUE");
@@ -261,19 +265,17 @@ copy_own(struct fill *fill, int64_t leaf, struct err *err)
 			continue;
 		str_addf(&sql, "COPY (SELECT %" PRId64, leaf);
 		add_columns(&sql, program, i);
-		str_add(&sql, " FROM ");
-		if (!add_own(&sql, fill, i))
+		if (!fill_add_own(&sql, fill, i))
 			continue;
 		str_add(&sql, ") TO STDOUT");
 		if (copy(fill, fill->numbers[i], sql.s, err) != 0)
 			return err_prefix(err, "%s", program->map->tables[i].name);
 	}
-	return flush(fill, err);
+	return fill_own_documents(fill, leaf, err) != 0 ? -1 : flush(fill, err);
 }
 
-/* " FROM the set k JOIN the table t WHERE k.table_id ..." */
-static void
-add_set(struct str *sql, const struct program *program, size_t table, const char *join)
+void
+fill_add_set(struct str *sql, const struct program *program, size_t table, const char *join)
 {
 	str_add(sql, " FROM pg_temp.seal_set k JOIN ");
 	sql_from(sql, program, (int)table, "t");
@@ -289,7 +291,7 @@ copy_table(struct fill *fill, size_t table, struct err *err)
 
 	str_add(&sql, "COPY (SELECT k.request_id");
 	add_columns(&sql, fill->program, table);
-	add_set(&sql, fill->program, table, "");
+	fill_add_set(&sql, fill->program, table, "");
 	str_add(&sql, " ORDER BY k.request_id) TO STDOUT");
 	if (copy(fill, fill->numbers[table], sql.s, err) != 0)
 		return err_prefix(err, "%s", fill->program->map->tables[table].name);
@@ -316,7 +318,7 @@ add_held(struct str *sql, const struct program *program)
 			join = mem_printf(" JOIN pg_catalog.pg_largeobject_metadata m ON m.oid%s = t.%s",
 				column->category == 'S' ? "::text" : "", column->quoted);
 			str_addf(sql, "%sSELECT k.request_id, m.oid", first ? "" : " UNION ");
-			add_set(sql, program, i, join);
+			fill_add_set(sql, program, i, join);
 			first = false;
 		}
 	}
@@ -328,7 +330,7 @@ copy_lo(struct fill *fill, struct err *err)
 {
 	CLEANUP(str_release) struct str sql = STR_INIT;
 
-	if (fill->lo == NOT_THERE)
+	if (fill->lo == FILL_NOT_THERE)
 		return 0;
 	str_add(&sql, "COPY (WITH RECURSIVE held (owner, oid) AS (");
 	add_held(&sql, fill->program);
@@ -368,7 +370,7 @@ copy_owned(struct fill *fill, struct err *err)
 	for (size_t i = 0; i < fill->program->collect.n; i++)
 		if (copy_table(fill, (size_t)fill->program->collect.tables[i], err) != 0)
 			return -1;
-	return copy_lo(fill, err) != 0 ? -1 : flush(fill, err);
+	return copy_lo(fill, err) != 0 || fill_documents(fill, err) != 0 ? -1 : flush(fill, err);
 }
 
 int

@@ -4,7 +4,8 @@
  * rows of all tables share a frame, which makes the archive smaller and faster to write (tests/bench/README.md). Whoever
  * has more rows than fit has several frames.
  *
- * A large object that a column of the map names (lo = true) is rows of a table FILL_LO: its oid, where a piece of it
+ * A file that a column names (documents = "...") is rows of a table FILL_DOCUMENTS: the word for its kind, its path, where a
+ * piece of it starts, and the piece; one that is missing is a row without the last two. A large object that a column of the map names (lo = true) is rows of a table FILL_LO: its oid, where a piece of it
  * starts, and the piece.
  */
 #ifndef EXPUNGE_ARCHIVE_FILL_H
@@ -12,9 +13,12 @@
 
 #include "archive/write.h"
 #include "keys/leaf.h"
+#include "map/documents.h"
 #include "map/program.h"
 
 #define FILL_LO "pg_catalog.pg_largeobject"
+#define FILL_DOCUMENTS "expunge.document"
+#define FILL_PIECE 262144 /* bytes of a file in one row, but for its last */
 #define FILL_OWNERS_MAX 1024 /* at a time */
 #define FILL_MEMORY ((size_t)32 * 1024 * 1024) /* bytes of the buffer */
 
@@ -25,9 +29,11 @@ struct fill {
 	const char *tenant;
 	void (*progress)(int64_t rows); /* so many more; may be NULL */
 	bool (*stop)(void);             /* may be NULL */
+	struct documents documents;     /* where the files are */
+	int64_t n_missing;              /* files that were not there, of all calls */
 	/* its own */
 	uint32_t *numbers; /* in the archive, by table of the map */
-	uint32_t lo;
+	uint32_t lo, documents_table;
 	const struct leaf *leaves; /* at hand, by id */
 	size_t n_leaves;
 	uint32_t table; /* whose rows are coming */

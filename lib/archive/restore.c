@@ -48,7 +48,7 @@ find_table(struct target *target, size_t number, struct err *err)
 	const struct cat_table *cat;
 
 	target->tables[number] = -1;
-	if (strcmp(table->name, FILL_LO) == 0)
+	if (strcmp(table->name, FILL_LO) == 0 || strcmp(table->name, FILL_DOCUMENTS) == 0)
 		return 0;
 	target->tables[number] = catalog_table(target->catalog, table->name);
 	if (target->tables[number] < 0) {
@@ -381,6 +381,38 @@ load_large_objects(struct target *target, uint32_t number, struct err *err)
 	return db_command(db, "DROP TABLE " LOAD, 0, NULL, NULL, err);
 }
 
+static bool
+is_documents(const struct target *target, size_t number)
+{
+	return strcmp(archive_table(target->restore->archive, number)->name, FILL_DOCUMENTS) == 0;
+}
+
+/* Found out before the first row is loaded. */
+static int
+check_documents(struct target *target, struct restore_result *ret, struct err *err)
+{
+	for (size_t i = 0; i < target->n; i++)
+		ret->has_documents = ret->has_documents || (is_documents(target, i) && archive_table(target->restore->archive, i)->rows > 0);
+	if (!ret->has_documents)
+		return 0;
+	if (target->restore->documents != NULL)
+		return unpack_prepare(target->restore->documents, err);
+	(void)err_set(err, ERR_FAILED, "its rows name document files, which are in it, too");
+	return err_hint(err, "say with --documents DIRECTORY where they are to go: a new directory, or an empty one");
+}
+
+/* What is neither a table nor large objects. */
+static int
+load_other(struct target *target, uint32_t number, struct restore_result *ret, struct err *err)
+{
+	if (!is_documents(target, number))
+		return load_large_objects(target, number, err);
+	if (!ret->has_documents)
+		return 0;
+	return unpack_files(target->restore->archive, number, target->restore->leaves, target->restore->documents, &ret->documents, err) == 0
+		? 0 : err_prefix(err, "document files");
+}
+
 /* Every frame is opened once before the first row is loaded: what is damaged is found out here. */
 static int
 read_through(struct target *target, struct archive_tally *ret, struct err *err)
@@ -399,7 +431,7 @@ load_all(struct target *target, struct restore_result *ret, struct err *err)
 	for (size_t i = 0; i < target->n; i++) {
 		uint32_t number = target->order[i];
 
-		if ((target->tables[number] < 0 ? load_large_objects(target, number, err) : load_table(target, number, ret, err)) != 0)
+		if ((target->tables[number] < 0 ? load_other(target, number, ret, err) : load_table(target, number, ret, err)) != 0)
 			return -1;
 	}
 	/* what waits for its check holds its table */
@@ -412,7 +444,7 @@ restore_load(struct restore *restore, struct restore_result *ret, struct err *er
 	CLEANUP(target_release) struct target target = { .restore = restore };
 
 	*ret = (struct restore_result){ 0 };
-	if (look(&target, err) != 0 || read_through(&target, &ret->tally, err) != 0 || db_begin(restore->db, err) != 0)
+	if (look(&target, err) != 0 || check_documents(&target, ret, err) != 0 || read_through(&target, &ret->tally, err) != 0 || db_begin(restore->db, err) != 0)
 		return -1;
 	if (load_all(&target, ret, err) == 0 && db_commit(restore->db, err) == 0)
 		return 0;

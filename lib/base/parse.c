@@ -187,3 +187,11 @@ parse_is_plain_text(const char *text, size_t max)
 	}
 	return true;
 }
+
+bool
+parse_is_kind(const char *text)
+{
+	size_t n = strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-_");
+
+	return n >= 1 && n <= 40 && text[n] == '\0';
+}

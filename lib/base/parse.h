@@ -26,6 +26,8 @@ bool parse_is_plain_text(const char *text, size_t max);
 size_t parse_utf8_next(const char *bytes, size_t n, uint32_t *ret);
 /* True for the control and bidirectional characters that plain text may not contain. */
 bool parse_is_hidden(uint32_t code_point);
+/* 1 to 40 of a-z, 0-9, '-' and '_': a word that can stand in a file name and in a certificate. */
+bool parse_is_kind(const char *text);
 /* "sha256:" and 64 lower-case hexadecimal digits. */
 bool parse_is_sha256(const char *text);
 

@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "erasure/certify.h"
+#include "erasure/documents.h"
 #include "erasure/external.h"
 #include "erasure/pace.h"
 #include "erasure/publish.h"
@@ -167,6 +168,7 @@ certify_batch(struct run *run, struct certify *certify, struct signed_batch *bat
 		str_addf(&array, "%s%s", i == 0 ? "{" : ",", db_get_text(rows, i, CERTIFY_ID));
 	str_add(&array, "}");
 	if (run_check_schema(run, run->recount, err) != 0 || verify_recount(run, run->recount, array.s, &recount, err) != 0 ||
+	    documents_recount(run, run->recount, array.s, &recount, err) != 0 ||
 	    refuse_left_over(certify, &recount, err) != 0 || certify_tallies(certify, array.s, err) != 0 ||
 	    certify_stores(certify, recount.as_of, err) != 0 ||
 	    db_query(run->db, &QUERY_CERTIFIED_FORGET, DB_PARAMS(array.s), NULL, err) != 0 ||

@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "erasure/documents.h"
 #include "erasure/pace.h"
 #include "map/collect.h"
 #include "query.h"
@@ -128,6 +129,29 @@ batch_find_doubtful(struct run *run, const char *requests, struct db_result **re
 	return db_text(run->db, DB_MANY, sql.s, 1, DB_PARAMS(requests), ret, err);
 }
 
+int
+batch_find_late_hold(struct run *run, const char *request, const char **ret, struct err *err)
+{
+	CLEANUP(db_result_freep) struct db_result *held = NULL;
+	CLEANUP(db_result_freep) struct db_result *doubtful = NULL;
+	CLEANUP(str_release) struct str one = STR_INIT;
+	int subject = run->map->subject;
+	char table[16], via[16];
+
+	(void)snprintf(table, sizeof(table), "%d", run->program->tables[subject].id);
+	(void)snprintf(via, sizeof(via), "%d", program_via(run->program, subject, &run->map->subject_key_column, 1));
+	plan_id_array(&one, &request, 1);
+	if (db_query(run->db, &QUERY_REQUEST_HELD, DB_PARAMS(one.s, table, via), &held, err) != 0 ||
+	    batch_find_doubtful(run, one.s, &doubtful, err) != 0)
+		return -1;
+	*ret = NULL;
+	if (db_rows(held) > 0)
+		*ret = "a hold was placed after the removal";
+	else if (db_rows(doubtful) > 0)
+		*ret = "a hold names no known subject or tenant; correct or release it (expunge hold list)";
+	return 0;
+}
+
 static int
 drop_doubtful(struct run *run, struct batch *batch, const char *requests, struct err *err)
 {
@@ -186,6 +210,8 @@ judge(struct run *run, const struct batch *batch, size_t i, const struct plan *p
 		return "the subject is not there any more";
 	if (strcmp(str_cstr(&now), str_cstr(&then)) != 0)
 		return "new rows: the rows are not those that were approved";
+	if (plan->obstacles.len > 0 && strstr(plan->obstacles.s, " files ") != NULL)
+		return "files that rows which stay name too, or that are no regular files in their directory";
 	return plan->obstacles.len > 0 ? "rows that belong to another subject too" : NULL;
 }
 
@@ -198,7 +224,8 @@ batch_plan_again(struct run *run, struct batch *batch, struct plans *plans, stru
 	batch_id_array(batch, &array);
 	if (collect_subjects(run->program, run->db, COLLECT_LOCKED, array.s, batch->round, err) != 0)
 		return -1;
-	if (plan_read(run->program, run->db, batch->ids, batch->n, batch->round, false, plans, err) != 0)
+	if (plan_read(run->program, run->db, batch->ids, batch->n, batch->round, false, plans, err) != 0 ||
+	    documents_plan(run, array.s, batch->round, plans, err) != 0)
 		return -1;
 	for (size_t i = 0, p = 0; i < batch->n; p++) {
 		const char *reason = judge(run, batch, i, &plans->items[p]);

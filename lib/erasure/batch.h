@@ -30,6 +30,8 @@ int batch_claim(struct run *run, struct batch *batch, size_t limit, struct err *
  * it, one whose subject is nobody's key in its tenant keeps that tenant, and one whose tenant there is not keeps
  * everybody. */
 int batch_find_doubtful(struct run *run, const char *requests, struct db_result **ret, struct err *err);
+/* After the removal of a request: why a hold stops what is still to be done outside the database; NULL for none. */
+int batch_find_late_hold(struct run *run, const char *request, const char **ret, struct err *err);
 /* Collects their rows under lock and keeps those whose plan is the approved one and who are not held;
  * the others are blocked with a reason. */
 int batch_plan_again(struct run *run, struct batch *batch, struct plans *plans, struct err *err);

@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "erasure/stores.h"
+#include "map/documents.h"
 #include "query.h"
 #include "svc/crypt.h"
 
@@ -332,6 +333,13 @@ foreseen_tallies(const struct run *run, const struct plan *plan)
 		(void)snprintf(n, sizeof(n), "%" PRId64, pt->n);
 		db_result_add(res, DB_PARAMS(plan->request, t->name, t->class, before, arrived, removed ? n : "0",
 			!removed && !retained ? n : "0", retained ? n : "0", "0"));
+	}
+	for (size_t i = 0; i < plan->n_files; i++) {
+		CLEANUP(free_text) char *name = mem_printf(DOCUMENTS_CLASS "%s", plan->files[i].kind);
+		char n[24];
+
+		(void)snprintf(n, sizeof(n), "%" PRId64, plan->files[i].n);
+		db_result_add(res, DB_PARAMS(plan->request, name, "", n, "0", n, "0", "0", "0"));
 	}
 	return res;
 }

@@ -8,8 +8,10 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "erasure/certify.h"
+#include "erasure/documents.h"
 #include "evidence/certificate.h"
 #include "evidence/lint.h"
+#include "map/documents.h"
 #include "map/plan.h"
 #include "query.h"
 #include "svc/crypt.h"
@@ -143,6 +145,7 @@ static int
 compose_scope(const struct run *run, const char *array, const struct values *values, struct str *lines, struct err *err)
 {
 	CLEANUP(str_release) struct str select = STR_INIT;
+	bool documents = documents_are_named(run->map);
 
 	values_select(run, &select);
 	for (size_t i = 0; i < run->map->n_tables && values->n > 0; i++) {
@@ -157,8 +160,8 @@ compose_scope(const struct run *run, const char *array, const struct values *val
 				add_mention(lines, t, t->mentions.names[m], n);
 		}
 	}
-	for (size_t i = 0; certificate_standard_scope(i) != NULL; i++)
-		str_addf(lines, "out-of-scope: %s\n", certificate_standard_scope(i));
+	for (size_t i = 0; certificate_standard_scope(i, documents) != NULL; i++)
+		str_addf(lines, "out-of-scope: %s\n", certificate_standard_scope(i, documents));
 	return 0;
 }
 
@@ -298,6 +301,7 @@ compose(struct run *run, const char *request, const char *array, int round, stru
 			return -1;
 	}
 	if (plan_read(run->program, run->db, &request, 1, round, true, &plans, err) != 0 ||
+	    documents_plan(run, array, round, &plans, err) != 0 ||
 	    read_values_of(run, request, &values, err) != 0 ||
 	    (round == 0 ? compose_scope(run, array, &values, &scope, err) : keep_scope(run, request, &scope, err)) != 0)
 		return -1;
@@ -407,6 +411,7 @@ compose_many(struct run *run, const char *const *requests, size_t n, struct draf
 	plan_id_array(&array, requests, n);
 	if (collect_subjects(run->program, run->db, COLLECT_PLAN, array.s, 0, err) != 0 ||
 	    plan_read(run->program, run->db, requests, n, 0, true, &plans, err) != 0 ||
+	    documents_plan(run, array.s, 0, &plans, err) != 0 ||
 	    read_values(run, array.s, &plans.finder, values, err) != 0)
 		return -1;
 	for (size_t i = 0; i < n; i++) {

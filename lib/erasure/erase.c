@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "erasure/batch.h"
 #include "erasure/control.h"
+#include "erasure/documents.h"
 #include "erasure/draft.h"
 #include "erasure/pace.h"
 #include "erasure/remove.h"
@@ -106,7 +107,8 @@ run_batch(struct run *run, struct batch *batch, size_t limit, struct tallies *ta
 		return -1;
 	/* a table that nothing referred to could still be made meanwhile */
 	if (run_check_schema(run, run->db, err) != 0 ||
-	    tallies_store(tallies, run->program, run->db, batch->round > 0, err) != 0)
+	    tallies_store(tallies, run->program, run->db, batch->round > 0, err) != 0 ||
+	    documents_tally(run, &plans, batch->ids, batch->n, batch->round > 0, err) != 0)
 		return -1;
 	return db_query(run->db, &QUERY_REQUEST_REMOVED, DB_PARAMS(array.s, control.n_subjects > 0 ? "true" : "false"), NULL,
 		err);
@@ -384,6 +386,7 @@ erase_rehearse(struct run *run, const char *request, struct tallies *tallies, st
 	failed = db_query(run->db, &QUERY_REQUEST_LOCK_TENANTS, DB_PARAMS(array.s), NULL, err) != 0 ||
 		collect_subjects(run->program, run->db, COLLECT_LOCKED, array.s, 0, err) != 0 ||
 		plan_read(run->program, run->db, &request, 1, 0, true, plans, err) != 0 ||
+		documents_plan(run, array.s, 0, plans, err) != 0 ||
 		draft_residue(run, request, residue, err) != 0;
 	if (!failed && plans->items[0].obstacles.len > 0)
 		failed = err_set(err, ERR_FAILED, "obstacles stand in the way");

@@ -111,21 +111,14 @@ tell_store(struct run *run, const struct map_external *store, struct told *told,
 /* What a hold came for must not go from the stores either. Without the tenant's lock, for a store may take long, and
  * whoever places a hold by then hears that the rows were gone before it. */
 static int
-check_hold(struct run *run, struct told *told, const char *table, const char *via, struct err *err)
+check_hold(struct run *run, struct told *told, struct err *err)
 {
-	CLEANUP(db_result_freep) struct db_result *held = NULL;
-	CLEANUP(db_result_freep) struct db_result *doubtful = NULL;
-	CLEANUP(str_release) struct str one = STR_INIT;
+	const char *held = NULL;
 
-	plan_id_array(&one, &told->request, 1);
-	if (db_query(run->db, &QUERY_REQUEST_HELD, DB_PARAMS(one.s, table, via), &held, err) != 0 ||
-	    batch_find_doubtful(run, one.s, &doubtful, err) != 0)
+	if (batch_find_late_hold(run, told->request, &held, err) != 0)
 		return -1;
-	if (db_rows(held) == 0 && db_rows(doubtful) > 0)
-		(void)snprintf(told->reason, sizeof(told->reason), "external stores were not told: a hold names no known subject or "
-			"tenant; correct or release it (expunge hold list)");
-	else if (db_rows(held) > 0)
-		(void)snprintf(told->reason, sizeof(told->reason), "external stores were not told: a hold was placed after the removal");
+	if (held != NULL)
+		(void)snprintf(told->reason, sizeof(told->reason), "external stores were not told: %s", held);
 	return 0;
 }
 
@@ -158,7 +151,7 @@ tell_request(struct run *run, struct told *told, struct err *err)
 
 	(void)snprintf(table, sizeof(table), "%d", run->program->tables[subject].id);
 	(void)snprintf(via, sizeof(via), "%d", program_via(run->program, subject, &run->map->subject_key_column, 1));
-	if (check_hold(run, told, table, via, err) != 0 || check_keys(run, told, table, via, err) != 0 ||
+	if (check_hold(run, told, err) != 0 || check_keys(run, told, table, via, err) != 0 ||
 	    db_query(run->db, &QUERY_EXTERNAL_KEYS, DB_PARAMS(told->request, table, via), &told->keys, err) != 0)
 		return -1;
 	for (size_t i = 0; i < run->map->n_externals && told->reason[0] == '\0'; i++)

@@ -8,6 +8,7 @@
 #include "base/array.h"
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "erasure/documents.h"
 #include "erasure/pace.h"
 #include "erasure/workers.h"
 #include "map/plan.h"
@@ -141,10 +142,11 @@ vacuum(struct run *run, int *ret_tables, bool *ret_clean, struct err *err)
 {
 	CLEANUP(db_result_freep) struct db_result *touched = NULL;
 	bool large_objects = false, in_time = true;
-	char via[16];
+	char via[16], behind[16];
 
 	(void)snprintf(via, sizeof(via), "%d", PROGRAM_VIA_LO);
-	if (db_query(run->recount, &QUERY_REMOVED_TABLES, DB_PARAMS(via), &touched, err) != 0)
+	(void)snprintf(behind, sizeof(behind), "%d", PROGRAM_VIA_DOCUMENT);
+	if (db_query(run->recount, &QUERY_REMOVED_TABLES, DB_PARAMS(via, behind), &touched, err) != 0)
 		return -1;
 	(void)db_take_warnings(run->db);
 	for (int i = 0; i < db_rows(touched); i++) {
@@ -176,6 +178,7 @@ vacuum(struct run *run, int *ret_tables, bool *ret_clean, struct err *err)
 /* What the workers of one run share: removed requests, each recounted by one of them. */
 struct to_recount {
 	const struct db_result *requests; /* removed_ready */
+	const char *skip;                 /* of them, those whose files could not be removed */
 	int next;
 	char as_of[21], lsn[24]; /* of the earliest recount */
 };
@@ -189,13 +192,16 @@ take_chunk(const struct run *run, struct to_recount *list, struct str *array, in
 
 	*ret_rows = 0;
 	tasks_lock();
-	for (; list->next < db_rows(list->requests) && n < CHUNK; n++, list->next++) {
+	for (; list->next < db_rows(list->requests) && n < CHUNK; list->next++) {
 		int64_t rows = db_get_int(list->requests, list->next, 1);
 
+		if (strstr(list->skip, db_get_text(list->requests, list->next, 0)) != NULL)
+			continue;
 		if (n > 0 && *ret_rows + rows > most)
 			break;
 		*ret_rows += rows;
 		array_add(array, db_get_text(list->requests, list->next, 0));
+		n++;
 	}
 	tasks_unlock();
 	(void)array_end(array);
@@ -225,7 +231,8 @@ recount_chunks(struct run *run, void *ctx, struct err *err)
 
 		if (!take_chunk(run, list, &array, &rows))
 			return 0;
-		if (verify_recount(run, run->recount, array.s, &recount, err) != 0)
+		if (verify_recount(run, run->recount, array.s, &recount, err) != 0 ||
+		    documents_recount(run, run->recount, array.s, &recount, err) != 0)
 			return -1;
 		for (size_t i = 0; i < recount.n_left; i++)
 			if (note_left_over(run, &recount, i, err) != 0)
@@ -235,21 +242,41 @@ recount_chunks(struct run *run, void *ctx, struct err *err)
 	}
 }
 
-/* One page of removed requests: recounted, then vacuumed. */
+/* uuid[] text of a page, but for what is left alone; *ret_n: how many. */
+static const char *
+page_array(const struct run *run, const struct db_result *removed, struct str *array, int *ret_n)
+{
+	*ret_n = 0;
+	for (int i = 0; i < db_rows(removed); i++)
+		if (strstr(run->skip, db_get_text(removed, i, 0)) == NULL) {
+			array_add(array, db_get_text(removed, i, 0));
+			++*ret_n;
+		}
+	return array_end(array);
+}
+
+/* One page of removed requests: their files are removed, then they are recounted, then vacuumed. */
 static int
 verify_page(struct run *run, const struct db_result *removed, struct err *err)
 {
+	CLEANUP(str_release) struct str all = STR_INIT;
 	CLEANUP(str_release) struct str array = STR_INIT;
+	CLEANUP(free_text) char *skip = NULL;
 	struct to_recount list = { .requests = removed };
 	char horizon[24];
 	bool clean = false;
 	int64_t start;
-	int tables;
+	int tables, n;
 
+	(void)page_array(run, removed, &all, &n);
+	if (documents_remove(run, all.s, err) != 0)
+		return -1;
+	(void)page_array(run, removed, &array, &n);
+	if (n == 0)
+		return 0;
+	list.skip = skip = mem_copy(run->skip);
 	if (workers_run(run, (db_rows(removed) + CHUNK - 1) / CHUNK, recount_chunks, &list, err) != 0)
 		return -1;
-	for (int i = 0; i < db_rows(removed); i++)
-		array_add(&array, db_get_text(removed, i, 0));
 	start = clock_ms();
 	if (wait_for_horizon(run, horizon, sizeof(horizon), err) != 0 || vacuum(run, &tables, &clean, err) != 0)
 		return -1;
@@ -257,9 +284,9 @@ verify_page(struct run *run, const struct db_result *removed, struct err *err)
 	if (!clean)
 		run_note(run, NOTE_WARNING, "some tables could not be vacuumed (not their owner, or locked): "
 			"certificates of this run say level logical");
-	run->n_recounted += db_rows(removed);
+	run->n_recounted += n;
 	return db_query(run->db, &QUERY_REMOVED_RECOUNTED,
-		DB_PARAMS(array_end(&array), list.as_of, list.lsn, clean ? "true" : "false", horizon), NULL, err);
+		DB_PARAMS(array.s, list.as_of, list.lsn, clean ? "true" : "false", horizon), NULL, err);
 }
 
 /* A recount by a map that leaves out what the removal took would find nothing, and prove nothing. Such requests wait

@@ -25,6 +25,8 @@ static const char *const standard_scope[] = {
 	"storage below the database: file system snapshots, disk blocks not yet written over",
 	"paper, e-mail and documents outside the database",
 };
+/* the last of them where live counts files */
+static const char documents_scope[] = "paper, e-mail and documents outside the database that live does not count";
 
 static const char *const kinds[] = { NULL, "subject-erasure", "account-closure",
 	"retention-disposal", "backup-expiry", "test-subject" };
@@ -73,8 +75,10 @@ certificate_basis_text(enum certificate_basis basis)
 }
 
 const char *
-certificate_standard_scope(size_t i)
+certificate_standard_scope(size_t i, bool counts_documents)
 {
+	if (i + 1 == COUNT(standard_scope) && counts_documents)
+		return documents_scope;
 	return i < COUNT(standard_scope) ? standard_scope[i] : NULL;
 }
 
@@ -110,7 +114,7 @@ certificate_scope_is_fixed(const char *text)
 	for (size_t i = 0; i < COUNT(standard_scope); i++)
 		if (strcmp(text, standard_scope[i]) == 0)
 			return true;
-	return is_mention(text);
+	return strcmp(text, documents_scope) == 0 || is_mention(text);
 }
 
 static void

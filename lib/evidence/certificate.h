@@ -170,7 +170,7 @@ char *certificate_openssl_version(const char *version);
 
 /* What the live database cannot speak of: the lines of out-of-scope that every certificate has.
  * NULL after the last. */
-const char *certificate_standard_scope(size_t i);
+const char *certificate_standard_scope(size_t i, bool counts_documents);
 
 /* Adds the text of an out-of-scope line: so many rows name the subject in a column's free text, and
  * nothing but that text ties them to the subject. */

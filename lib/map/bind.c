@@ -246,12 +246,29 @@ bind_log(struct binder *b, struct map_table *table)
 	table->log_columns = copy_columns(path->columns, path->n_columns);
 }
 
+/* A mask must be none or nothing: any other text would be taken for the path of a file. */
+static void
+judge_documents(struct binder *b, const struct map_table *table, const struct map_column *line, const struct cat_column *column)
+{
+	if (column->category != 'S' || line->lo)
+		problem(b, line->line, "%s.%s is %s: it cannot hold the path of a file", table->name, line->name,
+			line->lo ? "a large object" : column->type);
+	if (table->action == MAP_SHARED)
+		problem(b, line->line, "%s.%s: rows of several subjects cannot name documents; only a row that one subject owns can",
+			table->name, line->name);
+	if (line->mask != NULL && strcmp(line->mask, "null") != 0 && strcmp(line->mask, "empty") != 0 && strcmp(line->mask, "keep") != 0)
+		problem(b, line->line, "%s.%s names documents: its mask must be \"null\", \"empty\" or \"keep\"", table->name,
+			line->name);
+}
+
 static void
 judge_mask(struct binder *b, const struct map_table *table, const struct map_column *line, const struct cat_column *column)
 {
 	if (line->lo && column->category != 'N' && column->category != 'S')
 		problem(b, line->line, "%s.%s is %s: it cannot hold the oid of a large object", table->name, line->name,
 			column->type);
+	if (line->documents != NULL)
+		judge_documents(b, table, line, column);
 	if (line->mask == NULL || strcmp(line->mask, "keep") == 0)
 		return;
 	if (column->generated)

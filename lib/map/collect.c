@@ -42,7 +42,7 @@ set_name(enum collect_set set)
 	return "expunge.key_set";
 }
 
-/* Of a request it matters what came later, and which large objects go. */
+/* Of a request it matters what came later, and which large objects and files go. */
 static bool
 is_erasure(enum collect_set set)
 {
@@ -229,12 +229,50 @@ compose_path(struct statements *list, const struct program *program, enum collec
 	push(list, &sql);
 }
 
-/* Further column lists that something refers to, and large objects, of rows already collected. */
+/* What a column of rows already collected holds, as a via of its own: `key` of rows aliased t, where `condition`. */
+static void
+compose_held(struct statements *list, const struct program *program, int table, int via, const char *key, const char *condition)
+{
+	struct str sql = STR_INIT;
+	int id = program->tables[table].id;
+
+	str_addf(&sql, "INSERT INTO expunge.key_set (request_id, table_id, via, key, arrived, round) "
+		"SELECT k.request_id, %d, %d, %s, false, $2::smallint FROM expunge.key_set k JOIN ", id, via, key);
+	sql_from(&sql, program, table, "t");
+	str_add(&sql, " ON ");
+	sql_match(&sql, program, table, 0, "t", "k");
+	str_addf(&sql, " WHERE k.request_id = ANY($1) AND k.table_id = %d AND k.via = 0 AND %s ON CONFLICT DO NOTHING", id, condition);
+	push(list, &sql);
+}
+
+/* Large objects and files. */
+static void
+compose_contents(struct statements *list, const struct program *program, int table)
+{
+	const struct map_table *t = &program->map->tables[table];
+
+	for (size_t c = 0; c < t->n_columns; c++) {
+		const char *column = program_cat(program, table)->columns[t->columns[c].column].quoted;
+		CLEANUP(free_text) char *key = NULL;
+		CLEANUP(free_text) char *condition = NULL;
+
+		if (program_lo_goes(program, table, (int)c)) {
+			key = mem_printf("ARRAY[t.%s::text]", column);
+			condition = mem_printf("t.%s IS NOT NULL", column);
+			compose_held(list, program, table, program_lo_via(program, table, c), key, condition);
+		} else if (program_document_goes(program, table, (int)c)) {
+			key = mem_printf("ARRAY['%s', t.%s::text]", t->columns[c].documents, column);
+			condition = mem_printf("t.%s::text <> ''", column);
+			compose_held(list, program, table, program_document_via(program, table, c), key, condition);
+		}
+	}
+}
+
+/* Further column lists that something refers to, of rows already collected, and what their columns hold. */
 static void
 compose_vias(struct statements *list, const struct program *program, enum collect_set set, int table)
 {
 	const struct program_table *pt = &program->tables[table];
-	const struct map_table *t = &program->map->tables[table];
 
 	for (size_t v = 1; v < pt->n_vias; v++) {
 		struct str sql = STR_INIT;
@@ -253,22 +291,8 @@ compose_vias(struct statements *list, const struct program *program, enum collec
 		str_add(&sql, " ON CONFLICT DO NOTHING");
 		push(list, &sql);
 	}
-	for (size_t c = 0; c < t->n_columns && is_erasure(set); c++) {
-		struct str sql = STR_INIT;
-		const char *column = program_cat(program, table)->columns[t->columns[c].column].quoted;
-
-		if (!program_lo_goes(program, table, (int)c))
-			continue;
-		str_addf(&sql, "INSERT INTO expunge.key_set (request_id, table_id, via, key, arrived, round) "
-			"SELECT k.request_id, %d, %d, ARRAY[t.%s::text], false, $2::smallint FROM expunge.key_set k JOIN ",
-			pt->id, program_lo_via(program, table, c), column);
-		sql_from(&sql, program, table, "t");
-		str_add(&sql, " ON ");
-		sql_match(&sql, program, table, 0, "t", "k");
-		str_addf(&sql, " WHERE k.request_id = ANY($1) AND k.table_id = %d AND k.via = 0 AND t.%s IS NOT NULL"
-			" ON CONFLICT DO NOTHING", pt->id, column);
-		push(list, &sql);
-	}
+	if (is_erasure(set))
+		compose_contents(list, program, table);
 }
 
 static void

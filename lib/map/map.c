@@ -115,6 +115,7 @@ free_table(struct map_table *t)
 	for (size_t i = 0; i < t->n_columns; i++) {
 		free(t->columns[i].name);
 		free(t->columns[i].mask);
+		free(t->columns[i].documents);
 	}
 	free_names(&t->key);
 	free_names(&t->before);

@@ -56,6 +56,7 @@ struct map_column {
 	char *mask; /* "null", "empty", "keep" or template text that may contain {key}; NULL: the table's action */
 	bool identifying;
 	bool lo; /* holds the oid of a large object that goes with the row */
+	char *documents; /* holds the path of a file that goes with the row, in the directory of this kind of documents; or NULL */
 	int line;
 	int column; /* bound */
 };

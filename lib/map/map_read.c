@@ -95,6 +95,7 @@ static const struct field column_fields[] = {
 	{ "mask", FIELD_TEXT, COLUMN_FIELD(mask) },
 	{ "identifying", FIELD_BOOL, COLUMN_FIELD(identifying) },
 	{ "lo", FIELD_BOOL, COLUMN_FIELD(lo) },
+	{ "documents", FIELD_TEXT, COLUMN_FIELD(documents) },
 	{ NULL, FIELD_TEXT, 0 },
 };
 static const struct field disable_fields[] = {
@@ -232,6 +233,9 @@ read_columns(struct reader *r, const struct conf_node *node, struct map_table *t
 			problem(r, column->line, "a line of columns needs column = \"...\"");
 			column->name = mem_copy("");
 		}
+		if (column->documents != NULL && !parse_is_kind(column->documents))
+			problem(r, column->line, "documents must be a word of 1 to 40 small letters, digits, \"-\" or \"_\", which the "
+				"configuration gives a directory");
 		for (size_t k = 0; k + 1 < table->n_columns; k++)
 			if (*column->name != '\0' && strcmp(table->columns[k].name, column->name) == 0)
 				problem(r, column->line, "column %s was given in line %d", column->name, table->columns[k].line);

@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "map/documents.h"
 #include "query.h"
 
 void
@@ -22,6 +23,9 @@ plans_release(struct plans *plans)
 {
 	for (size_t i = 0; i < plans->n; i++) {
 		free(plans->items[i].tables);
+		for (size_t f = 0; f < plans->items[i].n_files; f++)
+			free(plans->items[i].files[f].kind);
+		free(plans->items[i].files);
 		str_release(&plans->items[i].obstacles);
 	}
 	free(plans->items);
@@ -29,8 +33,8 @@ plans_release(struct plans *plans)
 	*plans = (struct plans){ 0 };
 }
 
-static struct plan *
-plan_of(struct plans *plans, const char *request)
+struct plan *
+plan_of(const struct plans *plans, const char *request)
 {
 	long i = finder_find(&plans->finder, request);
 
@@ -183,10 +187,10 @@ is_owner_path(const struct program *program, int table, int target, const struct
 	return false;
 }
 
-/* Runs one of the two searches and adds a line to the plan of each request that it finds. */
+/* Runs one of the searches and adds a line to the plan of each request that it finds. */
 static int
 search(struct db *db, const char *sql, const char *requests, int round, struct plans *plans, const char *word,
-	const char *table, const char *what, struct err *err)
+	const char *table, const char *of, const char *what, struct err *err)
 {
 	CLEANUP(db_result_freep) struct db_result *res = NULL;
 	char number[16];
@@ -198,7 +202,7 @@ search(struct db *db, const char *sql, const char *requests, int round, struct p
 		struct plan *plan = plan_of(plans, db_get_text(res, i, 0));
 
 		if (plan != NULL)
-			str_addf(&plan->obstacles, "%s: %s rows %s %s\n", word, table, db_get_text(res, i, 1), what);
+			str_addf(&plan->obstacles, "%s: %s %s %s %s\n", word, table, of, db_get_text(res, i, 1), what);
 	}
 	return 0;
 }
@@ -223,7 +227,7 @@ search_contested(const struct program *program, struct db *db, const char *reque
 			    (t->action == MAP_SHARED && t->paths[p].kind == MAP_REVERSE))
 				continue;
 			compose_contested(&sql, program, (int)i, &t->paths[p]);
-			if (search(db, sql.s, requests, round, plans, "contested", t->name, "belong to another subject too",
+			if (search(db, sql.s, requests, round, plans, "contested", t->name, "rows", "belong to another subject too",
 				    err) != 0)
 				return -1;
 		}
@@ -239,8 +243,29 @@ search_contested(const struct program *program, struct db *db, const char *reque
 			" AND t.%s::text IS DISTINCT FROM r.tenant GROUP BY 1", program->tables[map->subject].id,
 			program_cat(program, map->subject)->columns[map->subject_tenant_column].quoted);
 		if (search(db, sql.s, requests, round, plans, "contested", map->tables[map->subject].name,
-			    "were merged across tenants", err) != 0)
+			    "rows", "were merged across tenants", err) != 0)
 			return -1;
+	}
+	return 0;
+}
+
+/* A file that a row names which stays, somebody else's or the subject's own. */
+static int
+search_shared_files(const struct program *program, struct db *db, const char *requests, int round, struct plans *plans,
+	struct err *err)
+{
+	for (size_t i = 0; i < program->map->n_tables; i++) {
+		const struct map_table *t = &program->map->tables[i];
+
+		for (size_t c = 0; c < t->n_columns; c++) {
+			CLEANUP(str_release) struct str sql = STR_INIT;
+
+			if (t->columns[c].documents == NULL)
+				continue;
+			sql_document_shared(&sql, program, (int)i, c);
+			if (search(db, sql.s, requests, round, plans, "contested", t->name, "files", "are named by rows that stay", err) != 0)
+				return -1;
+		}
 	}
 	return 0;
 }
@@ -274,7 +299,7 @@ search_blockers(const struct program *program, struct db *db, const char *reques
 			continue;
 		compose_blocker(&sql, program, target, fk, referencing);
 		what = mem_printf("refer to %s", program->map->tables[target].name);
-		if (search(db, sql.s, requests, round, plans, "blocker", program->catalog->tables[fk->table].full, what,
+		if (search(db, sql.s, requests, round, plans, "blocker", program->catalog->tables[fk->table].full, "rows", what,
 			    err) != 0)
 			return -1;
 	}
@@ -294,7 +319,8 @@ plan_read(const struct program *program, struct db *db, const char *const *ids, 
 	finder_make(&plans.finder, plans.items[0].request, n, sizeof(struct plan));
 	if (read_rows(program, db, requests.s, round, &plans, err) != 0 ||
 	    read_births(program, db, requests.s, round, &plans, err) != 0 ||
-	    search_contested(program, db, requests.s, round, &plans, err) != 0)
+	    search_contested(program, db, requests.s, round, &plans, err) != 0 ||
+	    search_shared_files(program, db, requests.s, round, &plans, err) != 0)
 		return -1;
 	if (blockers && search_blockers(program, db, requests.s, round, &plans, err) != 0)
 		return -1;
@@ -316,6 +342,8 @@ plan_rows_text(const struct plan *plan, const struct program *program, struct st
 			str_addf(text, "rows: %s %s %lld arrived-later %lld %s\n", t->name, map_action_text(t->action),
 				(long long)pt->n, (long long)pt->n_arrived, pt->hash[0] == '\0' ? "counted" : pt->hash);
 	}
+	for (size_t i = 0; i < plan->n_files; i++)
+		str_addf(text, "files: %s %lld %s\n", plan->files[i].kind, (long long)plan->files[i].n, plan->files[i].hash);
 }
 
 void
@@ -325,7 +353,7 @@ plan_rows_of_document(const char *document, struct str *text)
 		const char *end = strchr(line, '\n');
 		size_t n = end == NULL ? strlen(line) : (size_t)(end - line) + 1;
 
-		if (strncmp(line, "rows: ", 6) == 0 || strncmp(line, "birth: ", 7) == 0)
+		if (strncmp(line, "rows: ", 6) == 0 || strncmp(line, "birth: ", 7) == 0 || strncmp(line, "files: ", 7) == 0)
 			str_add_n(text, line, n);
 		line += n;
 	}
@@ -339,6 +367,9 @@ plan_document(const struct plan *plan, const struct program *program, const char
 	str_addf(text, "expunge-plan/v1\nrequest: %s\nmap: %s\nschema: %s\n", plan->request, map->hash,
 		program->schema_hash);
 	plan_rows_text(plan, program, text);
+	for (size_t i = 0; i < plan->n_files; i++)
+		if (plan->files[i].n_missing > 0)
+			str_addf(text, "missing: %s %lld\n", plan->files[i].kind, (long long)plan->files[i].n_missing);
 	for (size_t i = 0; i < map->n_tables; i++)
 		if (program->tables[i].log)
 			str_addf(text, "follows: %s the rows of %s\n", map->tables[i].name,

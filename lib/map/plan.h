@@ -4,7 +4,7 @@
  *
  * The document (doc/plan.md) has one line a fact. Its `rows:` lines carry, per table, action, count
  * and a hash of the sorted keys salted with the request's random id; the run composes them again
- * under lock and compares. An update of a planned row changes nothing in them, a new row does. Log
+ * under lock and compares, and `files:` lines too. An update of a planned row changes nothing in them, a new row does. Log
  * tables follow the table they log and are named without a count.
  */
 #ifndef EXPUNGE_MAP_PLAN_H
@@ -19,11 +19,20 @@ struct plan_table {
 	char hash[72];        /* "" for a table without a key: rows are counted */
 };
 
+/* Files outside the database that planned rows name. */
+struct plan_files {
+	char *kind;
+	int64_t n, n_missing; /* n_missing of n are not there */
+	char hash[72];        /* of their paths, salted */
+};
+
 struct plan {
 	char request[37];
 	struct plan_table *tables; /* in order of table name */
 	size_t n_tables;
 	int64_t n_rows, n_arrived; /* without log tables */
+	struct plan_files *files;
+	size_t n_files;
 	char birth[72];       /* of the subjects' declared birth columns, salted; "" when the map declares none */
 	struct str obstacles; /* lines "blocker: ..." and "contested: ...", empty when there are none */
 };
@@ -34,11 +43,13 @@ struct plans {
 	struct finder finder; /* of their requests */
 };
 
-/* What was collected for these requests in this round. Looks for contested rows (owner paths that
+/* What was collected for these requests in this round, but for the files, which are looked at where they lie. Looks for contested rows (owner paths that
  * name another subject) and, with `blockers`, for rows outside the plan that refer to planned ones. */
 int plan_read(const struct program *program, struct db *db, const char *const *ids, size_t n, int round,
 	bool blockers, struct plans *ret, struct err *err);
 void plans_release(struct plans *plans);
+/* NULL for a request that is not among them. */
+struct plan *plan_of(const struct plans *plans, const char *request);
 /* The lines that a run must find again. */
 void plan_rows_text(const struct plan *plan, const struct program *program, struct str *text);
 /* The same lines out of a stored document. */

@@ -72,6 +72,12 @@ program_lo_via(const struct program *program, int table, size_t column_line)
 }
 
 int
+program_document_via(const struct program *program, int table, size_t column_line)
+{
+	return program_lo_via(program, table, column_line) + (PROGRAM_VIA_DOCUMENT - PROGRAM_VIA_LO);
+}
+
+int
 program_owned(const struct program *program, int cat)
 {
 	for (size_t i = 0; i < program->map->n_tables; i++)
@@ -186,13 +192,26 @@ program_freep(struct program **program)
 	program_free(*program);
 }
 
+static bool
+goes(const struct program *program, int table, const struct map_column *column)
+{
+	return program->tables[table].removed || (column->mask != NULL && strcmp(column->mask, "keep") != 0);
+}
+
 bool
 program_lo_goes(const struct program *program, int table, int column_line)
 {
 	const struct map_column *column = &program->map->tables[table].columns[column_line];
 
-	return column->lo && (program->tables[table].removed ||
-	                      (column->mask != NULL && strcmp(column->mask, "keep") != 0));
+	return column->lo && goes(program, table, column);
+}
+
+bool
+program_document_goes(const struct program *program, int table, int column_line)
+{
+	const struct map_column *column = &program->map->tables[table].columns[column_line];
+
+	return column->documents != NULL && program->tables[table].owned && goes(program, table, column);
 }
 
 void

@@ -4,7 +4,8 @@
  * Rows are known by their key in a key set (expunge.key_set, or expunge.control_set for the control
  * sample): `via` 0 is the table's key as text[] (tableoid and ctid where it has none, good inside
  * one transaction only), further vias are other column lists that something refers to, and from
- * PROGRAM_VIA_LO on the oids of large objects. Names are quoted by the catalogue, values are
+ * PROGRAM_VIA_LO on the oids of large objects, from PROGRAM_VIA_DOCUMENT on document files: the word for
+ * their kind, and the path. Names are quoted by the catalogue, values are
  * parameters: in every statement $1 is the uuid[] of requests and $2 the round (smallint).
  */
 #ifndef EXPUNGE_MAP_PROGRAM_H
@@ -16,6 +17,7 @@
 #include "svc/db.h"
 
 #define PROGRAM_VIA_LO 100
+#define PROGRAM_VIA_DOCUMENT 2000 /* behind that of the last column that a table can have */
 
 struct program_via {
 	int *columns; /* catalogue column indexes */
@@ -57,6 +59,9 @@ const struct cat_table *program_cat(const struct program *program, int table);
  * is masked. */
 bool program_lo_goes(const struct program *program, int table, int column_line);
 
+/* So does the file that this column names, where it names documents. */
+bool program_document_goes(const struct program *program, int table, int column_line);
+
 /* " AND NOT EXISTS (a row of any table that holds the large object m.oid)" */
 void sql_lo_unheld(struct str *sql, const struct program *program);
 
@@ -94,6 +99,8 @@ void sql_is_tenant(struct str *sql, const struct program *program, const char *e
 void sql_literal(struct str *sql, const char *text);
 /* The number of the via of large objects in this column line of the map. */
 int program_lo_via(const struct program *program, int table, size_t column_line);
+/* The same for the files that it names. */
+int program_document_via(const struct program *program, int table, size_t column_line);
 /* The number of the via of `table` with these columns (in any order); 0 is the key; -1 none. */
 int program_via(const struct program *program, int table, const int *columns, size_t n);
 

@@ -42,6 +42,7 @@ json_columns(const struct map_table *table)
 		json_set_text(object, "mask", column->mask);
 		json_set_bool(object, "identifying", column->identifying);
 		json_set_bool(object, "lo", column->lo);
+		json_set_text(object, "documents", column->documents);
 		json_push(array, object);
 	}
 	return array;
@@ -87,11 +88,13 @@ add_masks(struct str *text, const struct map_table *table)
 	for (size_t i = 0; i < table->n_columns; i++) {
 		const struct map_column *column = &table->columns[i];
 
-		if (column->mask == NULL && !column->lo)
+		if (column->mask == NULL && !column->lo && column->documents == NULL)
 			continue;
 		str_addf(text, "%s%s: %s%s", text->len > 0 ? ", " : "", column->name,
 			column->mask == NULL ? "" : column->mask,
 			!column->lo ? "" : column->mask == NULL ? "large object" : " and large object");
+		if (column->documents != NULL)
+			str_addf(text, "%sdocuments %s", column->mask == NULL ? "" : " and ", column->documents);
 	}
 }
 

@@ -169,6 +169,8 @@ conf_root(const struct conf_document *document)
 enum conf_type
 conf_type(const struct conf_node *node)
 {
+	if (node == NULL)
+		return CONF_OTHER;
 	switch (config_setting_type(setting_of(node))) {
 	case CONFIG_TYPE_GROUP:
 		return CONF_GROUP;

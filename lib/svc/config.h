@@ -67,6 +67,7 @@ enum setting_id {
 	SET_CLOCK_MAX_SKEW_SECONDS,
 	SET_CLOCK_MAX_JUMP_DAYS,
 	SET_STORES,
+	SET_DOCUMENTS,
 	SET_KEYS_SHARES,
 	SET_KEYS_ANCHOR,
 	SET_ARCHIVES_DESTINATIONS,
@@ -116,7 +117,7 @@ const struct conf_node *conf_root(const struct conf_document *document);
 const struct conf_node *config_list(const struct config *config, enum setting_id id); /* NULL when absent */
 
 enum conf_type { CONF_GROUP, CONF_LIST, CONF_TEXT, CONF_INT, CONF_BOOL, CONF_OTHER };
-enum conf_type conf_type(const struct conf_node *node); /* arrays and lists are both CONF_LIST */
+enum conf_type conf_type(const struct conf_node *node); /* arrays and lists are both CONF_LIST; what is not there is CONF_OTHER */
 int conf_line(const struct conf_node *node);
 const char *conf_name(const struct conf_node *node); /* NULL in a list */
 size_t conf_count(const struct conf_node *node);     /* members of a group or list, else 0 */

@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "sys/file.h"
 #include "base/parse.h"
+#include "sys/place.h"
 
 #define PATH_MAX_BYTES 4095
 #define SHARES_MAX 8   /* what a record of a root share has room for */
@@ -97,6 +98,9 @@ static const struct setting settings[SETTING_COUNT] = {
 	[SET_STORES] = LIST("stores",
 		"Other stores that hold copies of the rows: a name, a kind (physical-backup, wal-archive, standby, replication-slot, "
 		"server-log, other), and the days after which a copy has aged out; until then certificates are interim."),
+	[SET_DOCUMENTS] = LIST("documents",
+		"Files outside the database that columns of the data map name: for each kind of them the word that the map uses, and the "
+		"directory that the paths begin in."),
 	[SET_KEYS_SHARES] = LIST("keys.shares",
 		"Where the root key is kept, outside the database and its backups: the shares that together give it, and of each its "
 		"copies (replicas); without any there is no key tree."),
@@ -299,27 +303,46 @@ read_share(struct reading *r, const struct conf_node *list, size_t i)
 		read_directory(r, conf_at(replicas, k), "a replica of a share");
 }
 
+/* One of several directories that have a name each: what are they, one of them, several? */
 static void
-read_destination(struct reading *r, const struct conf_node *list, size_t i)
+read_place(struct reading *r, const struct conf_node *list, size_t i, const char *one, const char *many)
 {
-	const struct conf_node *destination = conf_at(list, i);
-	const struct conf_node *name = conf_member(destination, "name"), *directory = conf_member(destination, "directory");
+	const struct conf_node *place = conf_at(list, i);
+	const struct conf_node *name = conf_member(place, "name"), *directory = conf_member(place, "directory");
+	CLEANUP(free_text) char *what = mem_printf("the directory of %s", one);
 
-	if (conf_type(destination) != CONF_GROUP || name == NULL || directory == NULL || conf_count(destination) != 2) {
-		complain(r, destination, "a destination is { name = \"...\"; directory = \"/...\"; }");
+	if (conf_type(place) != CONF_GROUP || name == NULL || directory == NULL || conf_count(place) != 2) {
+		complain(r, place, "%s is { name = \"...\"; directory = \"/...\"; }", one);
 		return;
 	}
 	if (conf_text(name) == NULL || !parse_is_plain_text(conf_text(name), 100))
-		complain(r, name, "the name of a destination must be 1 to 100 bytes of plain text");
-	read_directory(r, directory, "the directory of a destination");
+		complain(r, name, "the name of %s must be 1 to 100 bytes of plain text", one);
+	else if (list == config_list(r->config, SET_DOCUMENTS) && !parse_is_kind(conf_text(name)))
+		complain(r, name, "the name of %s must be 1 to 40 small letters, digits, \"-\" or \"_\"", one);
+	read_directory(r, directory, what);
 	for (size_t j = 0; j < i; j++) {
 		const struct conf_node *other = conf_at(list, j);
 		const char *texts[2] = { conf_text(conf_member(other, "name")), conf_text(conf_member(other, "directory")) };
 
 		if (texts[0] != NULL && conf_text(name) != NULL && strcmp(texts[0], conf_text(name)) == 0)
-			complain(r, name, "two destinations have the name %s", texts[0]);
+			complain(r, name, "two %s have the name %s", many, texts[0]);
 		if (texts[1] != NULL && conf_text(directory) != NULL && strcmp(texts[1], conf_text(directory)) == 0)
-			complain(r, directory, "two destinations are %s", texts[1]);
+			complain(r, directory, "two %s are %s", many, texts[1]);
+	}
+}
+
+/* A file of one kind must not be one of another kind, too. */
+static void
+read_documents(struct reading *r, const struct conf_node *list, size_t i)
+{
+	const char *directory = conf_text(conf_member(conf_at(list, i), "directory"));
+
+	read_place(r, list, i, "a kind of documents", "kinds of documents");
+	for (size_t j = 0; j < i && directory != NULL; j++) {
+		const char *other = conf_text(conf_member(conf_at(list, j), "directory"));
+
+		if (other != NULL && strcmp(other, directory) != 0 && (place_contains(other, directory) || place_contains(directory, other)))
+			complain(r, conf_at(list, i), "%s and %s lie in one another", directory, other);
 	}
 }
 
@@ -332,7 +355,9 @@ read_list(struct reading *r, const struct setting *s, const struct conf_node *li
 		if (s == &settings[SET_STORES])
 			read_store(r, list, i);
 		else if (s == &settings[SET_ARCHIVES_DESTINATIONS])
-			read_destination(r, list, i);
+			read_place(r, list, i, "a destination", "destinations");
+		else if (s == &settings[SET_DOCUMENTS])
+			read_documents(r, list, i);
 		else
 			read_share(r, list, i);
 }

@@ -6,6 +6,6 @@ SELECT k.request_id, k.table_id, count(*) FILTER (WHERE k.via = 0), count(*) FIL
            || string_agg(k.via::text || k.key::text, chr(10) ORDER BY k.via, k.key::text COLLATE "C"), 'UTF8')), 'hex')
   FROM expunge.key_set k
   JOIN expunge.mapped_table m ON m.id = k.table_id
- WHERE k.request_id = ANY($1::uuid[]) AND (k.via = 0 OR k.via >= 100) AND k.round = $2::smallint
+ WHERE k.request_id = ANY($1::uuid[]) AND (k.via = 0 OR k.via BETWEEN 100 AND 1999) AND k.round = $2::smallint
  GROUP BY k.request_id, k.table_id, m.name
  ORDER BY k.request_id, m.name COLLATE "C"

@@ -102,8 +102,8 @@ sample_certificate(void)
 	c.recount = c.control = CERTIFICATE_PASS;
 	c.closure = c.negative_drill = c.positive_drill = CERTIFICATE_NOT_RUN;
 	c.level = CERTIFICATE_VACUUMED;
-	for (size_t i = 0; certificate_standard_scope(i) != NULL; i++)
-		*MEM_PUSH(c.out_of_scope, c.n_out_of_scope) = mem_copy(certificate_standard_scope(i));
+	for (size_t i = 0; certificate_standard_scope(i, false) != NULL; i++)
+		*MEM_PUSH(c.out_of_scope, c.n_out_of_scope) = mem_copy(certificate_standard_scope(i, false));
 	c.tool = (struct certificate_tool){ mem_copy("0.1.0"), mem_copy("unknown"), mem_copy(HASH),
 		certificate_openssl_version("OpenSSL 3.0.19 27 Jan 2026"), mem_copy(HASH), mem_copy(HASH),
 		7443985601234567890 };

@@ -124,7 +124,7 @@ START_TEST(fixed_scope_is_nobodys)
 	static const char *const free_paper[] = { "Free", "Paper", "Message" };
 	CLEANUP(str_release) struct str text = STR_INIT;
 
-	str_addf(&text, "out-of-scope: %s\nout-of-scope: ", certificate_standard_scope(3));
+	str_addf(&text, "out-of-scope: %s\nout-of-scope: ", certificate_standard_scope(3, false));
 	certificate_add_mention(&text, "app.message.my body", 2);
 	ck_assert_ptr_nonnull(strstr(text.s, "free text in app.message.my%20body names the subject without a key: 2 rows"));
 	ck_assert_int_eq(lint_text(text.s, free_paper, 3, NULL), 0);

@@ -1,0 +1,25 @@
+/* fill_private: what the files of fill share. */
+#ifndef EXPUNGE_ARCHIVE_FILL_PRIVATE_H
+#define EXPUNGE_ARCHIVE_FILL_PRIVATE_H
+
+#include "archive/fill.h"
+
+#define FILL_NOT_THERE UINT32_MAX /* a table that the archive does not have */
+
+/* A row of the table fill->table, or a piece of one, into the buffer. */
+int fill_keep_row(struct fill *fill, int64_t leaf, const char *text, size_t n, struct err *err);
+/* Counts a row for whoever watches; -1 when the run was asked to stop. */
+int fill_count_row(struct fill *fill, struct err *err);
+/* " FROM the set k JOIN the table t WHERE k.table_id ..." */
+void fill_add_set(struct str *sql, const struct program *program, size_t table, const char *join);
+/* Of the tenant's own tables, " FROM t WHERE ..." its rows, or those of which no tenant can be told; false: none of them are
+ * this tenant's. */
+bool fill_add_own(struct str *sql, const struct fill *fill, size_t table);
+
+/* Tells the writer of the table of files, if the map names any. */
+int fill_documents_table(struct fill *fill, struct err *err);
+/* The files that rows of the set name, or, own, rows of the tenant's own tables, for this leaf. */
+int fill_documents(struct fill *fill, struct err *err);
+int fill_own_documents(struct fill *fill, int64_t leaf, struct err *err);
+
+#endif
