@@ -282,7 +282,7 @@ expire_between() {
 
 # ---------------------------------------------------------------------------- nightly, erase
 
-# The sample practices with 28 patients: with large objects, audit triggers, masks, shared guarantors
+# The sample practices with 28 patients: with large objects, document files, audit triggers, masks, shared guarantors
 # and merged duplicates among them.
 small_clinic() {
 	sql postgres 'CREATE DATABASE clinic TEMPLATE template0'
@@ -299,7 +299,18 @@ small_clinic() {
 		cat "$ROOT/etc/maps/sample.conf"
 		printf 'external = ( { name = "documents"; owner = "Practice IT"; command = [ "%s", "{request}", "{tenant}", "{subject}" ]; } );\n' "$T/clinic/store"
 	} >"$T/clinic/map.conf"
+	# a letter of every fifth patient is a file
+	psql -XAtq -v ON_ERROR_STOP=1 -U app_owner -d clinic >/dev/null \
+		<<<"ALTER TABLE app.letter_file ADD file text; UPDATE app.letter_file SET file = 'in/letter ' || patient_id"
+	sed -i 's/^    columns = ( { column = "content"; lo = true; } );/    columns = ( { column = "content"; lo = true; }, { column = "file"; documents = "letters"; } );/' \
+		"$T/clinic/map.conf"
+	mkdir -p "$T/clinic/letters/in"
+	sql clinic 'SELECT file FROM app.letter_file' | while IFS= read -r id; do
+		printf 'this is %s\n' "$id" >"$T/clinic/letters/$id"
+	done
 	install clinic "$T/clinic/map.conf"
+	printf 'documents = ( { name = "letters"; directory = "%s"; } );\n' "$T/clinic/letters" >>"$CONF"
+	expunge_as postgres init 2>/dev/null
 	sed -i 's/^caps : {/batch : { subjects = 2; };\n&/; s/tenant_share_percent = 50/tenant_share_percent = 100/' "$CONF"
 	set_option wait_seconds 0 # what a killed run left open is looked at by the next
 	set_option lock_timeout_ms 200
@@ -324,6 +335,7 @@ nightly_run() {
 
 nightly_end() {
 	"$ROOT/tests/sample/rows.sh" clinic
+	(cd "$T/clinic/letters" && find . -type f -exec sha256sum {} + | sort -k 2)
 	evidence_end
 	external_end
 	disk_end
@@ -356,6 +368,17 @@ external_end() {
 	[ ! -e "$T/clinic/told" ] || sort -u "$T/clinic/told"
 }
 
+# No file goes before its row, and none outlives it but while its request waits for the recount.
+files_between() {
+	local file waiting
+	sql clinic 'SELECT file FROM app.letter_file' | sort >"$T/named"
+	(cd "$T/clinic/letters" && find in -type f | sort) >"$T/filed"
+	comm -23 "$T/named" "$T/filed" | sed 's/^/a file that has gone before its row: /'
+	waiting=$(sql clinic "SELECT count(*) FROM expunge.request WHERE state IN ('removed', 'failed')")
+	file=$(comm -13 "$T/named" "$T/filed")
+	[ -z "$file" ] || [ "$waiting" != 0 ] || printf 'a file that outlives its row: %s\n' "$file"
+}
+
 # Removed means no row, and no removed state means all rows; a certificate only of a certified request.
 evidence_between() {
 	sql clinic "SELECT 'request ' || r.id || ' is ' || r.state || ', its patient ' || CASE WHEN p.id IS NULL THEN 'gone' ELSE 'there' END
@@ -364,6 +387,7 @@ evidence_between() {
 		"SELECT 'a certificate of a request that is ' || r.state FROM expunge.certificate c JOIN expunge.request r ON r.id = c.request_id
 		WHERE r.state <> 'certified'" \
 		"SELECT 'half-claimed: ' || id FROM expunge.request WHERE state = 'running'"
+	files_between
 	sql clinic 'SELECT request_id FROM expunge.certificate' | while read -r id; do
 		grep -qs "^$id " "$T/clinic/told" || printf 'a certificate before the store was told\n'
 	done

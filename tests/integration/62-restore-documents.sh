@@ -136,4 +136,22 @@ rmdir "$LETTERS"
 mv "$T/unmounted" "$LETTERS"
 run expunge_as night backup
 rc_is 0 "and when it is back, all is well"
+rm "$LETTERS/door" "$LETTERS/pipe"
+
+# ---- the whole database comes back from before an erasure, and with it, or without it, a file
+mkrole ada expunge_operator expunge_job
+letter 3 deep/of-3 <"$LETTERS/logo.svg"
+schedule 3
+sql postgres "CREATE DATABASE before TEMPLATE papers STRATEGY wal_log"
+cp "$LETTERS/deep/of-3" "$T/kept"
+run expunge_as night nightly
+is "$RC $(request_state papers "$ID") $(find "$LETTERS/deep" -type f | wc -l)" "0 certified 1" "another patient is erased, with three files"
+sql postgres 'ALTER DATABASE papers RENAME TO lost' 'ALTER DATABASE before RENAME TO papers'
+cp "$T/kept" "$LETTERS/deep/of-3"
+run expunge_as ada restore --adopt
+rc_is 0 "a database from before is adopted"
+is "$(sql papers 'SELECT count(*) FROM app.patient WHERE id = 3') $(find "$LETTERS/deep" -type f | sed 's|.*/||')" "0 of-8" "the patient goes again, and the file that was back"
+is "$(sql papers "SELECT count(*) FROM expunge.key_set")" 0 "and nothing of it is kept"
+run expunge_as night nightly
+rc_is 0 "the next night is an ordinary one"
 done_testing
