@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "archive/receiver.h"
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "jobs/backup.h"
@@ -164,6 +165,7 @@ preview(struct backup_session *s, const struct db_result *tenants, struct err *e
 	for (int i = 0; i < db_rows(tenants); i++) {
 		CLEANUP(db_result_freep) struct db_result *res = NULL;
 		CLEANUP(str_release) struct str sql = STR_INIT;
+		const struct receiver *receiver;
 
 		if (tenant_is_nobody(s->program, db_get_text(tenants, i, 0)))
 			str_add(&sql, "SELECT 0");
@@ -176,6 +178,8 @@ preview(struct backup_session *s, const struct db_result *tenants, struct err *e
 		printf("would seal tenant %s, %s subjects, to", db_get_text(tenants, i, 0), db_get_text(res, 0, 0));
 		for (size_t d = 0; d < s->own[0].keys.n_journals; d++)
 			printf(" %s", s->own[0].keys.journals[d].directory);
+		for (size_t d = 0; (receiver = receiver_at(s->job->config, d)) != NULL; d++)
+			printf(" %s", receiver_program(receiver, RECEIVER_STORE));
 		printf("\n");
 	}
 	return 0;
@@ -188,6 +192,8 @@ tell_copy(const char *tenant, const char *id, const char *destination, const str
 {
 	if (why != NULL)
 		log_error("tenant %s: archive %.16s in %s: %s", tenant, id, destination, why->msg);
+	else if (tally == NULL)
+		log_warning("tenant %s: archive %.16s in %s: cannot be read back, there is no fetch command", tenant, id, destination);
 	else
 		log_info("tenant %s: archive %.16s in %s: good, %" PRIu64 " rows, %" PRIu64 " withheld", tenant, id, destination, tally->rows,
 			tally->withheld_rows);
@@ -201,7 +207,10 @@ verify_all(struct backup_session *s, const struct db_result *tenants, struct err
 	for (int i = 0; i < db_rows(tenants); i++)
 		if (backup_verify(&s->workers[0], db_get_text(tenants, i, 0), &check, err) != 0)
 			return -1;
-	printf("%" PRId64 " good, %" PRId64 " bad\n", check.n_good, check.n_bad);
+	printf("%" PRId64 " good, %" PRId64 " bad", check.n_good, check.n_bad);
+	if (check.n_unread > 0)
+		printf(", %" PRId64 " that cannot be read back", check.n_unread);
+	printf("\n");
 	s->n_failed += check.n_bad;
 	return 0;
 }
@@ -309,7 +318,8 @@ static const struct option_row list_options[] = { OPTION_TENANT, OPTION_JSON, OP
 const struct command backup_commands[] = {
 	{ "backup", "one sealed archive a tenant to every destination", "", 0, 0, NEEDS_CONFIG, backup_options, run_backup,
 	  "Each archive is one snapshot, is read back from each destination, and gets its name when the key journal\n"
-	  "there knows its keys. A destination that fails does not hold the others up; exit code 3 says so." },
+	  "there knows its keys. A destination that fails does not hold the others up; exit code 3 says so.\n"
+	  "Destinations that are commands are given it after that." },
 	{ "backup list", "which archives there are, and where", "", 0, 0, NEEDS_BINDING, list_options, run_list, NULL },
 	{ 0 }
 };

@@ -140,9 +140,13 @@ tell_result(const struct expiring *s, struct err *err)
 	struct json *object;
 
 	tell_lines(&removed->failures, log_error);
+	tell_lines(&removed->notes, log_info);
 	if (!job_flag(s->job, "json")) {
-		printf("%" PRId64 " archives expired, %zu keys shredded, %" PRId64 " files removed, %" PRId64 " still there\n",
+		printf("%" PRId64 " archives expired, %zu keys shredded, %" PRId64 " files removed, %" PRId64 " still there",
 			removed->n_expired, s->n_shredded, removed->n_files, removed->n_left);
+		if (removed->n_stay > 0)
+			printf(", %" PRId64 " stay for good", removed->n_stay);
+		printf("\n");
 		return 0;
 	}
 	object = json_new_object();
@@ -151,6 +155,7 @@ tell_result(const struct expiring *s, struct err *err)
 	json_set_int(object, "epoch", s->root.epoch);
 	json_set_int(object, "files_removed", removed->n_files);
 	json_set_int(object, "files_left", removed->n_left);
+	json_set_int(object, "files_staying", removed->n_stay);
 	return json_print(stdout, object, err);
 }
 

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "archive/expire.h"
+#include "archive/receiver.h"
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "erasure/guard.h"
@@ -112,8 +113,31 @@ check_destinations(struct checks *checks, const struct keys *keys)
 		(void)close(fd);
 	}
 	if (keys->n_journals < 2)
-		check_add(checks, CHECK_WARNING, WHAT_DESTINATION, mem_copy("there is one only"),
-			mem_copy("when it is lost, so are all archives, and with the database every key: declare a second one"));
+		check_add(checks, CHECK_WARNING, WHAT_DESTINATION, mem_copy("there is one directory only"),
+			mem_copy("when it is lost, so are its archives, and with the database every key, for commands have no key journal: declare a "
+				 "second one"));
+}
+
+static void
+check_receivers(struct checks *checks, const struct config *config)
+{
+	const struct receiver *receiver;
+
+	for (size_t i = 0; (receiver = receiver_at(config, i)) != NULL; i++) {
+		bool removes = receiver_program(receiver, RECEIVER_REMOVE) != NULL;
+		struct err err = { 0 };
+
+		if (receiver_check(receiver, &err) != 0) {
+			(void)err_prefix(&err, "%s", receiver_name(receiver));
+			check_err(checks, WHAT_DESTINATION, &err);
+		} else if (receiver_program(receiver, RECEIVER_FETCH) == NULL)
+			check_add(checks, CHECK_WARNING, WHAT_DESTINATION,
+				mem_printf("%s: a command that nothing can be read back from", receiver_name(receiver)),
+				mem_copy("its copies are neither verified nor restored: declare fetch, or see to them yourself"));
+		else
+			check_add(checks, CHECK_OK, WHAT_DESTINATION, mem_printf("%s: a command%s", receiver_name(receiver),
+				removes ? "" : "; expired archives stay there, and open for nobody"), NULL);
+	}
 }
 
 static void
@@ -200,6 +224,7 @@ check_keys(struct checks *checks, const struct job *job)
 	check_lineage(checks, &keys, job->db);
 	check_root(checks, &keys, job->db);
 	check_destinations(checks, &keys);
+	check_receivers(checks, job->config);
 	check_journals(checks, &keys);
 	check_age(checks, job);
 	check_expiry(checks, job->config);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "archive/backup_private.h"
+#include "archive/receiver.h"
 #include "archive/restore.h"
 #include "base/bytes.h"
 #include "base/cleanup.h"
@@ -16,9 +17,10 @@
 #include "query.h"
 #include "sys/log.h"
 #include "sys/progress.h"
+#include "sys/stop.h"
 
 /* columns of archive_to_restore */
-enum { A_ID, A_HASH, A_GENERATION, A_DESTINATIONS, A_CREATED };
+enum { A_ID, A_HASH, A_GENERATION, A_DESTINATIONS, A_CREATED, A_SIZE };
 
 static int64_t shown; /* progress_at takes no context */
 
@@ -71,6 +73,45 @@ connect_target(const struct job *job, struct db **ret, struct err *err)
 	return err_hint(err, "make an empty database with the application's tables, and name that with --into");
 }
 
+static int
+open_fetched(const struct keys *keys, const struct receiver *receiver, const struct db_result *row, const uint8_t hash[SHA256_SIZE],
+	struct archive **ret, int *ret_fd, struct err *err)
+{
+	int fd;
+
+	if (receiver_fetch(receiver, keys->config, db_get_text(row, 0, A_ID), (uint64_t)db_get_int(row, 0, A_SIZE), stop_asked, &fd, err) != 0)
+		return -1;
+	if (destination_open(ret, fd, "what came back", &keys->journals[0], hash, err) != 0) {
+		(void)close(fd);
+		return -1;
+	}
+	*ret_fd = fd;
+	return 0;
+}
+
+/* What a command gives back, where no directory has it. */
+static int
+fetch_copy(const struct keys *keys, const struct db_result *row, const uint8_t hash[SHA256_SIZE], const struct leaf *generation,
+	struct archive **ret, int *ret_fd, struct err *err)
+{
+	const struct receiver *receiver;
+	enum archive_verdict verdict;
+
+	for (size_t i = 0; (receiver = receiver_at(keys->config, i)) != NULL; i++) {
+		struct err why = { 0 };
+
+		if (!backup_is_listed(receiver_name(receiver), db_get_text(row, 0, A_DESTINATIONS)))
+			continue;
+		if (receiver_program(receiver, RECEIVER_FETCH) == NULL)
+			log_warning("destination %s: it has no fetch command: what is there cannot be read back", receiver_name(receiver));
+		else if (open_fetched(keys, receiver, row, hash, ret, ret_fd, &why) == 0)
+			return archive_unlock(*ret, generation->key, &verdict, err);
+		else
+			log_warning("destination %s: %s", receiver_name(receiver), why.msg);
+	}
+	return err_set(err, ERR_FAILED, "no destination has a whole copy of it");
+}
+
 /* The first copy that is whole. */
 static int
 open_copy(const struct keys *keys, const struct db_result *row, const struct leaf *generation, struct archive **ret, int *ret_fd,
@@ -100,7 +141,7 @@ open_copy(const struct keys *keys, const struct db_result *row, const struct lea
 			return -1;
 		return archive_unlock(*ret, generation->key, &verdict, err);
 	}
-	return err_set(err, ERR_FAILED, "no destination has a whole copy of it");
+	return fetch_copy(keys, row, hash, generation, ret, ret_fd, err);
 }
 
 static int

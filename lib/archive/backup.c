@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "archive/backup_private.h"
+#include "archive/sending.h"
 #include "base/array.h"
 #include "base/bytes.h"
 #include "base/cleanup.h"
@@ -42,6 +43,7 @@ static void
 release(struct sealing *sealing)
 {
 	archive_writer_free(sealing->writer);
+	sealing->writer = NULL;
 	destinations_release(&sealing->places);
 	fill_release(&sealing->fill);
 	leaf_wipe(&sealing->generation, 1);
@@ -273,15 +275,18 @@ announce(const struct sealing *sealing, struct err *err)
 			array_end(&names)), NULL, err);
 }
 
+/* Commands are given what stands in a directory, and only after the catalogue says that something may be with them. */
 static int
 complete(struct db *db, const char *id, const struct destinations *places, struct err *err)
 {
 	CLEANUP(str_release) struct str names = STR_INIT;
+	CLEANUP(str_release) struct str commands = STR_INIT;
 
 	add_names(&names, places, true);
 	if (names.len == 0)
 		return db_query(db, &QUERY_ARCHIVE_DROP, DB_PARAMS(id), NULL, err);
-	return db_query(db, &QUERY_ARCHIVE_COMPLETE, DB_PARAMS(id, array_end(&names)), NULL, err);
+	sending_names(places->keys->config, &commands);
+	return db_query(db, &QUERY_ARCHIVE_COMPLETE, DB_PARAMS(id, array_end(&names), array_end(&commands)), NULL, err);
 }
 
 static int
@@ -405,6 +410,10 @@ backup_tenant(const struct backup *backup, const char *tenant, struct backup_res
 	if (!db_get_bool(lock, 0, 0))
 		return err_set(err, ERR_LOCKED, "another run backs tenant %.200s up", tenant);
 	failed = seal_one(&sealing, err);
+	/* a command may take its time: nobody waits for keys meanwhile */
+	release(&sealing);
+	if (failed == 0)
+		failed = sending_run(backup, tenant, ret, err);
 	(void)db_query(backup->keys_db, &QUERY_BACKUP_UNLOCK, DB_PARAMS(tenant), NULL, &unused);
 	return failed;
 }

@@ -7,7 +7,8 @@
  *     key journal        of each destination that is left: it knows the leaves before the archive has a name there
  *     catalogue          "naming", in these destinations
  *     names              durable
- *     catalogue          "complete"
+ *     catalogue          "complete" in these, and on its way to the destinations that are commands
+ *     commands           are given it, without any key in memory (sending.h)
  */
 #ifndef EXPUNGE_ARCHIVE_BACKUP_H
 #define EXPUNGE_ARCHIVE_BACKUP_H
@@ -33,22 +34,23 @@ struct backup_result {
 	struct archive_summary summary;
 	int64_t subjects, withheld;
 	int64_t n_missing;   /* files that rows name, and that were not there */
-	size_t n_failed;     /* destinations */
+	size_t n_failed;     /* destinations, or archives that a command has not taken */
 	struct str failures; /* a line for each */
 };
 
 void backup_result_release(struct backup_result *result);
 
 /* ERR_LOCKED: another run backs this tenant up. ERR_REFUSED: the schema has changed since the map was bound, or the
- * database is behind its key journal. Whenever it fails, nothing is under a final name. */
+ * database is behind its key journal. When it fails before the archive is complete, nothing is under a final name. */
 int backup_tenant(const struct backup *backup, const char *tenant, struct backup_result *ret, struct err *err);
 
 /* Reads every catalogued archive of a tenant again in each of its destinations: signature, hash, index, and each frame whose
- * leaf lives. tell() gets a line for each copy; the counts are of copies. */
+ * leaf lives. tell() gets a line for each copy; the counts are of copies. n_unread: with commands that give nothing back; tally
+ * and why are NULL then. */
 struct backup_check {
 	void (*tell)(const char *tenant, const char *id, const char *destination, const struct archive_tally *tally,
 		const struct err *why);
-	int64_t n_good, n_bad;
+	int64_t n_good, n_bad, n_unread;
 };
 int backup_verify(const struct backup *backup, const char *tenant, struct backup_check *check, struct err *err);
 

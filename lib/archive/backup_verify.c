@@ -3,12 +3,13 @@
 
 #include "archive/backup_private.h"
 #include "archive/leaf_keys.h"
+#include "archive/receiver.h"
 #include "base/bytes.h"
 #include "base/cleanup.h"
 #include "query.h"
 
 /* columns of archive_catalogue */
-enum { C_ID, C_HASH, C_FRAMES, C_ROWS, C_GENERATION, C_DESTINATIONS };
+enum { C_ID, C_HASH, C_FRAMES, C_ROWS, C_GENERATION, C_DESTINATIONS, C_SIZE };
 
 static void
 close_fd(int *fd)
@@ -17,56 +18,78 @@ close_fd(int *fd)
 		(void)close(*fd);
 }
 
+/* One archive, and what opens it. */
+struct checking {
+	const struct backup *backup;
+	const char *tenant, *id;
+	const struct db_result *rows;
+	int row;
+	uint8_t hash[SHA256_SIZE];
+	struct leaf_keys *leaves;
+	struct backup_check *check;
+};
+
 /* Every frame whose leaf lives. */
 static int
-read_all(const struct destination *place, const struct leaf *generation, struct leaf_keys *leaves, struct archive_tally *tally,
-	struct err *err)
+read_all(const struct checking *c, int fd, const char *what, const struct journal *signed_by, const struct leaf *generation,
+	struct archive_tally *tally, struct err *err)
 {
-	const struct archive_reading reading = { .key = leaf_keys_give, .ctx = leaves };
+	const struct archive_reading reading = { .key = leaf_keys_give, .ctx = c->leaves };
 	CLEANUP(archive_closep) struct archive *archive = NULL;
-	CLEANUP(close_fd) int fd = open(place->path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
 	enum archive_verdict verdict;
 
-	if (fd < 0)
-		return err_sys(err, "opening %s", place->path);
-	if (archive_open(&archive, fd, (const uint8_t(*)[ED25519_KEY_SIZE])place->journal->public, 1, &verdict, err) != 0 ||
-	    archive_unlock(archive, generation->key, &verdict, err) != 0)
+	if (destination_open(&archive, fd, what, signed_by, c->hash, err) != 0 ||
+	    archive_unlock(archive, generation->key, &verdict, err) != 0 ||
+	    archive_read(archive, ARCHIVE_SEVERAL, &reading, tally, &verdict, err) != 0)
 		return -1;
-	return archive_read(archive, ARCHIVE_SEVERAL, &reading, tally, &verdict, err);
+	if (tally->frames + tally->withheld != (uint64_t)db_get_int(c->rows, c->row, C_FRAMES) ||
+	    tally->rows + tally->withheld_rows != (uint64_t)db_get_int(c->rows, c->row, C_ROWS))
+		return err_set(err, ERR_FAILED, "%s: the catalogue has other counts of frames and rows", what);
+	return 0;
 }
 
 static int
-check_copy(const struct destination *place, const struct db_result *rows, int row, struct leaf_keys *leaves,
-	struct archive_tally *tally, struct err *err)
+find_generation(const struct checking *c, const struct leaf **ret, struct err *err)
 {
-	const struct leaf *generation = leaf_keys_find(leaves, db_get_int(rows, row, C_GENERATION));
+	*ret = leaf_keys_find(c->leaves, db_get_int(c->rows, c->row, C_GENERATION));
+	return *ret != NULL ? 0 : err_set(err, ERR_FAILED, "the key of its generation is shredded");
+}
+
+static void
+tell(const struct checking *c, const char *destination, const struct archive_tally *tally, const struct err *why)
+{
+	if (why->code == ERR_NONE)
+		c->check->n_good++;
+	else
+		c->check->n_bad++;
+	c->check->tell(c->tenant, c->id, destination, tally, why->code == ERR_NONE ? NULL : why);
+}
+
+static int
+check_file(const struct checking *c, const struct destination *place, struct archive_tally *tally, struct err *err)
+{
+	CLEANUP(close_fd) int fd = -1;
+	const struct leaf *generation;
 
 	if (place->failed) {
 		*err = place->why;
 		return -1;
 	}
-	if (generation == NULL)
-		return err_set(err, ERR_FAILED, "the key of its generation is shredded");
-	if (read_all(place, generation, leaves, tally, err) != 0)
+	if (find_generation(c, &generation, err) != 0)
 		return -1;
-	if (tally->frames + tally->withheld != (uint64_t)db_get_int(rows, row, C_FRAMES) ||
-	    tally->rows + tally->withheld_rows != (uint64_t)db_get_int(rows, row, C_ROWS))
-		return err_set(err, ERR_FAILED, "%s: the catalogue has other counts of frames and rows", place->path);
-	return 0;
+	fd = open(place->path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return err_sys(err, "opening %s", place->path);
+	return read_all(c, fd, place->path, place->journal, generation, tally, err);
 }
 
 static int
-check_archive(const struct backup *backup, const char *tenant, const struct db_result *rows, int row, struct leaf_keys *leaves,
-	struct backup_check *check, struct err *err)
+check_files(const struct checking *c, const uint8_t id[ARCHIVE_ID_SIZE], struct err *err)
 {
 	CLEANUP(destinations_release) struct destinations places = { 0 };
-	const char *id_text = db_get_text(rows, row, C_ID);
-	uint8_t id[ARCHIVE_ID_SIZE], hash[SHA256_SIZE];
 
-	if (bytes_from_hex(id_text, id, sizeof(id)) != 0 || bytes_from_hex(db_get_text(rows, row, C_HASH), hash, sizeof(hash)) != 0)
-		return err_set(err, ERR_FAILED, "archive %.80s: its row is malformed", id_text);
-	destinations_init(&places, backup->keys, id);
-	backup_find(&places, db_get_text(rows, row, C_DESTINATIONS), hash);
+	destinations_init(&places, c->backup->keys, id);
+	backup_find(&places, db_get_text(c->rows, c->row, C_DESTINATIONS), c->hash);
 	for (size_t i = 0; i < places.n; i++) {
 		const struct destination *place = &places.items[i];
 		struct archive_tally tally = { 0 };
@@ -75,15 +98,62 @@ check_archive(const struct backup *backup, const char *tenant, const struct db_r
 		/* it was never there */
 		if (place->failed && place->why.code == ERR_NONE)
 			continue;
-		if (backup->stop != NULL && backup->stop())
+		if (c->backup->stop != NULL && c->backup->stop())
 			return err_set(err, ERR_FAILED, "stopped");
-		if (check_copy(place, rows, row, leaves, &tally, &why) == 0)
-			check->n_good++;
-		else
-			check->n_bad++;
-		check->tell(tenant, id_text, place->name, &tally, why.code == ERR_NONE ? NULL : &why);
+		(void)check_file(c, place, &tally, &why);
+		tell(c, place->name, &tally, &why);
 	}
 	return 0;
+}
+
+static int
+check_fetched(const struct checking *c, const struct receiver *receiver, struct archive_tally *tally, struct err *err)
+{
+	const struct keys *keys = c->backup->keys;
+	CLEANUP(close_fd) int fd = -1;
+	const struct leaf *generation;
+
+	if (find_generation(c, &generation, err) != 0 ||
+	    receiver_fetch(receiver, keys->config, c->id, (uint64_t)db_get_int(c->rows, c->row, C_SIZE), c->backup->stop, &fd, err) != 0)
+		return -1;
+	return read_all(c, fd, "what came back", &keys->journals[0], generation, tally, err);
+}
+
+/* What cannot be read back is neither good nor bad. */
+static int
+check_receivers(const struct checking *c, struct err *err)
+{
+	const struct receiver *receiver;
+
+	for (size_t i = 0; (receiver = receiver_at(c->backup->keys->config, i)) != NULL; i++) {
+		struct archive_tally tally = { 0 };
+		struct err why = { 0 };
+
+		if (!backup_is_listed(receiver_name(receiver), db_get_text(c->rows, c->row, C_DESTINATIONS)))
+			continue;
+		if (c->backup->stop != NULL && c->backup->stop())
+			return err_set(err, ERR_FAILED, "stopped");
+		if (receiver_program(receiver, RECEIVER_FETCH) == NULL) {
+			c->check->n_unread++;
+			c->check->tell(c->tenant, c->id, receiver_name(receiver), NULL, NULL);
+			continue;
+		}
+		(void)check_fetched(c, receiver, &tally, &why);
+		tell(c, receiver_name(receiver), &tally, &why);
+	}
+	return 0;
+}
+
+static int
+check_archive(struct checking *c, struct err *err)
+{
+	uint8_t id[ARCHIVE_ID_SIZE];
+
+	c->id = db_get_text(c->rows, c->row, C_ID);
+	if (bytes_from_hex(c->id, id, sizeof(id)) != 0 ||
+	    bytes_from_hex(db_get_text(c->rows, c->row, C_HASH), c->hash, sizeof(c->hash)) != 0)
+		return err_set(err, ERR_FAILED, "archive %.80s: its row is malformed", c->id);
+	return check_files(c, id, err) != 0 ? -1 : check_receivers(c, err);
 }
 
 int
@@ -91,6 +161,7 @@ backup_verify(const struct backup *backup, const char *tenant, struct backup_che
 {
 	CLEANUP(db_result_freep) struct db_result *rows = NULL;
 	CLEANUP(leaf_keys_release) struct leaf_keys leaves = { 0 };
+	struct checking c = { .backup = backup, .tenant = tenant, .leaves = &leaves, .check = check };
 	struct keyring ring;
 	int failed = 0;
 
@@ -101,8 +172,9 @@ backup_verify(const struct backup *backup, const char *tenant, struct backup_che
 	if (keyring_open(&ring, backup->keys_db, backup->keys->store, backup->keys->instance, err) != 0)
 		return -1;
 	failed = leaf_keys_load(&leaves, &ring, tenant, err);
-	for (int i = 0; failed == 0 && i < db_rows(rows); i++)
-		failed = check_archive(backup, tenant, rows, i, &leaves, check, err);
+	c.rows = rows;
+	for (; failed == 0 && c.row < db_rows(rows); c.row++)
+		failed = check_archive(&c, err);
 	keyring_close(&ring);
 	return failed;
 }

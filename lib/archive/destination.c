@@ -31,7 +31,6 @@ destination_folder(const struct journal *journal)
 void
 destinations_init(struct destinations *ret, const struct keys *keys, const uint8_t id[ARCHIVE_ID_SIZE])
 {
-	const struct conf_node *list = config_list(keys->config, SET_ARCHIVES_DESTINATIONS);
 	char hex[2 * ARCHIVE_ID_SIZE + 1];
 
 	*ret = (struct destinations){ .keys = keys };
@@ -41,7 +40,7 @@ destinations_init(struct destinations *ret, const struct keys *keys, const uint8
 		CLEANUP(free_text) char *name = mem_printf("%s.archive", hex);
 		struct destination *place = MEM_PUSH(ret->items, ret->n);
 
-		place->name = conf_text(conf_member(conf_at(list, i), "name"));
+		place->name = keys->journals[i].name;
 		place->journal = &keys->journals[i];
 		place->path = file_join(folder, name);
 		place->fd = -1;
@@ -143,15 +142,16 @@ destinations_open(struct destinations *list, struct archive_sink *ret, struct er
 
 /* ---- reading back ------------------------------------------------------------------------------- */
 
-static int
-open_archive(struct archive **ret, int fd, const struct destination *place, const uint8_t hash[SHA256_SIZE], struct err *err)
+int
+destination_open(struct archive **ret, int fd, const char *what, const struct journal *signed_by, const uint8_t hash[SHA256_SIZE],
+	struct err *err)
 {
 	enum archive_verdict verdict;
 
-	if (archive_open(ret, fd, (const uint8_t(*)[ED25519_KEY_SIZE])place->journal->public, 1, &verdict, err) != 0)
-		return err_prefix(err, "%s", place->path);
+	if (archive_open(ret, fd, (const uint8_t(*)[ED25519_KEY_SIZE])signed_by->public, 1, &verdict, err) != 0)
+		return err_prefix(err, "%s", what);
 	if (memcmp(archive_hash(*ret), hash, SHA256_SIZE) != 0)
-		return err_set(err, ERR_FAILED, "%s: another archive than the one that was written", place->path);
+		return err_set(err, ERR_FAILED, "%s: another archive than the one that was written", what);
 	return 0;
 }
 
@@ -172,7 +172,7 @@ read_back(struct destination *place, const struct archive_summary *summary, cons
 	fd = open(place->temporary != NULL ? place->temporary : self, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return err_sys(err, "reading %s back", place->path);
-	if (open_archive(&archive, fd, place, summary->hash, err) != 0 ||
+	if (destination_open(&archive, fd, place->path, place->journal, summary->hash, err) != 0 ||
 	    archive_unlock(archive, generation_key, &verdict, err) != 0)
 		return -1;
 	if (archive_frames(archive) != summary->frames)
@@ -245,7 +245,7 @@ destination_look(struct destination *place, const uint8_t hash[SHA256_SIZE])
 		/* in a directory that is not mounted there is no file either */
 		place->unsure = !absent || !file_exists(folder);
 	} else {
-		place->named = open_archive(&archive, fd, place, hash, &place->why) == 0;
+		place->named = destination_open(&archive, fd, place->path, place->journal, hash, &place->why) == 0;
 	}
 	place->failed = !place->named;
 }

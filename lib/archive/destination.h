@@ -3,6 +3,8 @@
  * behind, and the others finish. What has failed has no file under a final name.
  *
  *     DIRECTORY/archives/INSTANCE/<archive id, hexadecimal>.archive
+ *
+ * Those that are commands are receivers (receiver.h): they are given what stands here.
  */
 #ifndef EXPUNGE_ARCHIVE_DESTINATION_H
 #define EXPUNGE_ARCHIVE_DESTINATION_H
@@ -30,7 +32,7 @@ struct destinations {
 
 /* Where archives are beside a journal; the caller frees. */
 char *destination_folder(const struct journal *journal);
-/* One for each of the configuration. */
+/* One for each directory of the configuration. */
 void destinations_init(struct destinations *ret, const struct keys *keys, const uint8_t id[ARCHIVE_ID_SIZE]);
 /* Removes what has no final name, and frees. */
 void destinations_release(struct destinations *list);
@@ -48,6 +50,9 @@ int destinations_verify(struct destinations *list, const struct archive_summary 
 int destinations_journal(struct destinations *list, struct db *db, struct err *err);
 /* The final names, durable. */
 int destinations_name(struct destinations *list, struct err *err);
+/* An archive that is signed, whole, and of this hash. what: how errors call it. */
+int destination_open(struct archive **ret, int fd, const char *what, const struct journal *signed_by, const uint8_t hash[SHA256_SIZE],
+	struct err *err);
 /* Looks for a whole archive of this hash under the final name: `named`, or `failed` and why, or `unsure` besides. */
 void destination_look(struct destination *place, const uint8_t hash[SHA256_SIZE]);
 

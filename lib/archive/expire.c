@@ -9,6 +9,7 @@
 
 #include "archive/backup_private.h"
 #include "archive/destination.h"
+#include "archive/receiver.h"
 #include "base/array.h"
 #include "base/bytes.h"
 #include "base/cleanup.h"
@@ -55,6 +56,7 @@ void
 expire_removed_release(struct expire_removed *removed)
 {
 	str_release(&removed->failures);
+	str_release(&removed->notes);
 }
 
 /* ---- which go ------------------------------------------------------------------------------------ */
@@ -140,7 +142,8 @@ find_generations(const struct keys *keys, struct db *db, struct expire *ret, str
 	return 0;
 }
 
-/* Whether it is certain that no destination has a file of this archive. One that has is told. */
+/* Whether it is certain that no destination has a file of this archive. One that has is told. Commands cannot be asked, and
+ * have none that the catalogue never had: it says so before they get a byte. */
 static bool
 has_no_file(const struct keys *keys, const char *id, struct str *strangers)
 {
@@ -154,8 +157,7 @@ has_no_file(const struct keys *keys, const char *id, struct str *strangers)
 			/* not mounted, perhaps */
 			certain = false;
 		} else if (file_exists(path)) {
-			str_addf(strangers, "%s: %s is not in the catalogue, and its key is left alone\n",
-				conf_text(conf_member(conf_at(config_list(keys->config, SET_ARCHIVES_DESTINATIONS), i), "name")), path);
+			str_addf(strangers, "%s: %s is not in the catalogue, and its key is left alone\n", keys->journals[i].name, path);
 			certain = false;
 		}
 	}
@@ -191,9 +193,12 @@ expire_find(const struct keys *keys, struct db *db, struct expire *ret, struct e
 /* One destination. */
 struct expire_place {
 	const char *name;
+	const struct receiver *receiver; /* a command; NULL: a directory */
 	char *folder;
 	int fd;          /* of the folder; -1: it is away */
 	int64_t n_kept;  /* files that could not be removed */
+	int64_t n_stay;  /* that it has no command for */
+	struct str gone; /* archives of the page that is under way of which nothing is there, or nothing can be removed */
 	struct err why;
 };
 
@@ -212,6 +217,7 @@ removal_release(struct removal *removal)
 		if (removal->places[i].fd >= 0)
 			(void)close(removal->places[i].fd);
 		free(removal->places[i].folder);
+		str_release(&removal->places[i].gone);
 	}
 	free(removal->places);
 	str_release(&removal->names);
@@ -220,58 +226,89 @@ removal_release(struct removal *removal)
 static void
 open_places(struct removal *removal, const struct keys *keys)
 {
-	const struct conf_node *list = config_list(keys->config, SET_ARCHIVES_DESTINATIONS);
+	const struct receiver *receiver;
 
 	for (size_t i = 0; i < keys->n_journals; i++) {
 		struct expire_place *place = MEM_PUSH(removal->places, removal->n);
 
-		place->name = conf_text(conf_member(conf_at(list, i), "name"));
+		place->name = keys->journals[i].name;
 		place->folder = destination_folder(&keys->journals[i]);
 		place->fd = open(place->folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (place->fd < 0)
 			(void)err_sys(&place->why, "opening directory %s", place->folder);
-		array_add(&removal->names, place->name);
 	}
+	for (size_t i = 0; (receiver = receiver_at(keys->config, i)) != NULL; i++) {
+		struct expire_place *place = MEM_PUSH(removal->places, removal->n);
+
+		*place = (struct expire_place){ .name = receiver_name(receiver), .receiver = receiver, .fd = -1 };
+	}
+	for (size_t i = 0; i < removal->n; i++)
+		array_add(&removal->names, removal->places[i].name);
 	(void)array_end(&removal->names);
 }
 
-/* Removes the files that the catalogue says are here; *ret_gone: of which archives there is none any more. */
-static int
-remove_files(struct expire_place *place, const struct db_result *rows, struct str *ret_gone, int64_t *ret_removed)
+static bool
+remove_file(struct expire_place *place, const char *id, int64_t *ret_removed)
 {
+	CLEANUP(free_text) char *file = mem_printf("%s.archive", id);
+
+	if (place->fd >= 0 && unlinkat(place->fd, file, 0) == 0) {
+		++*ret_removed;
+		return true;
+	}
+	if (place->fd >= 0 && errno == ENOENT)
+		return true;
+	if (place->why.code == ERR_NONE)
+		(void)err_sys(&place->why, "removing %s/%s", place->folder, file);
+	return false;
+}
+
+/* A command that has failed once is left alone until the next night: it may take its time to fail. */
+static bool
+remove_received(struct expire_place *place, const char *id, int64_t *ret_removed)
+{
+	if (receiver_program(place->receiver, RECEIVER_REMOVE) == NULL) {
+		place->n_stay++;
+		return true;
+	}
+	if (place->why.code != ERR_NONE || receiver_remove(place->receiver, id, &place->why) != 0)
+		return false;
+	++*ret_removed;
+	return true;
+}
+
+/* Removes the files that the catalogue says are here. */
+static void
+remove_files(struct expire_place *place, const struct db_result *rows, int64_t *ret_removed)
+{
+	str_release(&place->gone);
 	for (int i = 0; i < db_rows(rows); i++) {
 		const char *id = db_get_text(rows, i, E_ID);
-		CLEANUP(free_text) char *file = mem_printf("%s.archive", id);
 
 		if (!backup_is_listed(place->name, db_get_text(rows, i, E_DESTINATIONS)))
 			continue;
-		if (place->fd >= 0 && (unlinkat(place->fd, file, 0) == 0 ? ++*ret_removed > 0 : errno == ENOENT)) {
-			array_add(ret_gone, id);
-			continue;
-		}
-		if (place->why.code == ERR_NONE)
-			(void)err_sys(&place->why, "removing %s/%s", place->folder, file);
-		place->n_kept++;
+		if (place->receiver != NULL ? remove_received(place, id, ret_removed) : remove_file(place, id, ret_removed))
+			array_add(&place->gone, id);
+		else
+			place->n_kept++;
 	}
-	if (ret_gone->len == 0)
-		return 0;
-	if (fsync(place->fd) == 0)
-		return 1;
+	if (place->gone.len == 0 || place->receiver != NULL || fsync(place->fd) == 0)
+		return;
 	(void)err_sys(&place->why, "writing directory %s", place->folder);
 	place->n_kept++;
-	return 0;
+	str_release(&place->gone);
 }
 
 static int
-remove_everywhere(struct removal *removal, const struct db_result *rows, struct err *err)
+enter_page(struct removal *removal, const struct db_result *rows, struct err *err)
 {
 	CLEANUP(str_release) struct str all = STR_INIT;
 
 	for (size_t i = 0; i < removal->n; i++) {
-		CLEANUP(str_release) struct str gone = STR_INIT;
+		struct expire_place *place = &removal->places[i];
 
-		if (remove_files(&removal->places[i], rows, &gone, &removal->result->n_files) > 0 &&
-		    db_query(removal->db, &QUERY_ARCHIVE_REMOVED, DB_PARAMS(array_end(&gone), removal->places[i].name), NULL, err) != 0)
+		if (place->gone.len > 0 &&
+		    db_query(removal->db, &QUERY_ARCHIVE_REMOVED, DB_PARAMS(array_end(&place->gone), place->name), NULL, err) != 0)
 			return -1;
 	}
 	for (int i = 0; i < db_rows(rows); i++)
@@ -279,13 +316,15 @@ remove_everywhere(struct removal *removal, const struct db_result *rows, struct 
 	return db_query(removal->db, &QUERY_ARCHIVE_FORGET, DB_PARAMS(array_end(&all), removal->names.s), NULL, err);
 }
 
-/* One transaction: nobody sees, and no journal gets, a row that names no destination. */
+/* One transaction, behind all that takes time: nobody sees, and no journal gets, a row that names no destination. */
 static int
 remove_page(struct removal *removal, const struct db_result *rows, struct err *err)
 {
+	for (size_t i = 0; i < removal->n; i++)
+		remove_files(&removal->places[i], rows, &removal->result->n_files);
 	if (db_begin(removal->db, err) != 0)
 		return -1;
-	if (remove_everywhere(removal, rows, err) == 0 && db_commit(removal->db, err) == 0)
+	if (enter_page(removal, rows, err) == 0 && db_commit(removal->db, err) == 0)
 		return 0;
 	db_rollback(removal->db);
 	return -1;
@@ -315,6 +354,10 @@ tell_failures(const struct removal *removal)
 	for (size_t i = 0; i < removal->n; i++) {
 		const struct expire_place *place = &removal->places[i];
 
+		removal->result->n_stay += place->n_stay;
+		if (place->n_stay > 0)
+			str_addf(&removal->result->notes, "%s: %lld expired archives stay there, it has no remove command; they open for nobody\n",
+				place->name, (long long)place->n_stay);
 		if (place->n_kept == 0)
 			continue;
 		removal->result->n_left += place->n_kept;

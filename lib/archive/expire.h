@@ -4,7 +4,8 @@
  *     keys       of the generations that no rule keeps, and of attempts that never came to an archive: the caller shreds
  *                them, with whatever else goes by that change of the root
  *     catalogue  "expired", where the generation's key is a tombstone
- *     files      removed from each destination; one that is away keeps its entry until it is back
+ *     files      removed from each destination; one that is away keeps its entry until it is back; so does one that is a
+ *                command and fails; where none removes, the file stays, and opens for nobody
  *     catalogue  the row goes with the last file
  */
 #ifndef EXPUNGE_ARCHIVE_EXPIRE_H
@@ -39,7 +40,9 @@ struct expire_removed {
 	int64_t n_expired;   /* that this call has found */
 	int64_t n_files;     /* removed */
 	int64_t n_left;      /* files that are still there */
+	int64_t n_stay;      /* that nothing here can remove */
 	struct str failures; /* a line for each destination */
+	struct str notes;    /* a line for each whose files stay */
 };
 
 void expire_removed_release(struct expire_removed *removed);

@@ -189,6 +189,7 @@ remove_expired(struct shredding *shredding)
 		run_note(run, NOTE_INFO, "archives expired: %lld, files removed: %lld", (long long)removed.n_expired, (long long)removed.n_files);
 	run->n_failed += removed.failures.len > 0;
 	run_note_lines(run, NOTE_ERROR, "destination ", &removed.failures);
+	run_note_lines(run, NOTE_INFO, "destination ", &removed.notes);
 }
 
 static void

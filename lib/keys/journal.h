@@ -17,7 +17,7 @@
 
 /* One destination. */
 struct journal {
-	const char *directory, *instance;
+	const char *name, *directory, *instance; /* name: of the destination */
 	const struct signer *signer;           /* to write */
 	uint8_t public[ED25519_KEY_SIZE];      /* to read */
 };

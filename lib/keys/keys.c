@@ -38,8 +38,10 @@ open_journals(struct keys *keys, struct err *err)
 	if (crypt_signer_public(keys->signer, journal.public, err) != 0)
 		return -1;
 	for (size_t i = 0; i < conf_count(list); i++) {
+		journal.name = conf_text(conf_member(conf_at(list, i), "name"));
 		journal.directory = conf_text(conf_member(conf_at(list, i), "directory"));
-		*MEM_PUSH(keys->journals, keys->n_journals) = journal;
+		if (journal.directory != NULL)
+			*MEM_PUSH(keys->journals, keys->n_journals) = journal;
 	}
 	return 0;
 }

@@ -22,7 +22,7 @@ struct keys {
 	struct root_config roots;
 	struct root_store *store;
 	struct signer *signer;
-	struct journal *journals; /* one a destination */
+	struct journal *journals; /* one for each destination that is a directory */
 	size_t n_journals;
 	char instance[TREE_INSTANCE_SIZE];
 };

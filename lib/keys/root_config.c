@@ -115,8 +115,12 @@ read_shares(const struct conf_node *list, struct root_config *ret, struct named_
 static void
 add_destinations(const struct conf_node *list, struct named_list *named)
 {
-	for (size_t i = 0; list != NULL && i < conf_count(list); i++)
-		add_named(named, "directory of a destination", conf_text(conf_member(conf_at(list, i), "directory")), 0);
+	for (size_t i = 0; list != NULL && i < conf_count(list); i++) {
+		const char *directory = conf_text(conf_member(conf_at(list, i), "directory"));
+
+		if (directory != NULL)
+			add_named(named, "directory of a destination", directory, 0);
+	}
 }
 
 int

@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "base/parse.h"
+#include "sys/command.h"
 #include "sys/file.h"
 
 /* A map of ten thousand tables is some five megabytes. */
@@ -77,26 +78,9 @@ map_column(const struct map_table *table, int column)
 char *
 map_external_argument(const char *argument, const char *tenant, const char *subject, const char *request)
 {
-	const struct {
-		const char *word, *value;
-	} known[] = { { "{tenant}", tenant }, { "{subject}", subject }, { "{request}", request } };
-	CLEANUP(str_release) struct str text = STR_INIT;
+	const struct command_word words[] = { { "{tenant}", tenant }, { "{subject}", subject }, { "{request}", request } };
 
-	while (*argument != '\0') {
-		size_t plain = strcspn(argument, "{}"), k = 0;
-
-		str_add_n(&text, argument, plain);
-		argument += plain;
-		if (*argument == '\0')
-			break;
-		while (k < 3 && strncmp(argument, known[k].word, strlen(known[k].word)) != 0)
-			k++;
-		if (k == 3)
-			return NULL;
-		str_add(&text, known[k].value);
-		argument += strlen(known[k].word);
-	}
-	return str_take(&text);
+	return command_argument(argument, words, 3);
 }
 
 static void

@@ -10,13 +10,7 @@
 #include "base/mem.h"
 #include "sys/file.h"
 #include "base/parse.h"
-#include "sys/place.h"
-
-#define PATH_MAX_BYTES 4095
-#define SHARES_MAX 8   /* what a record of a root share has room for */
-#define REPLICAS_MAX 8 /* of one share */
-
-#define STORE_KINDS "physical-backup|wal-archive|standby|replication-slot|server-log|other"
+#include "svc/settings_private.h"
 
 #define REQUIRED NULL
 /* NOLINTBEGIN(bugprone-macro-parentheses): parts of initializers take none */
@@ -107,7 +101,9 @@ static const struct setting settings[SETTING_COUNT] = {
 	[SET_KEYS_ANCHOR] = PATH("keys.anchor", "/var/lib/expunge/anchor",
 		"The file that remembers how far this installation has come; not in a place that is restored with the database."),
 	[SET_ARCHIVES_DESTINATIONS] = LIST("archives.destinations",
-		"Where sealed archives go, and the journal of their keys: a name and a directory each; two at least, in different places."),
+		"Where sealed archives go: a name each, and a directory, which has the journal of their keys, too (two at least, in different "
+		"places), or a command that is given each archive on standard input (store), perhaps others that give it back (fetch) and "
+		"remove it (remove), and how long one may take (timeout_seconds, 3600); {id} in an argument is the archive's id."),
 	[SET_ARCHIVES_KEY] = PATH("archives.key", "/etc/expunge/keys/archives.pem",
 		"The private key that signs archives and the key journal."),
 	[SET_ARCHIVES_WORKERS] = INT("archives.workers", "2", 1, 16,
@@ -144,14 +140,8 @@ struct config {
 	struct value values[SETTING_COUNT];
 };
 
-struct reading {
-	struct config *config;
-	struct str *problems;
-	int count;
-};
-
-static void __attribute__((format(printf, 3, 4)))
-complain(struct reading *r, const struct conf_node *node, const char *fmt, ...)
+void
+reading_complain(struct reading *r, const struct conf_node *node, const char *fmt, ...)
 {
 	CLEANUP(free_text) char *what = NULL;
 	va_list ap;
@@ -163,7 +153,7 @@ complain(struct reading *r, const struct conf_node *node, const char *fmt, ...)
 	va_end(ap);
 	if (what == NULL)
 		return;
-	str_addf(r->problems, "%s", r->config->path);
+	str_addf(r->problems, "%s", r->path);
 	if (node != NULL)
 		str_addf(r->problems, ":%d", conf_line(node));
 	str_add(r->problems, ": ");
@@ -198,8 +188,8 @@ is_word(const char *text)
 	return true;
 }
 
-static bool
-is_choice(const char *choices, const char *text)
+bool
+settings_is_choice(const char *choices, const char *text)
 {
 	size_t n = strlen(text);
 
@@ -221,18 +211,18 @@ read_text(struct reading *r, const struct setting *s, const struct conf_node *no
 	const char *text = conf_text(node);
 
 	if (text == NULL)
-		complain(r, node, "%s must be a text in quotes", s->name);
-	else if (s->type == SETTING_CHOICE && !is_choice(s->choices, text))
-		complain(r, node, "%s must be one of %s", s->name, s->choices);
+		reading_complain(r, node, "%s must be a text in quotes", s->name);
+	else if (s->type == SETTING_CHOICE && !settings_is_choice(s->choices, text))
+		reading_complain(r, node, "%s must be one of %s", s->name, s->choices);
 	else if (s->type == SETTING_PATH && text[0] != '/')
-		complain(r, node, "%s must be an absolute path", s->name);
+		reading_complain(r, node, "%s must be an absolute path", s->name);
 	else if (s->type != SETTING_CHOICE && (int64_t)strlen(text) < s->min)
-		complain(r, node, "%s must not be empty", s->name);
+		reading_complain(r, node, "%s must not be empty", s->name);
 	else if (s->type != SETTING_CHOICE && !parse_is_plain_text(text, (size_t)s->max))
-		complain(r, node, "%s must be at most %lld bytes of plain text without control characters", s->name,
+		reading_complain(r, node, "%s must be at most %lld bytes of plain text without control characters", s->name,
 			(long long)s->max);
 	else if (s->word && !is_word(text))
-		complain(r, node, "%s must be printable ASCII without spaces and '+'", s->name);
+		reading_complain(r, node, "%s must be printable ASCII without spaces and '+'", s->name);
 	else
 		value->text = mem_copy(text);
 }
@@ -242,134 +232,19 @@ read_number(struct reading *r, const struct setting *s, const struct conf_node *
 {
 	value->number = conf_int(node);
 	if (conf_type(node) != CONF_INT)
-		complain(r, node, "%s must be a whole number", s->name);
+		reading_complain(r, node, "%s must be a whole number", s->name);
 	else if (value->number < s->min || value->number > s->max)
-		complain(r, node, "%s must be between %lld and %lld", s->name, (long long)s->min, (long long)s->max);
-}
-
-/* The members that a store has are the same for all of them; a misspelt one would shorten a promise. */
-static void
-read_store(struct reading *r, const struct conf_node *list, size_t i)
-{
-	const struct conf_node *store = conf_at(list, i);
-	const struct conf_node *name = conf_member(store, "name"), *days = conf_member(store, "retention_days");
-	const struct conf_node *kind = conf_member(store, "kind");
-
-	if (conf_type(store) != CONF_GROUP || name == NULL || kind == NULL || days == NULL || conf_count(store) != 3) {
-		complain(r, store, "a store is { name = \"...\"; kind = \"...\"; retention_days = N; }");
-		return;
-	}
-	if (conf_text(kind) == NULL || !is_choice(STORE_KINDS, conf_text(kind)))
-		complain(r, kind, "the kind of a store must be one of %s", STORE_KINDS);
-	if (conf_text(name) == NULL || !parse_is_plain_text(conf_text(name), 100))
-		complain(r, name, "the name of a store must be 1 to 100 bytes of plain text");
-	if (conf_type(days) != CONF_INT || conf_int(days) < 1 || conf_int(days) > 36500)
-		complain(r, days, "retention_days of a store must be between 1 and 36500");
-	for (size_t j = 0; j < i && conf_text(name) != NULL; j++) {
-		const struct conf_node *other = conf_member(conf_at(list, j), "name");
-
-		if (other != NULL && conf_text(other) != NULL && strcmp(conf_text(other), conf_text(name)) == 0)
-			complain(r, name, "two stores have the name %s", conf_text(name));
-	}
-}
-
-/* Paths are compared as text, so each has one way to be written. */
-static void
-read_directory(struct reading *r, const struct conf_node *node, const char *what)
-{
-	const char *path = conf_text(node);
-
-	if (path == NULL || path[0] != '/' || !parse_is_plain_text(path, PATH_MAX_BYTES))
-		complain(r, node, "%s must be an absolute path in quotes", what);
-	else if (path[1] == '\0' || path[strlen(path) - 1] == '/' || strstr(path, "//") != NULL || strstr(path, "/./") != NULL ||
-		strstr(path, "/../") != NULL)
-		complain(r, node, "%s must be a directory of its own, without \"//\", \"/./\", \"/../\" or a slash at its end", path);
+		reading_complain(r, node, "%s must be between %lld and %lld", s->name, (long long)s->min, (long long)s->max);
 }
 
 static void
-read_share(struct reading *r, const struct conf_node *list, size_t i)
+read_setting(struct reading *r, const struct config *config, const struct setting *s, struct value *value)
 {
-	const struct conf_node *share = conf_at(list, i), *replicas = conf_member(share, "replicas");
-
-	if (i == SHARES_MAX)
-		complain(r, share, "there are more than %d shares", SHARES_MAX);
-	if (conf_type(share) != CONF_GROUP || replicas == NULL || conf_type(replicas) != CONF_LIST || conf_count(share) != 1) {
-		complain(r, share, "a share is { replicas = [ \"/directory\", ... ]; }");
-		return;
-	}
-	if (conf_count(replicas) < 1 || conf_count(replicas) > REPLICAS_MAX)
-		complain(r, replicas, "a share has 1 to %d replicas", REPLICAS_MAX);
-	for (size_t k = 0; k < conf_count(replicas); k++)
-		read_directory(r, conf_at(replicas, k), "a replica of a share");
-}
-
-/* One of several directories that have a name each: what are they, one of them, several? */
-static void
-read_place(struct reading *r, const struct conf_node *list, size_t i, const char *one, const char *many)
-{
-	const struct conf_node *place = conf_at(list, i);
-	const struct conf_node *name = conf_member(place, "name"), *directory = conf_member(place, "directory");
-	CLEANUP(free_text) char *what = mem_printf("the directory of %s", one);
-
-	if (conf_type(place) != CONF_GROUP || name == NULL || directory == NULL || conf_count(place) != 2) {
-		complain(r, place, "%s is { name = \"...\"; directory = \"/...\"; }", one);
-		return;
-	}
-	if (conf_text(name) == NULL || !parse_is_plain_text(conf_text(name), 100))
-		complain(r, name, "the name of %s must be 1 to 100 bytes of plain text", one);
-	else if (list == config_list(r->config, SET_DOCUMENTS) && !parse_is_kind(conf_text(name)))
-		complain(r, name, "the name of %s must be 1 to 40 small letters, digits, \"-\" or \"_\"", one);
-	read_directory(r, directory, what);
-	for (size_t j = 0; j < i; j++) {
-		const struct conf_node *other = conf_at(list, j);
-		const char *texts[2] = { conf_text(conf_member(other, "name")), conf_text(conf_member(other, "directory")) };
-
-		if (texts[0] != NULL && conf_text(name) != NULL && strcmp(texts[0], conf_text(name)) == 0)
-			complain(r, name, "two %s have the name %s", many, texts[0]);
-		if (texts[1] != NULL && conf_text(directory) != NULL && strcmp(texts[1], conf_text(directory)) == 0)
-			complain(r, directory, "two %s are %s", many, texts[1]);
-	}
-}
-
-/* A file of one kind must not be one of another kind, too. */
-static void
-read_documents(struct reading *r, const struct conf_node *list, size_t i)
-{
-	const char *directory = conf_text(conf_member(conf_at(list, i), "directory"));
-
-	read_place(r, list, i, "a kind of documents", "kinds of documents");
-	for (size_t j = 0; j < i && directory != NULL; j++) {
-		const char *other = conf_text(conf_member(conf_at(list, j), "directory"));
-
-		if (other != NULL && strcmp(other, directory) != 0 && (place_contains(other, directory) || place_contains(directory, other)))
-			complain(r, conf_at(list, i), "%s and %s lie in one another", directory, other);
-	}
-}
-
-static void
-read_list(struct reading *r, const struct setting *s, const struct conf_node *list)
-{
-	if (conf_type(list) != CONF_LIST)
-		complain(r, list, "%s must be a list in parentheses", s->name);
-	for (size_t i = 0; i < conf_count(list); i++)
-		if (s == &settings[SET_STORES])
-			read_store(r, list, i);
-		else if (s == &settings[SET_ARCHIVES_DESTINATIONS])
-			read_place(r, list, i, "a destination", "destinations");
-		else if (s == &settings[SET_DOCUMENTS])
-			read_documents(r, list, i);
-		else
-			read_share(r, list, i);
-}
-
-static void
-read_setting(struct reading *r, const struct setting *s, struct value *value)
-{
-	const struct conf_node *node = find_node(r->config->document, s->name);
+	const struct conf_node *node = find_node(config->document, s->name);
 
 	if (node == NULL) {
 		if (s->preset == NULL)
-			complain(r, NULL, "%s is missing: %s", s->name, s->help);
+			reading_complain(r, NULL, "%s is missing: %s", s->name, s->help);
 		else if (s->type == SETTING_INT)
 			(void)parse_int64(s->preset, s->min, s->max, &value->number);
 		else if (s->type == SETTING_BOOL)
@@ -390,10 +265,10 @@ read_setting(struct reading *r, const struct setting *s, struct value *value)
 	case SETTING_BOOL:
 		value->number = conf_bool(node);
 		if (conf_type(node) != CONF_BOOL)
-			complain(r, node, "%s must be true or false", s->name);
+			reading_complain(r, node, "%s must be true or false", s->name);
 		break;
 	case SETTING_LIST:
-		read_list(r, s, node);
+		reading_list(r, s, node);
 		break;
 	}
 }
@@ -425,11 +300,11 @@ find_unknown(struct reading *r, const struct conf_node *group, const char *prefi
 		enum match match = match_setting(name);
 
 		if (match == MATCH_NONE)
-			complain(r, node, "%s is not a setting", name);
+			reading_complain(r, node, "%s is not a setting", name);
 		else if (match == MATCH_GROUP && conf_type(node) == CONF_GROUP)
 			find_unknown(r, node, name);
 		else if (match == MATCH_GROUP)
-			complain(r, node, "%s must be a group in braces", name);
+			reading_complain(r, node, "%s must be a group in braces", name);
 	}
 }
 
@@ -449,7 +324,7 @@ config_load(struct config **ret, const char *path, struct str *problems, struct 
 {
 	CLEANUP(config_freep) struct config *config = mem_zero(1, sizeof(*config));
 	CLEANUP(str_release) struct str unwanted = STR_INIT;
-	struct reading r = { config, problems != NULL ? problems : &unwanted, 0 };
+	struct reading r = { path, problems != NULL ? problems : &unwanted, 0 };
 
 	config->path = mem_copy(path);
 	if (check_writers(path, err) != 0 || conf_read(&config->document, path, err) != 0) {
@@ -458,7 +333,7 @@ config_load(struct config **ret, const char *path, struct str *problems, struct 
 		return -1;
 	}
 	for (size_t i = 0; i < SETTING_COUNT; i++)
-		read_setting(&r, &config_settings()[i], &config->values[i]);
+		read_setting(&r, config, &config_settings()[i], &config->values[i]);
 	find_unknown(&r, conf_root(config->document), "");
 	if (r.count > 0) {
 		err_set(err, ERR_USAGE, "configuration %s has %d problem%s", path, r.count, r.count == 1 ? "" : "s");

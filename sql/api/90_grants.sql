@@ -110,6 +110,6 @@ GRANT INSERT ON expunge.adopted_line TO expunge_job;
 
 -- archives: what one is stays as it was written
 GRANT SELECT ON expunge.archive TO expunge_operator, expunge_approver, expunge_dpo;
-GRANT SELECT, INSERT, UPDATE (state, destinations, finished_at, seq), DELETE ON expunge.archive TO expunge_job;
+GRANT SELECT, INSERT, UPDATE (state, destinations, sending, finished_at, seq), DELETE ON expunge.archive TO expunge_job;
 
 RESET ROLE;

@@ -1,5 +1,5 @@
 -- Expired archives whose files are still somewhere, behind an id.
 -- params: 1 after this id
 -- rows: many
-SELECT a.id, array_to_string(a.destinations, E'\n')
+SELECT a.id, array_to_string(a.destinations || a.sending, E'\n')
   FROM expunge.archive a WHERE a.state = 'expired' AND a.id > $1 ORDER BY a.id LIMIT 1000

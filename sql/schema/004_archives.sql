@@ -16,6 +16,7 @@ CREATE TABLE expunge.archive (
 	n_rows       bigint NOT NULL,
 	n_withheld   bigint NOT NULL,
 	destinations text[] NOT NULL,
+	sending      text[] NOT NULL DEFAULT '{}',
 	finished_at  timestamptz,
 	seq          bigint NOT NULL,
 	CHECK ((state = 'naming') = (finished_at IS NULL)),
@@ -31,5 +32,6 @@ COMMENT ON COLUMN expunge.archive.seq IS 'key_seq of its last change: the journa
 COMMENT ON COLUMN expunge.archive.sha256 IS 'of all before the archive''s footer: what its signature speaks of';
 COMMENT ON COLUMN expunge.archive.n_withheld IS 'subjects that were left out because their keys are shredded';
 COMMENT ON COLUMN expunge.archive.destinations IS 'names in the configuration; complete: where it is; expired: where its file has not been removed yet';
+COMMENT ON COLUMN expunge.archive.sending IS 'destinations that are commands, and have not taken it yet: they may have parts of it; the next backup sends it again';
 
 RESET ROLE;

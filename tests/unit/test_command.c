@@ -2,6 +2,7 @@
 #include <check.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -103,6 +104,145 @@ START_TEST(what_it_says_is_heard)
 	ck_assert_int_eq(code, 3);
 	ck_assert_uint_eq(strlen(said), sizeof(said) - 1);
 	ck_assert_int_eq(strncmp(said, "one\nxxx", 7), 0);
+}
+END_TEST
+
+/* What a program is given, and what came of it. */
+struct given {
+	size_t left, n_taken;
+	bool fails, is_good;
+	bool refuses;
+};
+
+static int
+give(void *ctx, void *to, size_t n, size_t *ret_n, struct err *e)
+{
+	struct given *given = ctx;
+
+	*ret_n = given->left < n ? given->left : n;
+	for (size_t i = 0; i < *ret_n; i++)
+		((char *)to)[i] = (char)('a' + (given->left - i) % 26);
+	given->left -= *ret_n;
+	return given->fails && given->left == 0 ? err_set(e, ERR_FAILED, "no more of it") : 0;
+}
+
+static int
+take(void *ctx, const void *bytes, size_t n, struct err *e)
+{
+	struct given *given = ctx;
+
+	for (size_t i = 0; i < n && given->left > 0; i++, given->left--)
+		given->is_good = given->is_good && ((const char *)bytes)[i] == (char)('a' + given->left % 26);
+	given->n_taken += n;
+	return given->refuses ? err_set(e, ERR_FAILED, "enough of it") : 0;
+}
+
+static int
+talk(const char *body, struct given *given, bool gives, const char *argument, int *ret_code)
+{
+	CLEANUP(free_text) char *path = script("p", body, 0755);
+	const struct command_talk how = { .give = gives ? give : NULL, .take = gives ? NULL : take, .ctx = given };
+	const char *argv[] = { path, argument, NULL };
+
+	(void)signal(SIGPIPE, SIG_IGN);
+	*ret_code = -1;
+	return command_talk(argv, 20, &how, ret_code, &err);
+}
+
+#define LOTS 3000000 /* more than a pipe has room for */
+
+START_TEST(what_is_given_arrives)
+{
+	CLEANUP(free_text) char *out = in_directory("out");
+	CLEANUP(free_text) char *back = mem_printf("#!/bin/sh\ncat %s\n", out);
+	struct given given = { .left = LOTS }, taken = { .left = LOTS, .is_good = true }, nothing = { 0 };
+	int code;
+
+	ck_assert_msg(talk("#!/bin/sh\nsleep 0.2; cat > \"$1\"; exit 4\n", &given, true, out, &code) == 0, "%s", err.msg);
+	ck_assert_int_eq(code, 4);
+	ck_assert_msg(talk(back, &taken, false, out, &code) == 0, "%s", err.msg);
+	ck_assert_int_eq(code, 0);
+	ck_assert_uint_eq(taken.n_taken, LOTS);
+	ck_assert(taken.is_good);
+	ck_assert_msg(talk("#!/bin/sh\ncat > \"$1\"\n", &nothing, true, out, &code) == 0, "%s", err.msg);
+	ck_assert_int_eq(code, 0);
+}
+END_TEST
+
+/* Down to a few bytes that it has left in the pipe. */
+START_TEST(what_was_not_read_is_no_success)
+{
+	static const struct {
+		const char *body;
+		size_t n;
+	} cases[] = { { "#!/bin/sh\nexit 0\n", 10 }, { "#!/bin/sh\nexit 0\n", LOTS }, { "#!/bin/sh\nexec <&-; sleep 0.2\n", 10 },
+		{ "#!/bin/sh\nexec <&-; sleep 0.2\n", LOTS }, { "#!/bin/sh\nhead -c 100000 >/dev/null\n", LOTS },
+		{ "#!/bin/sh\ndd bs=1 count=9 of=/dev/null\n", 10 } };
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct given given = { .left = cases[i].n };
+		int code;
+
+		ck_assert_msg(talk(cases[i].body, &given, true, "", &code) == -1, "case %zu passes", i);
+		ck_assert_msg(strstr(err.msg, "ended before it had read everything") != NULL, "case %zu: %s", i, err.msg);
+	}
+	for (size_t n = 10; n <= LOTS; n = LOTS - 10 + n) {
+		struct given given = { .left = n };
+		int code;
+
+		/* its own reason counts more */
+		ck_assert_msg(talk("#!/bin/sh\nexit 3\n", &given, true, "", &code) == 0, "%s", err.msg);
+		ck_assert_int_eq(code, 3);
+	}
+}
+END_TEST
+
+/* It never sees an end, which it could take for everything. */
+START_TEST(what_breaks_off_has_no_end)
+{
+	CLEANUP(free_text) char *out = in_directory("out");
+	CLEANUP(free_text) char *said = NULL;
+	struct given broken = { .left = LOTS, .fails = true }, endless = { .refuses = true };
+	int code;
+
+	ck_assert_int_eq(talk("#!/bin/sh\ntrap 'printf ended >> \"$1\"; exit 0' TERM\nprintf begun > \"$1\"\n"
+			      "cat >/dev/null\nprintf whole >> \"$1\"\n", &broken, true, out, &code), -1);
+	ck_assert_str_eq(err.msg, "no more of it");
+	ck_assert_int_eq(talk("#!/bin/sh\ncat /dev/zero\n", &endless, false, out, &code), -1);
+	ck_assert_str_eq(err.msg, "enough of it");
+	ck_assert_int_eq(code, -1);
+	said = content("out");
+	ck_assert_msg(strstr(said, "whole") == NULL, "%s", said);
+}
+END_TEST
+
+static bool
+always(void)
+{
+	return true;
+}
+
+START_TEST(a_talk_can_be_stopped)
+{
+	CLEANUP(free_text) char *path = script("p", "#!/bin/sh\nexec sleep 1000\n", 0755);
+	const struct command_talk how = { .stop = always };
+	const char *argv[] = { path, NULL };
+	int code = -1;
+
+	ck_assert_int_eq(command_talk(argv, 500, &how, &code, &err), -1);
+	ck_assert_str_eq(err.msg, "stopped");
+}
+END_TEST
+
+START_TEST(words_stand_for_values)
+{
+	const struct command_word words[] = { { "{id}", "$(x) y" }, { "{b}", "{id}" } };
+	CLEANUP(free_text) char *filled = command_argument("a{id}'{b}-", words, 2);
+
+	ck_assert_str_eq(filled, "a$(x) y'{id}-");
+	ck_assert_ptr_null(command_argument("{ids}", words, 2));
+	ck_assert_ptr_null(command_argument("{id}}", words, 2));
+	ck_assert_ptr_null(command_argument("{", words, 2));
 }
 END_TEST
 
@@ -229,6 +369,11 @@ main(void)
 	tcase_add_test(c, arguments_arrive_as_they_are);
 	tcase_add_test(c, the_program_starts_clean);
 	tcase_add_test(c, what_it_says_is_heard);
+	tcase_add_test(c, what_is_given_arrives);
+	tcase_add_test(c, what_was_not_read_is_no_success);
+	tcase_add_test(c, what_breaks_off_has_no_end);
+	tcase_add_test(c, a_talk_can_be_stopped);
+	tcase_add_test(c, words_stand_for_values);
 	tcase_add_test(c, what_does_not_end_is_ended);
 	tcase_add_test(c, ends_that_are_no_answer);
 	tcase_add_test(c, programs_that_others_could_replace);

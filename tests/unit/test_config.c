@@ -75,6 +75,9 @@ START_TEST(defaults_fill_what_is_absent)
 }
 END_TEST
 
+#define DESTINATIONS(list) "archives : { destinations = ( " list " ); };"
+#define DIRECTORY "{ name = \"a\"; directory = \"/a\"; }, "
+
 static const struct {
 	const char *more, *problem; /* added in line 9 */
 } bad_cases[] = {
@@ -135,6 +138,23 @@ static const struct {
 		":9: two destinations have the name" },
 	{ "archives : { destinations = ( { name = \"a\"; directory = \"/a\"; }, { name = \"b\"; directory = \"/a\"; } ); };",
 		":9: two destinations are /a" },
+	{ DESTINATIONS("{ name = \"a\"; }, { name = \"b\"; directory = \"/a\"; }"), ":9: a destination is {" },
+	{ DESTINATIONS("{ name = \"c\"; store = [ \"/c\", \"{id}\" ]; }"), ":9: every destination is a command, which has no key journal" },
+	{ DESTINATIONS(DIRECTORY "{ name = \"c\"; store = [ \"/c\", \"{id}\" ]; directory = \"/c\"; }"), ":9: a destination is {" },
+	{ DESTINATIONS(DIRECTORY "{ name = \"c\"; fetch = [ \"/c\", \"{id}\" ]; }"), ":9: a destination is {" },
+	{ DESTINATIONS(DIRECTORY "{ name = \"c\"; store = [ \"/c\", \"{id}\" ]; timeout = 5; }"), ":9: a destination is {" },
+	{ DESTINATIONS(DIRECTORY "{ name = \"c\"; store = \"/c {id}\"; }"), ":9: store of a destination is a list of 1 to 64 texts" },
+	{ DESTINATIONS(DIRECTORY "{ name = \"c\"; store = [ ]; }"), ":9: store of a destination is a list of 1 to 64 texts" },
+	{ DESTINATIONS(DIRECTORY "{ name = \"c\"; store = ( \"/c\", 5, \"{id}\" ); }"), ":9: an argument of store must be at most 4095 bytes" },
+	{ DESTINATIONS(DIRECTORY "{ name = \"c\"; store = [ \"/c\", \"a\\nb\", \"{id}\" ]; }"), ":9: an argument of store must be at most 4095 bytes" },
+	{ DESTINATIONS(DIRECTORY "{ name = \"c\"; store = [ \"c\", \"{id}\" ]; }"), ":9: store begins with the absolute path of a program" },
+	{ DESTINATIONS(DIRECTORY "{ name = \"c\"; store = [ \"/c{id}\", \"{id}\" ]; }"), ":9: store begins with the absolute path of a program" },
+	{ DESTINATIONS(DIRECTORY "{ name = \"c\"; store = [ \"/c\", \"{id}\", \"{tenant}\" ]; }"), ":9: store: braces hold {id} and nothing else" },
+	{ DESTINATIONS(DIRECTORY "{ name = \"c\"; store = [ \"/c\", \"{id}\", \"a}\" ]; }"), ":9: store: braces hold {id} and nothing else" },
+	{ DESTINATIONS(DIRECTORY "{ name = \"c\"; store = [ \"/c\" ]; }"), ":9: store never says {id}" },
+	{ DESTINATIONS(DIRECTORY "{ name = \"c\"; store = [ \"/c\", \"{id}\" ]; remove = [ \"/c\" ]; }"), ":9: remove never says {id}" },
+	{ DESTINATIONS(DIRECTORY "{ name = \"a\"; store = [ \"/c\", \"{id}\" ]; }"), ":9: two destinations have the name a" },
+	{ DESTINATIONS(DIRECTORY "{ name = \"c\"; store = [ \"/c\", \"{id}\" ]; timeout_seconds = 0; }"), ":9: timeout_seconds of a destination must be between" },
 	{ "keys : { anchor = \"anchor\"; };", ":9: keys.anchor must be an absolute path" },
 	{ "stores = ( { name = \"a\"; kind = \"other\"; retention_days = 1; }, { name = \"a\"; kind = \"other\"; retention_days = 2; } );", ":9: two stores have" },
 };

@@ -1,0 +1,218 @@
+/* The settings that are lists of groups. */
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/parse.h"
+#include "svc/settings_private.h"
+#include "sys/command.h"
+#include "sys/place.h"
+
+#define SHARES_MAX 8   /* what a record of a root share has room for */
+#define REPLICAS_MAX 8 /* of one share */
+#define ARGUMENTS_MAX 64
+
+#define STORE_KINDS "physical-backup|wal-archive|standby|replication-slot|server-log|other"
+
+/* The members that a store has are the same for all of them; a misspelt one would shorten a promise. */
+static void
+read_store(struct reading *r, const struct conf_node *list, size_t i)
+{
+	const struct conf_node *store = conf_at(list, i);
+	const struct conf_node *name = conf_member(store, "name"), *days = conf_member(store, "retention_days");
+	const struct conf_node *kind = conf_member(store, "kind");
+
+	if (conf_type(store) != CONF_GROUP || name == NULL || kind == NULL || days == NULL || conf_count(store) != 3) {
+		reading_complain(r, store, "a store is { name = \"...\"; kind = \"...\"; retention_days = N; }");
+		return;
+	}
+	if (conf_text(kind) == NULL || !settings_is_choice(STORE_KINDS, conf_text(kind)))
+		reading_complain(r, kind, "the kind of a store must be one of %s", STORE_KINDS);
+	if (conf_text(name) == NULL || !parse_is_plain_text(conf_text(name), 100))
+		reading_complain(r, name, "the name of a store must be 1 to 100 bytes of plain text");
+	if (conf_type(days) != CONF_INT || conf_int(days) < 1 || conf_int(days) > 36500)
+		reading_complain(r, days, "retention_days of a store must be between 1 and 36500");
+	for (size_t j = 0; j < i && conf_text(name) != NULL; j++) {
+		const struct conf_node *other = conf_member(conf_at(list, j), "name");
+
+		if (other != NULL && conf_text(other) != NULL && strcmp(conf_text(other), conf_text(name)) == 0)
+			reading_complain(r, name, "two stores have the name %s", conf_text(name));
+	}
+}
+
+/* Paths are compared as text, so each has one way to be written. */
+static void
+read_directory(struct reading *r, const struct conf_node *node, const char *what)
+{
+	const char *path = conf_text(node);
+
+	if (path == NULL || path[0] != '/' || !parse_is_plain_text(path, PATH_MAX_BYTES))
+		reading_complain(r, node, "%s must be an absolute path in quotes", what);
+	else if (path[1] == '\0' || path[strlen(path) - 1] == '/' || strstr(path, "//") != NULL || strstr(path, "/./") != NULL ||
+		strstr(path, "/../") != NULL)
+		reading_complain(r, node, "%s must be a directory of its own, without \"//\", \"/./\", \"/../\" or a slash at its end", path);
+}
+
+static void
+read_share(struct reading *r, const struct conf_node *list, size_t i)
+{
+	const struct conf_node *share = conf_at(list, i), *replicas = conf_member(share, "replicas");
+
+	if (i == SHARES_MAX)
+		reading_complain(r, share, "there are more than %d shares", SHARES_MAX);
+	if (conf_type(share) != CONF_GROUP || replicas == NULL || conf_type(replicas) != CONF_LIST || conf_count(share) != 1) {
+		reading_complain(r, share, "a share is { replicas = [ \"/directory\", ... ]; }");
+		return;
+	}
+	if (conf_count(replicas) < 1 || conf_count(replicas) > REPLICAS_MAX)
+		reading_complain(r, replicas, "a share has 1 to %d replicas", REPLICAS_MAX);
+	for (size_t k = 0; k < conf_count(replicas); k++)
+		read_directory(r, conf_at(replicas, k), "a replica of a share");
+}
+
+/* Nothing of a command is guessed: no shell, no search along PATH, no unknown word in braces. */
+static void
+read_command(struct reading *r, const struct conf_node *list)
+{
+	const struct command_word id = { "{id}", "" };
+	const char *what = conf_name(list);
+	bool names_id = false;
+
+	if (conf_type(list) != CONF_LIST || conf_count(list) < 1 || conf_count(list) > ARGUMENTS_MAX) {
+		reading_complain(r, list, "%s of a destination is a list of 1 to %d texts: [ \"/program\", \"argument\", ... ]", what, ARGUMENTS_MAX);
+		return;
+	}
+	for (size_t i = 0; i < conf_count(list); i++) {
+		const struct conf_node *node = conf_at(list, i);
+		const char *text = conf_text(node);
+		CLEANUP(free_text) char *filled = text == NULL ? NULL : command_argument(text, &id, 1);
+
+		if (text == NULL || (text[0] != '\0' && !parse_is_plain_text(text, PATH_MAX_BYTES)))
+			reading_complain(r, node, "an argument of %s must be at most %d bytes of plain text in quotes", what, PATH_MAX_BYTES);
+		else if (i == 0 && (text[0] != '/' || strpbrk(text, "{}") != NULL))
+			reading_complain(r, node, "%s begins with the absolute path of a program, without braces", what);
+		else if (filled == NULL)
+			reading_complain(r, node, "%s: braces hold {id} and nothing else", what);
+		names_id = names_id || (text != NULL && strstr(text, "{id}") != NULL);
+	}
+	if (!names_id)
+		reading_complain(r, list, "%s never says {id}: which archive is meant", what);
+}
+
+/* { name, directory }, or { name, store } and perhaps fetch, remove, timeout_seconds. */
+static bool
+is_destination(const struct conf_node *destination)
+{
+	static const char *const members[] = { "fetch", "remove", "timeout_seconds" };
+	size_t n = 2;
+
+	if (conf_type(destination) != CONF_GROUP || conf_member(destination, "name") == NULL)
+		return false;
+	if (conf_member(destination, "directory") != NULL)
+		return conf_count(destination) == n;
+	for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++)
+		n += conf_member(destination, members[i]) != NULL;
+	return conf_member(destination, "store") != NULL && conf_count(destination) == n;
+}
+
+static void
+read_receiver(struct reading *r, const struct conf_node *destination)
+{
+	static const char *const commands[] = { "store", "fetch", "remove" };
+	const struct conf_node *timeout = conf_member(destination, "timeout_seconds");
+
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (conf_member(destination, commands[i]) != NULL)
+			read_command(r, conf_member(destination, commands[i]));
+	if (timeout != NULL && (conf_type(timeout) != CONF_INT || conf_int(timeout) < 1 || conf_int(timeout) > 86400))
+		reading_complain(r, timeout, "timeout_seconds of a destination must be between 1 and 86400");
+}
+
+/* That nothing before has the same name, or the same directory. many: what they are. */
+static void
+check_others(struct reading *r, const struct conf_node *list, size_t i, const char *many)
+{
+	const struct conf_node *name = conf_member(conf_at(list, i), "name"), *directory = conf_member(conf_at(list, i), "directory");
+
+	for (size_t j = 0; j < i; j++) {
+		const struct conf_node *other = conf_at(list, j);
+		const char *texts[2] = { conf_text(conf_member(other, "name")), conf_text(conf_member(other, "directory")) };
+
+		if (texts[0] != NULL && conf_text(name) != NULL && strcmp(texts[0], conf_text(name)) == 0)
+			reading_complain(r, name, "two %s have the name %s", many, texts[0]);
+		if (texts[1] != NULL && conf_text(directory) != NULL && strcmp(texts[1], conf_text(directory)) == 0)
+			reading_complain(r, directory, "two %s are %s", many, texts[1]);
+	}
+}
+
+static void
+read_destination(struct reading *r, const struct conf_node *list, size_t i)
+{
+	const struct conf_node *destination = conf_at(list, i);
+	const struct conf_node *name = conf_member(destination, "name"), *directory = conf_member(destination, "directory");
+
+	if (!is_destination(destination)) {
+		reading_complain(r, destination, "a destination is { name = \"...\"; directory = \"/...\"; } or { name = \"...\"; "
+			"store = [ \"/program\", ... ]; }, the latter perhaps with fetch, remove and timeout_seconds");
+		return;
+	}
+	if (conf_text(name) == NULL || !parse_is_plain_text(conf_text(name), 100))
+		reading_complain(r, name, "the name of a destination must be 1 to 100 bytes of plain text");
+	if (directory == NULL)
+		read_receiver(r, destination);
+	else
+		read_directory(r, directory, "the directory of a destination");
+	check_others(r, list, i, "destinations");
+}
+
+/* A file of one kind must not be one of another kind, too. */
+static void
+read_documents(struct reading *r, const struct conf_node *list, size_t i)
+{
+	const struct conf_node *kind = conf_at(list, i);
+	const struct conf_node *name = conf_member(kind, "name"), *place = conf_member(kind, "directory");
+	const char *directory = conf_text(place);
+
+	if (conf_type(kind) != CONF_GROUP || name == NULL || place == NULL || conf_count(kind) != 2) {
+		reading_complain(r, kind, "a kind of documents is { name = \"...\"; directory = \"/...\"; }");
+		return;
+	}
+	if (conf_text(name) == NULL || !parse_is_kind(conf_text(name)))
+		reading_complain(r, name, "the name of a kind of documents must be 1 to 40 small letters, digits, \"-\" or \"_\"");
+	read_directory(r, place, "the directory of a kind of documents");
+	check_others(r, list, i, "kinds of documents");
+	for (size_t j = 0; j < i && directory != NULL; j++) {
+		const char *other = conf_text(conf_member(conf_at(list, j), "directory"));
+
+		if (other != NULL && strcmp(other, directory) != 0 && (place_contains(other, directory) || place_contains(directory, other)))
+			reading_complain(r, kind, "%s and %s lie in one another", directory, other);
+	}
+}
+
+/* A command has no key journal, and is given what a directory holds. */
+static void
+need_directory(struct reading *r, const struct conf_node *list)
+{
+	for (size_t i = 0; i < conf_count(list); i++)
+		if (conf_member(conf_at(list, i), "store") == NULL)
+			return;
+	if (conf_count(list) > 0)
+		reading_complain(r, list, "every destination is a command, which has no key journal: one at least, better two, must be a directory");
+}
+
+void
+reading_list(struct reading *r, const struct setting *s, const struct conf_node *list)
+{
+	if (conf_type(list) != CONF_LIST)
+		reading_complain(r, list, "%s must be a list in parentheses", s->name);
+	for (size_t i = 0; i < conf_count(list); i++)
+		if (s == &config_settings()[SET_STORES])
+			read_store(r, list, i);
+		else if (s == &config_settings()[SET_ARCHIVES_DESTINATIONS])
+			read_destination(r, list, i);
+		else if (s == &config_settings()[SET_DOCUMENTS])
+			read_documents(r, list, i);
+		else
+			read_share(r, list, i);
+	if (s == &config_settings()[SET_ARCHIVES_DESTINATIONS])
+		need_directory(r, list);
+}
