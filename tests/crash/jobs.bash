@@ -10,7 +10,7 @@
 # and its name in $jobs. sql, expunge_as, install and the like are those of tests/lib.sh.
 # shellcheck shell=bash
 # shellcheck disable=SC2034,SC2154 # jobs is for run.sh, T comes from lib.sh
-jobs='nightly erase init plan export freeze rotate shred lagging backup expire finals adopt'
+jobs='nightly erase init plan export freeze rotate shred lagging backup send expire finals adopt'
 
 # ---------------------------------------------------------------------------- rotate
 
@@ -239,6 +239,33 @@ backup_end() {
 backup_between() {
 	find "$T/clinic/here" "$T/clinic/there" -name '*.archive' | while read -r file; do
 		[ -n "$(sql clinic "SELECT 1 FROM expunge.archive WHERE id = '$(basename "$file" .archive)'")" ] || printf 'unknown: %s\n' "$file"
+	done
+}
+
+# ---------------------------------------------------------------------------- send
+
+# The same, and a destination that is a command.
+send_start() {
+	backup_start
+	mkdir -m 0700 "$T/clinic/outside"
+	sed -i "s|^\(  destinations = (.*\) );|\1, { name = \"outside\";\\
+		store = [\"/usr/bin/dd\", \"of=$T/clinic/outside/{id}\"]; fetch = [\"/usr/bin/cat\", \"$T/clinic/outside/{id}\"]; } );|" "$CONF"
+}
+
+send_run() {
+	expunge_as night backup
+}
+
+send_end() {
+	backup_end
+	sql clinic "SELECT 'on its way: ' || id FROM expunge.archive WHERE sending <> '{}'"
+}
+
+# what the catalogue says is outside is, whole
+send_between() {
+	backup_between
+	sql clinic "SELECT id FROM expunge.archive WHERE 'outside' = ANY (destinations)" | while read -r id; do
+		cmp -s "$T/clinic/outside/$id" "$T/clinic/here/archives/"*/"$id.archive" || printf 'claimed, not there: %s\n' "$id"
 	done
 }
 
