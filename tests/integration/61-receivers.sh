@@ -60,7 +60,7 @@ cat >"$T/receiver" <<-SCRIPT
 	get:garbage) head -c 5000 "\$file"; printf x; exec tail -c +5002 "\$file" ;;
 	get:short) exec head -c 50000 "\$file" ;;
 	get:other) cat "\$(find "$OUT_SIDE" -type f ! -name "\$id" -size "-\$((\$(stat -c %s "\$file") / 1024))k" | head -n 1)" ;;
-	get:endless) exec cat "\$file" /dev/zero ;;
+	get:endless) cat "\$file"; exec head -c 64M /dev/zero ;; # a program that takes all of it fills no disk
 	get:fails) cat "\$file"; exit 9 ;;
 	delete:good) exec rm -f "\$file" ;;
 	delete:fails) echo 'not today' >&2; exit 1 ;;
