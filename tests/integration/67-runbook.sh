@@ -137,6 +137,36 @@ ok "its first archives" expunge_as night backup
 ok "which are read again" expunge_as night backup --verify
 ok "and the nights go on" expunge_as night nightly
 
+# ---------------------------------------------------------------------------- files that rows name
+entry 'Losing a directory of documents'
+psql -XAtq -v ON_ERROR_STOP=1 -U app_owner -d clinic <<<"ALTER TABLE app.letter_file ADD file text; UPDATE app.letter_file SET file = patient_id || '/a letter'"
+sed 's/^    columns = ( { column = "content"; lo = true; } );/    columns = ( { column = "content"; lo = true; }, { column = "file"; documents = "letters"; } );/' \
+	"$ROOT/etc/maps/sample.conf" >"$T/clinic/map.conf"
+sed -i "s|^map = .*|map = \"$T/clinic/map.conf\";|" "$CONF"
+printf 'documents = ( { name = "letters"; directory = "%s"; } );\n' "$T/clinic/letters" >>"$CONF"
+sql clinic 'SELECT patient_id FROM app.letter_file' | while IFS= read -r id; do
+	mkdir -p "$T/clinic/letters/$id"
+	printf 'to %s\n' "$id" >"$T/clinic/letters/$id/a letter"
+done
+ok "init marks the directory" expunge_as postgres init
+cp -a "$T/clinic/letters" "$T/clinic/copy"
+id=$(file_request clinic 1 60)
+approve clinic "$id"
+ok "a night" expunge_as night nightly
+is "$(request_state clinic "$id") $(test -e "$T/clinic/letters/60/a letter" || echo gone)" "certified gone" "takes a letter"
+mv "$T/clinic/letters" "$T/clinic/lost"
+mkdir "$T/clinic/letters"
+run expunge_as night nightly
+rc_is 5 "an empty directory is not the one that was there"
+run expunge_as postgres init
+rc_is 5 "and init does not make it so"
+sql clinic "SELECT file FROM app.letter_file WHERE file <> ''" | tar -C "$T/clinic/copy" -c --verbatim-files-from -T - | tar -C "$T/clinic/letters" -x
+rm "$T/clinic/state/documents-letters"
+ok "init marks the new one" expunge_as postgres init
+is "$(cd "$T/clinic/letters" && find . -type f ! -name .expunge-documents | sort)" "$(cd "$T/clinic/lost" && find . -type f ! -name .expunge-documents | sort)" \
+	"what was there is there, and no more"
+ok "and the nights go on" expunge_as night nightly
+
 # ---------------------------------------------------------------------------- nothing is left out
 rehearsed+=('What the tool cannot know')
 is "$(sed -n 's/^## //p' "$ROOT/doc/runbook.md" | sort)" "$(printf '%s\n' "${rehearsed[@]}" | sort)" "every entry was rehearsed"
