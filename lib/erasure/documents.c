@@ -13,6 +13,9 @@
 #include "query.h"
 #include "svc/crypt.h"
 
+/* Requests whose files are removed after one look at who names them. */
+#define AT_ONCE 50
+
 /* columns of document_set */
 enum { D_REQUEST, D_KIND, D_PATH, D_TABLE, D_TABLE_ID, D_VIA };
 
@@ -182,9 +185,53 @@ documents_tally(const struct run *run, const struct plans *plans, const char *co
 
 /* ---- removal ------------------------------------------------------------------------------------ */
 
+/* Files of some requests that rows of a table name again. */
+struct named_by {
+	const char *table;
+	struct db_result *found; /* request, number */
+};
+
+struct named {
+	struct named_by *items;
+	size_t n;
+};
+
+static void
+named_release(struct named *named)
+{
+	for (size_t i = 0; i < named->n; i++)
+		db_result_free(named->items[i].found);
+	free(named->items);
+	*named = (struct named){ 0 };
+}
+
+/* A name that was given again since the removal is another file's. Asked for several requests at once, for each answer may
+ * take a look at every row. */
+static int
+find_named(const struct run *run, const char *requests, struct named *ret, struct err *err)
+{
+	for (size_t i = 0; i < run->map->n_tables; i++) {
+		const struct map_table *t = &run->map->tables[i];
+
+		for (size_t c = 0; c < t->n_columns; c++) {
+			CLEANUP(db_result_freep) struct db_result *res = NULL;
+			CLEANUP(str_release) struct str sql = STR_INIT;
+
+			if (t->columns[c].documents == NULL)
+				continue;
+			sql_document_named(&sql, run->program, (int)i, c);
+			if (db_text(run->db, DB_MANY, sql.s, 1, DB_PARAMS(requests), &res, err) != 0)
+				return -1;
+			*MEM_PUSH(ret->items, ret->n) = (struct named_by){ t->name, TAKE_PTR(res) };
+		}
+	}
+	return 0;
+}
+
 /* One request under way; why it cannot go on: names of tables and kinds and counts, never a path. */
 struct filed {
 	struct documents documents;
+	const struct named *named;
 	const char *request;
 	struct db_result *set;
 	char reason[1000];
@@ -208,28 +255,19 @@ is_mapped(const struct run *run, const struct db_result *set, int row)
 	return false;
 }
 
-/* A name that was given again since the removal is another file's. */
-static int
-check_named(struct run *run, struct filed *filed, struct err *err)
+static void
+check_named(struct filed *filed)
 {
-	for (size_t i = 0; i < run->map->n_tables; i++) {
-		const struct map_table *t = &run->map->tables[i];
+	const struct named *named = filed->named;
 
-		for (size_t c = 0; c < t->n_columns && filed->reason[0] == '\0'; c++) {
-			CLEANUP(db_result_freep) struct db_result *res = NULL;
-			CLEANUP(str_release) struct str sql = STR_INIT;
+	for (size_t i = 0; i < named->n; i++) {
+		const struct db_result *found = named->items[i].found;
 
-			if (t->columns[c].documents == NULL)
-				continue;
-			sql_document_named(&sql, run->program, (int)i, c);
-			if (db_text(run->db, DB_MANY, sql.s, 1, DB_PARAMS(filed->request), &res, err) != 0)
-				return -1;
-			if (db_rows(res) > 0)
-				(void)snprintf(filed->reason, sizeof(filed->reason), "rows of %s name %s of the files again", t->name,
-					db_get_text(res, 0, 1));
-		}
+		for (int row = 0; row < db_rows(found) && filed->reason[0] == '\0'; row++)
+			if (strcmp(db_get_text(found, row, 0), filed->request) == 0)
+				(void)snprintf(filed->reason, sizeof(filed->reason), "rows of %s name %s of the files again", named->items[i].table,
+					db_get_text(found, row, 1));
 	}
-	return 0;
 }
 
 /* All that must hold before the first file goes. */
@@ -251,7 +289,8 @@ check_filed(struct run *run, struct filed *filed, struct err *err)
 			(void)snprintf(filed->reason, sizeof(filed->reason), "%s does not name documents %s in the data map as it did at the "
 				"removal; put its line back until the certificate", db_get_text(filed->set, row, D_TABLE),
 				db_get_text(filed->set, row, D_KIND));
-	return check_named(run, filed, err);
+	check_named(filed);
+	return 0;
 }
 
 /* A directory that cannot be used is this request's reason, and no error of the run. */
@@ -308,9 +347,9 @@ remove_one(struct run *run, struct filed *filed, struct err *err)
 }
 
 static int
-remove_files_of(struct run *run, const char *request, struct err *err)
+remove_files_of(struct run *run, const char *request, const struct named *named, struct err *err)
 {
-	struct filed filed = { .request = request };
+	struct filed filed = { .request = request, .named = named };
 	int failed;
 
 	documents_init(&filed.documents, run->config, run->instance.id);
@@ -324,24 +363,43 @@ remove_files_of(struct run *run, const char *request, struct err *err)
 	return failed ? -1 : 0;
 }
 
-int
-documents_remove(struct run *run, const char *requests, struct err *err)
+/* Those from..to of the list. */
+static int
+remove_some(struct run *run, const struct db_result *wanted, int from, int to, struct err *err)
 {
-	CLEANUP(db_result_freep) struct db_result *wanted = NULL;
-	char via[16];
+	CLEANUP(named_release) struct named named = { 0 };
+	CLEANUP(str_release) struct str requests = STR_INIT;
 
-	(void)snprintf(via, sizeof(via), "%d", PROGRAM_VIA_DOCUMENT);
-	if (db_query(run->db, &QUERY_DOCUMENT_WANTED, DB_PARAMS(requests, via), &wanted, err) != 0)
+	for (int i = from; i < to; i++)
+		array_add(&requests, db_get_text(wanted, i, 0));
+	if (find_named(run, array_end(&requests), &named, err) != 0)
 		return -1;
-	for (int i = 0; i < db_rows(wanted); i++) {
+	for (int i = from; i < to; i++) {
 		const char *request = db_get_text(wanted, i, 0);
 
 		/* asked to stop: the next run takes the rest, and nothing of it is recounted by this one */
 		if (run_stop_asked(run))
 			run_skip(run, request);
-		else if (remove_files_of(run, request, err) != 0)
+		else if (remove_files_of(run, request, &named, err) != 0)
 			return -1;
 	}
+	return 0;
+}
+
+int
+documents_remove(struct run *run, const char *requests, struct err *err)
+{
+	CLEANUP(db_result_freep) struct db_result *wanted = NULL;
+	char via[16];
+	int n;
+
+	(void)snprintf(via, sizeof(via), "%d", PROGRAM_VIA_DOCUMENT);
+	if (db_query(run->db, &QUERY_DOCUMENT_WANTED, DB_PARAMS(requests, via), &wanted, err) != 0)
+		return -1;
+	n = db_rows(wanted);
+	for (int i = 0; i < n; i += AT_ONCE)
+		if (remove_some(run, wanted, i, n - i > AT_ONCE ? i + AT_ONCE : n, err) != 0)
+			return -1;
 	return 0;
 }
 

@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "sys/file.h"
+#include "sys/place.h"
 
 #define MARK_MAX 200
 
@@ -81,6 +82,44 @@ check_mark(const char *directory, const char *instance, const char *kind, bool *
 	return err_hint(err, "correct `documents` in the configuration: these may be somebody else's files");
 }
 
+/* What a row could name, and have erased, if it lay there. */
+static int
+refuse_own(const char *kind, const char *real, const char *what, const char *path, struct err *err)
+{
+	CLEANUP(free_text) char *own = place_resolve(path);
+
+	if (!place_contains(real, own))
+		return 0;
+	(void)err_set(err, ERR_REFUSED, "documents %s: %s holds %s (%s)", kind, real, path, what);
+	return err_hint(err, "documents need a directory of their own: whoever writes a path into a row must not name our files");
+}
+
+/* Nothing of ours lies among documents. */
+static int
+check_apart(const struct config *config, const char *kind, const char *directory, struct err *err)
+{
+	CLEANUP(free_text) char *real = place_resolve(directory);
+	const struct conf_node *places = config_list(config, SET_ARCHIVES_DESTINATIONS), *shares = config_list(config, SET_KEYS_SHARES);
+
+	if (refuse_own(kind, real, "the configuration", config_path(config), err) != 0)
+		return -1;
+	for (size_t i = 0; i < SETTING_COUNT; i++)
+		if (config_settings()[i].type == SETTING_PATH &&
+		    refuse_own(kind, real, config_settings()[i].name, config_text(config, (enum setting_id)i), err) != 0)
+			return -1;
+	for (size_t i = 0; places != NULL && i < conf_count(places); i++)
+		if (refuse_own(kind, real, "a destination", conf_text(conf_member(conf_at(places, i), "directory")), err) != 0)
+			return -1;
+	for (size_t i = 0; shares != NULL && i < conf_count(shares); i++) {
+		const struct conf_node *replicas = conf_member(conf_at(shares, i), "replicas");
+
+		for (size_t k = 0; k < conf_count(replicas); k++)
+			if (refuse_own(kind, real, "a share", conf_text(conf_at(replicas, k)), err) != 0)
+				return -1;
+	}
+	return 0;
+}
+
 int
 documents_find(struct documents *documents, const char *kind, struct beneath **ret, struct err *err)
 {
@@ -94,6 +133,8 @@ documents_find(struct documents *documents, const char *kind, struct beneath **r
 			*ret = documents->items[i].beneath;
 			return 0;
 		}
+	if (directory != NULL && check_apart(documents->config, kind, directory, err) != 0)
+		return -1;
 	if (directory == NULL) {
 		(void)err_set(err, ERR_REFUSED, "documents %s: the configuration declares no directory for them", kind);
 		return err_hint(err, "add { name = \"%s\"; directory = \"/...\"; } to `documents`, then run expunge init", kind);
@@ -229,5 +270,5 @@ sql_document_shared(struct str *sql, const struct program *program, int table, s
 void
 sql_document_named(struct str *sql, const struct program *program, int table, size_t column_line)
 {
-	add_both(sql, program, table, column_line, "k.request_id = $1::uuid");
+	add_both(sql, program, table, column_line, "k.request_id = ANY($1)");
 }

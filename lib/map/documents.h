@@ -40,7 +40,7 @@ bool documents_are_named(const struct map *map);
 /* Rows (request, n): so many of the files that would go are named by other rows of this table than those that go. Of a column
  * line that names documents; $1 requests, $2 round. */
 void sql_document_shared(struct str *sql, const struct program *program, int table, size_t column_line);
-/* After the removal: by any row. $1 a request. */
+/* The same after the removal, by any row and of all rounds; $1 requests. */
 void sql_document_named(struct str *sql, const struct program *program, int table, size_t column_line);
 
 #endif

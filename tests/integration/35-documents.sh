@@ -58,6 +58,10 @@ CONF
 run expunge_as night nightly
 rc_is 5 "nor without the mark that init leaves"
 err_like 'letters/.expunge-documents is missing' "which is named"
+sed -i "s|\"letters\"; directory = \"$LETTERS\"|\"letters\"; directory = \"$T/papers/state\"|" "$CONF"
+run expunge_as night check
+out_like 'documents: documents letters: .* holds .*/state \(state_directory\)' "a directory of ours is none for documents"
+sed -i "s|\"letters\"; directory = \"$T/papers/state\"|\"letters\"; directory = \"$LETTERS\"|" "$CONF"
 run expunge_as postgres init
 rc_is 0 "init leaves it"
 run expunge_as night check
