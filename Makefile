@@ -27,7 +27,7 @@ JOB_SRC  := $(sort $(wildcard jobs/*.c))
 JOB_OBJ  := $(JOB_SRC:%.c=$(B)/%.o)
 UNIT_SRC := $(sort $(wildcard tests/unit/*.c))
 UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(B)/tests/unit/%)
-RACE_OBJ := $(patsubst %.c,$(B)/%.o,$(filter-out %/gate.c,$(wildcard tests/race/*.c)))
+RACE_OBJ := $(patsubst %.c,$(B)/%.o,$(filter-out %/gate.c %/leaves.c,$(wildcard tests/race/*.c)))
 QUERIES  := $(sort $(wildcard sql/query/*.sql))
 SCHEMAS  := $(sort $(wildcard sql/schema/*.sql)) $(sort $(wildcard sql/api/*.sql))
 
@@ -91,7 +91,7 @@ $(B)/tests/crash/interpose.so: tests/crash/interpose.c
 	@echo '  CC    $<'
 	$(Q)$(CC) -D_GNU_SOURCE $(PKG_CFLAGS) -std=gnu11 $(OPT) $(WARN) -fPIC -shared -o $@ $<
 
-units: $(UNIT_BIN) $(B)/tests/crash/interpose.so $(B)/tests/fuzz/replay $(B)/tests/race/race $(B)/tests/race/gate.so $(B)/tests/fake/test_db_real
+units: $(UNIT_BIN) $(B)/tests/crash/interpose.so $(B)/tests/fuzz/replay $(B)/tests/race/race $(B)/tests/race/leaves $(B)/tests/race/gate.so $(B)/tests/fake/test_db_real
 
 # races: expunge under a gate that holds each statement back, and those who meddle meanwhile
 $(B)/tests/race/gate.so: tests/race/gate.c tests/race/gate.h
@@ -100,6 +100,10 @@ $(B)/tests/race/gate.so: tests/race/gate.c tests/race/gate.h
 	$(Q)$(CC) $(CPPFLAGS) $(PKG_CFLAGS) -std=gnu11 $(OPT) $(WARN) -fPIC -shared -o $@ $<
 
 $(B)/tests/race/race: $(RACE_OBJ)
+	@echo '  LD    $@'
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
+
+$(B)/tests/race/leaves: $(B)/tests/race/leaves.o $(B)/tests/race/thread.o $(B)/tests/race/clinic.o $(B)/libexpunge.a
 	@echo '  LD    $@'
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
