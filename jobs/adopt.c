@@ -38,16 +38,16 @@ static int
 show(struct run *run, const struct keys *keys, const struct adopted *adopted, struct err *err)
 {
 	CLEANUP(keyring_state_release) struct keyring_state state = { 0 };
-	struct replay_result replay;
+	struct replay_result found;
 
-	if (keyring_state(run->db, &state, err) != 0 || replay_find(run, keys, &replay, err) != 0)
+	if (keyring_state(run->db, &state, err) != 0 || replay_find(run, keys, &found, err) != 0)
 		return -1;
 	printf("database: epoch %" PRId64 ", key_seq %" PRId64 ", certificate %" PRId64 "\n", state.root.epoch, state.key_seq, state.serial);
 	printf("journal:  epoch %" PRId64 ", key_seq %" PRId64 ", certificate %" PRId64 ", of %s\n", adopted->head.root.epoch,
 		adopted->head.key_seq, adopted->head.serial, adopted->head.made);
 	printf("would put the journal's keys, catalogue and certificates in the place of the database's\n");
-	printf("erasures that this database does not know yet: %" PRId64 " in the ledger, %" PRId64 " subjects are back\n", replay.unknown,
-		replay.back);
+	printf("erasures that this database does not know yet: %" PRId64 " in the ledger, %" PRId64 " subjects are back\n", found.unknown,
+		found.back);
 	return 0;
 }
 

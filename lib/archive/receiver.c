@@ -98,17 +98,17 @@ tell_exit(const char *program, int exit_code, const char *said, struct err *err)
 }
 
 static int
-run(const struct receiver *receiver, enum receiver_task task, const char *id, struct command_talk *talk, struct err *err)
+run(const struct receiver *receiver, enum receiver_task task, const char *id, struct command_talk talk, struct err *err)
 {
 	const struct conf_node *timeout = conf_member(node_of(receiver), "timeout_seconds");
 	CLEANUP(free_arguments) char **argv = make_arguments(command_of(receiver, task), id);
 	char said[SAID];
 	int exit_code = -1;
 
-	talk->said = said;
-	talk->n_said = sizeof(said);
+	talk.said = said;
+	talk.n_said = sizeof(said);
 	if (command_check(argv[0], err) != 0 ||
-	    command_talk((const char *const *)argv, timeout == NULL ? TIMEOUT_SECONDS : conf_int(timeout), talk, &exit_code, err) != 0)
+	    command_talk((const char *const *)argv, timeout == NULL ? TIMEOUT_SECONDS : conf_int(timeout), &talk, &exit_code, err) != 0)
 		return -1;
 	return exit_code == 0 ? 0 : tell_exit(argv[0], exit_code, said, err);
 }
@@ -176,7 +176,7 @@ receiver_store(const struct receiver *receiver, const char *id, int fd, const ui
 		return err_set(err, ERR_FAILED, "the file is no archive any more");
 	if (crypt_digest_begin(&source.digest, err) != 0)
 		return -1;
-	failed = run(receiver, RECEIVER_STORE, id, &talk, err);
+	failed = run(receiver, RECEIVER_STORE, id, talk, err);
 	crypt_digest_free(source.digest);
 	return failed;
 }
@@ -230,7 +230,7 @@ receiver_fetch(const struct receiver *receiver, const struct config *config, con
 
 	if (sink.fd < 0)
 		return -1;
-	if (run(receiver, RECEIVER_FETCH, id, &talk, err) != 0) {
+	if (run(receiver, RECEIVER_FETCH, id, talk, err) != 0) {
 		(void)close(sink.fd);
 		return -1;
 	}
@@ -241,7 +241,5 @@ receiver_fetch(const struct receiver *receiver, const struct config *config, con
 int
 receiver_remove(const struct receiver *receiver, const char *id, struct err *err)
 {
-	struct command_talk talk = { 0 };
-
-	return run(receiver, RECEIVER_REMOVE, id, &talk, err);
+	return run(receiver, RECEIVER_REMOVE, id, (struct command_talk){ 0 }, err);
 }

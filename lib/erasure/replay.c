@@ -88,15 +88,15 @@ by_row(const void *a, const void *b)
 static void
 settle(struct intents *intents)
 {
-	if (intents->n_endings > 0)
-		if (intents->n_endings > 0)
-			qsort(intents->endings, intents->n_endings, sizeof(*intents->endings), by_batch);
-	for (size_t i = 0; i < intents->n && intents->n_endings > 0; i++) {
-		struct ending key;
+	if (intents->n_endings == 0)
+		return;
+	qsort(intents->endings, intents->n_endings, sizeof(*intents->endings), by_batch);
+	for (size_t i = 0; i < intents->n; i++) {
+		struct ending key = { .done = false };
 		const struct ending *ending;
 
 		(void)snprintf(key.batch, sizeof(key.batch), "%s", intents->items[i].batch);
-		ending = intents->n_endings == 0 ? NULL : bsearch(&key, intents->endings, intents->n_endings, sizeof(key), by_batch);
+		ending = bsearch(&key, intents->endings, intents->n_endings, sizeof(key), by_batch);
 		intents->items[i].done = ending != NULL && ending->done;
 		intents->items[i].abandoned = ending != NULL && !ending->done;
 	}

@@ -16,7 +16,7 @@
 #include "sys/file.h"
 
 #define FLUSH_BYTES ((size_t)256 << 10)
-#define BASE_SECONDS (7 * 86400)
+#define BASE_SECONDS ((int64_t)7 * 86400)
 
 /* A segment on its way to disk: nameless until it is whole. */
 struct writer {

@@ -407,7 +407,7 @@ test_copy_out(void)
 		copied.text.len == 0, "or none");
 	copied.left = 3;
 	check(db_begin(db, &err) == 0 &&
-		failed_as(db_copy_out(db, "COPY (SELECT generate_series(1, 100000000)) TO STDOUT", take_copied, &copied, &rows, &err),
+			failed_as(db_copy_out(db, "COPY (SELECT generate_series(1, 100000000)) TO STDOUT", take_copied, &copied, &rows, &err),
 			ERR_FAILED, "") && strcmp(err.msg, "that is enough") == 0 && strcmp(copied.text.s, "1\n2\n3\n") == 0,
 		"a COPY that nobody wants any more ends");
 	db_rollback(db);
@@ -416,7 +416,7 @@ test_copy_out(void)
 	check(failed_as(db_copy_out(db, "COPY (SELECT 10 / (5 - n) FROM generate_series(1, 9) n) TO STDOUT", take_copied, &copied,
 			&rows, &err), ERR_FAILED, "22012"), "an error behind the first rows is told");
 	check(failed_as(db_copy_out(db, "COPY (SELECT", take_copied, &copied, &rows, &err), ERR_FAILED, "42601") &&
-		db_copy_out(db, "SELECT 1", take_copied, &copied, &rows, &err) == -1 && !db_is_lost(db) &&
+			db_copy_out(db, "SELECT 1", take_copied, &copied, &rows, &err) == -1 && !db_is_lost(db) &&
 		db_copy_out(db, "COPY app.t FROM STDIN", take_copied, &copied, &rows, &err) == -1, "COPY TO only");
 	if (db_is_lost(db))
 		reconnect();
