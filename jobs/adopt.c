@@ -133,19 +133,35 @@ tell_open(struct run *run, int *ret_open, struct err *err)
 	return 0;
 }
 
+/* Of the root: what it has left to do is a part of this. */
+static int
+find_change(struct run *run, bool *ret_open, struct err *err)
+{
+	CLEANUP(db_result_freep) struct db_result *tree = NULL;
+
+	if (db_query(run->db, &QUERY_KEY_TREE_EXISTS, NULL, &tree, err) != 0)
+		return -1;
+	*ret_open = db_get_bool(tree, 0, 1);
+	if (*ret_open)
+		log_error("the change of the root has not ended: see above what was in its way");
+	return 0;
+}
+
 static int
 finish(struct job *job, const struct keys *keys, struct run *run, const struct replay_result *left, struct err *err)
 {
 	CLEANUP(str_release) struct str notes = STR_INIT;
+	bool in_change;
 	int n_open;
 
-	if (tell_open(run, &n_open, err) != 0)
+	if (tell_open(run, &n_open, err) != 0 || find_change(run, &in_change, err) != 0)
 		return -1;
 	if (left->missing > 0)
 		log_error("%" PRId64 " certified erasures are not in the ledger, and nobody knows whether their subjects are back: bring its newest "
 			"copy, which is beside each key journal", left->missing);
-	if (n_open > 0 || left->back > 0 || left->missing > 0) {
-		log_error("%" PRId64 " subjects that were erased are there again", left->back);
+	if (n_open > 0 || left->back > 0 || left->missing > 0 || in_change) {
+		if (left->back > 0)
+			log_error("%" PRId64 " subjects that were erased are there again", left->back);
 		log_error("the adoption has not ended, and nothing else runs: clear what stands in the way, then expunge restore --adopt again");
 		job->exit_code = 3;
 		return 0;
