@@ -179,11 +179,15 @@ static int
 make_files(const struct job *job, struct err *err)
 {
 	const char *key = config_text(job->config, SET_ISSUER_KEY);
+	CLEANUP(free_text) char *ledger = file_join(config_text(job->config, SET_LEDGER_DIRECTORY), "key");
+	bool had_ledger = file_exists(ledger);
 
 	if (file_make_directory(config_text(job->config, SET_STATE_DIRECTORY), 0755, err) != 0 ||
 	    file_make_directory(config_text(job->config, SET_CERTIFICATE_DIRECTORY), 0755, err) != 0 ||
 	    ledger_create(job->config, err) != 0)
 		return -1;
+	if (!had_ledger)
+		log_info("ledger key made: %s; back it up now (README, \"Keys\"): without it nobody can tell what to erase again after a restore", ledger);
 	if (!file_exists(key)) {
 		if (refuse_second_key(job, err) != 0 || issuer_create(key, err) != 0)
 			return -1;

@@ -388,6 +388,8 @@ erase_rehearse(struct run *run, const char *request, struct tallies *tallies, st
 		plan_read(run->program, run->db, &request, 1, 0, true, plans, err) != 0 ||
 		documents_plan(run, array.s, 0, plans, err) != 0 ||
 		draft_residue(run, request, residue, err) != 0;
+	if (!failed && plans->items[0].n_rows == 0)
+		str_add(&plans->items[0].obstacles, "blocker: there is no such subject in this tenant\n");
 	if (!failed && plans->items[0].obstacles.len > 0)
 		failed = err_set(err, ERR_FAILED, "obstacles stand in the way");
 	if (!failed) {

@@ -239,7 +239,9 @@ journal_mark(const struct journal *journal, struct err *err)
 	CLEANUP(free_text) char *keys = file_join(journal->directory, "keys");
 	CLEANUP(free_text) char *ours = file_join(keys, journal->instance);
 
-	return file_make_directory(keys, 0700, err) != 0 ? -1 : file_make_directory(ours, 0700, err);
+	if (file_make_directory(keys, 0700, err) == 0 && file_make_directory(ours, 0700, err) == 0)
+		return 0;
+	return err_hint(err, "the destination must be there, on the disk that is meant, and ours");
 }
 
 static int

@@ -107,9 +107,13 @@ check_apart(const struct config *config, const char *kind, const char *directory
 		if (config_settings()[i].type == SETTING_PATH &&
 		    refuse_own(kind, real, config_settings()[i].name, config_text(config, (enum setting_id)i), err) != 0)
 			return -1;
-	for (size_t i = 0; places != NULL && i < conf_count(places); i++)
-		if (refuse_own(kind, real, "a destination", conf_text(conf_member(conf_at(places, i), "directory")), err) != 0)
+	for (size_t i = 0; places != NULL && i < conf_count(places); i++) {
+		const char *place = conf_text(conf_member(conf_at(places, i), "directory"));
+
+		/* NULL: a command */
+		if (place != NULL && refuse_own(kind, real, "a destination", place, err) != 0)
 			return -1;
+	}
 	for (size_t i = 0; shares != NULL && i < conf_count(shares); i++) {
 		const struct conf_node *replicas = conf_member(conf_at(shares, i), "replicas");
 
@@ -203,7 +207,7 @@ mark(const struct config *config, const char *instance, const char *kind, const 
 		return there ? -1 : err_hint(err, "mount the disk; if this is a new directory, with the files in it, remove %s first", memory);
 	}
 	if (!there && file_write(path, text, strlen(text), 0644, true, err) != 0)
-		return -1;
+		return err_hint(err, "make the directory first, on the disk that is meant, and let this user write to it");
 	return file_exists(memory) ? 0 : file_write(memory, text, strlen(text), 0644, true, err);
 }
 

@@ -71,7 +71,7 @@ GRANT SELECT ON expunge.migration, expunge.instance, expunge.run, expunge.freeze
 GRANT SELECT ON expunge.migration, expunge.instance, expunge.one_off_holiday, expunge.transition, expunge.request,
 	expunge.hold, expunge.freeze, expunge.request_list, expunge.hold_list
 TO expunge_job;
-GRANT UPDATE (state, reason, reason_at, attempts, removed_at, removed_xid, waits_for, controlled, vacuumed, recounted_at,
+GRANT UPDATE (state, reason, reason_at, attempts, removed_at, removed_xid, removed_lsn, waits_for, controlled, vacuumed, recounted_at,
 	recounted_lsn, certified_at, final_at, subject, subject_hash) ON expunge.request TO expunge_job;
 GRANT SELECT, INSERT, UPDATE, DELETE ON expunge.plan, expunge.key_set, expunge.control_set, expunge.tally TO expunge_job;
 GRANT SELECT, INSERT ON expunge.mapped_table TO expunge_job;

@@ -84,6 +84,7 @@ CREATE TABLE expunge.request (
 	attempts        integer NOT NULL DEFAULT 0,
 	removed_at      timestamptz,
 	removed_xid     text,
+	removed_lsn     pg_lsn,
 	waits_for       text[],
 	controlled      boolean NOT NULL DEFAULT false,
 	vacuumed        boolean NOT NULL DEFAULT false,

@@ -143,7 +143,7 @@ columns() { # columns ROLE TABLE VERB
 		WHERE a.attrelid = '$2'::regclass AND a.attnum > 0 AND has_column_privilege('$1', a.attrelid, a.attnum, '$3')"
 }
 is "$(columns expunge_job expunge.request UPDATE)" \
-	"subject subject_hash state reason reason_at attempts removed_at removed_xid waits_for controlled vacuumed recounted_at recounted_lsn certified_at final_at" \
+	"subject subject_hash state reason reason_at attempts removed_at removed_xid removed_lsn waits_for controlled vacuumed recounted_at recounted_lsn certified_at final_at" \
 	"the run changes the state of a request, never who asked, who decided, which plan or when"
 is "$(columns expunge_job expunge.opening SELECT)" "request_id tenant expires_at" "the run cannot read a salt back"
 is "$(columns expunge_job expunge.event INSERT)" "kind tenant request_id detail" "an event's actor and time are the server's"

@@ -29,6 +29,11 @@ rc_is 0 "a rehearsal"
 out_like 'everything would go through' "goes through"
 is "$(sql clinic 'SELECT count(*) FROM app.note n JOIN app.appointment a ON a.id = n.appointment_id WHERE a.patient_id = 42')" 7 "and changes nothing"
 
+nobody=$(file_request clinic 1 99999)
+run expunge_as night erase --rehearse --request "$nobody"
+rc_is 3 "a rehearsal for nobody"
+out_like 'no such subject' "says so"
+sql -U clinic_app clinic "SET default_transaction_read_only = off" "SELECT expunge_api.withdraw_request('$nobody')" >/dev/null
 run expunge_as ruth request decide "$id" --accept --plan "sha256:$(printf '0%.0s' {1..64})"
 rc_is 5 "another hash is refused"
 run expunge_as ruth request decide "$id" --accept --plan "$hash"
@@ -54,7 +59,7 @@ out_like '^live: app.patient before 1 removed 1 masked 0 retained 0 arrived-late
 out_unlike 'Farrowby' "no name"
 is "$(sql clinic 'SELECT count(*) FROM expunge.key_set')" 0 "the key sets are gone"
 is "$(sql clinic 'SELECT count(*) FROM expunge.control_set')" 0 "the control sample is gone"
-is "$(sql clinic "SELECT count(*) FROM expunge.request WHERE subject IS NOT NULL")" 0 "the request no longer says whom"
+is "$(sql clinic "SELECT count(*) FROM expunge.request WHERE subject IS NOT NULL AND state <> 'withdrawn'")" 0 "the request no longer says whom"
 
 run expunge_as oscar request show "$id" --json
 out_like '"kind": "request-certified"' "the history as JSON"

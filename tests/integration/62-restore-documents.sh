@@ -154,4 +154,9 @@ is "$(sql papers 'SELECT count(*) FROM app.patient WHERE id = 3') $(find "$LETTE
 is "$(sql papers "SELECT count(*) FROM expunge.key_set")" 0 "and nothing of it is kept"
 run expunge_as night nightly
 rc_is 0 "the next night is an ordinary one"
+# ---- beside a destination that is a command, and has no directory to look into
+sed -i "s|{ name = \"there\"; [^}]*}|&, { name = \"outside\"; store = [\"/usr/bin/dd\", \"of=$T/{id}\", \"status=none\"]; }|" "$CONF"
+ok "a backup" expunge_as night backup
+run expunge_as night check
+is "$RC/$(find "$T" -maxdepth 1 -size +0 -regex '.*/[0-9a-f]*' | wc -l)" "0/$(sql papers "SELECT count(*) FROM expunge.archive WHERE 'outside' = ANY (destinations)")" "is there, too"
 done_testing
