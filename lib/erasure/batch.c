@@ -188,6 +188,20 @@ names_line(const char *document, const char *key, const char *value)
 	return strstr(document, line) != NULL;
 }
 
+/* What was there when the approval was given, and is not now, may lie on a disk that nobody sees; it is not gone. */
+static bool
+misses_more(const struct plan *plan, const char *document)
+{
+	for (size_t i = 0; i < plan->n_files; i++) {
+		CLEANUP(free_text) char *start = mem_printf("\nmissing: %s ", plan->files[i].kind);
+		const char *line = strstr(document, start);
+
+		if (plan->files[i].n_missing > (line == NULL ? 0 : strtoll(line + strlen(start), NULL, 10)))
+			return true;
+	}
+	return false;
+}
+
 /* Why this plan is not what was approved; NULL when it is. */
 static const char *
 judge(struct run *run, const struct batch *batch, size_t i, const struct plan *plan)
@@ -210,6 +224,8 @@ judge(struct run *run, const struct batch *batch, size_t i, const struct plan *p
 		return "the subject is not there any more";
 	if (strcmp(str_cstr(&now), str_cstr(&then)) != 0)
 		return "new rows: the rows are not those that were approved";
+	if (misses_more(plan, document))
+		return "files that were there at the approval are missing: is it the disk that is meant?";
 	if (plan->obstacles.len > 0 && strstr(plan->obstacles.s, " files ") != NULL)
 		return "files that rows which stay name too, or that are no regular files in their directory";
 	return plan->obstacles.len > 0 ? "rows that belong to another subject too" : NULL;

@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "sys/beneath.h"
 
 struct statements {
 	char **sql;
@@ -261,7 +262,9 @@ compose_contents(struct statements *list, const struct program *program, int tab
 			condition = mem_printf("t.%s IS NOT NULL", column);
 			compose_held(list, program, table, program_lo_via(program, table, c), key, condition);
 		} else if (program_document_goes(program, table, (int)c)) {
-			key = mem_printf("ARRAY['%s', t.%s::text]", t->columns[c].documents, column);
+			/* no index takes a key of any length, and what is too long for a path is none under another name, too */
+			key = mem_printf("ARRAY['%s', CASE WHEN octet_length(t.%s::text) <= %d THEN t.%s::text ELSE '//' || md5(t.%s::text) END]",
+				t->columns[c].documents, column, BENEATH_PATH_MAX, column, column);
 			condition = mem_printf("t.%s::text <> ''", column);
 			compose_held(list, program, table, program_document_via(program, table, c), key, condition);
 		}

@@ -94,12 +94,13 @@ refuse_own(const char *kind, const char *real, const char *what, const char *pat
 	return err_hint(err, "documents need a directory of their own: whoever writes a path into a row must not name our files");
 }
 
-/* Nothing of ours lies among documents. */
+/* Nothing of ours lies among documents, and no documents of another kind, by way of a link: a file has one kind. */
 static int
 check_apart(const struct config *config, const char *kind, const char *directory, struct err *err)
 {
 	CLEANUP(free_text) char *real = place_resolve(directory);
 	const struct conf_node *places = config_list(config, SET_ARCHIVES_DESTINATIONS), *shares = config_list(config, SET_KEYS_SHARES);
+	const struct conf_node *kinds = config_list(config, SET_DOCUMENTS);
 
 	if (refuse_own(kind, real, "the configuration", config_path(config), err) != 0)
 		return -1;
@@ -114,6 +115,10 @@ check_apart(const struct config *config, const char *kind, const char *directory
 		if (place != NULL && refuse_own(kind, real, "a destination", place, err) != 0)
 			return -1;
 	}
+	for (size_t i = 0; i < conf_count(kinds); i++)
+		if (strcmp(conf_text(conf_member(conf_at(kinds, i), "name")), kind) != 0 &&
+		    refuse_own(kind, real, "other documents", conf_text(conf_member(conf_at(kinds, i), "directory")), err) != 0)
+			return -1;
 	for (size_t i = 0; shares != NULL && i < conf_count(shares); i++) {
 		const struct conf_node *replicas = conf_member(conf_at(shares, i), "replicas");
 

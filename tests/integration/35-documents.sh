@@ -62,6 +62,14 @@ sed -i "s|\"letters\"; directory = \"$LETTERS\"|\"letters\"; directory = \"$T/pa
 run expunge_as night check
 out_like 'documents: documents letters: .* holds .*/state \(state_directory\)' "a directory of ours is none for documents"
 sed -i "s|\"letters\"; directory = \"$T/papers/state\"|\"letters\"; directory = \"$LETTERS\"|" "$CONF"
+ln -s "$LETTERS" "$T/elsewhere"
+mkdir "$LETTERS/deep"
+sed -i "s|directory = \"$SCANS\"|directory = \"$T/elsewhere/deep\"|" "$CONF"
+run expunge_as postgres init
+run expunge_as night check
+out_like 'documents: documents letters: .* holds .*/elsewhere/deep \(other documents\)' "nor one with documents of another kind in it, on whatever way"
+sed -i "s|directory = \"$T/elsewhere/deep\"|directory = \"$SCANS\"|" "$CONF"
+rm -r "$T/elsewhere" "$LETTERS/deep" "$T"/papers/state/documents-scans
 run expunge_as postgres init
 rc_is 0 "init leaves it"
 run expunge_as night check
@@ -120,6 +128,23 @@ is "$(request_state papers "$ID")" certified "approved, it goes on"
 gone "-letters/in/3
 -letters/in/3c" "with what was approved last"
 
+# files that were there at the approval, and are not: another disk, marked as ours on a host that knows of none
+letter 7 in/7
+schedule 7
+mv "$LETTERS" "$T/unmounted"
+mkdir "$LETTERS"
+rm "$T/papers/state/documents-letters"
+run expunge_as postgres init
+run expunge_as night nightly
+is "$(request_state papers "$ID") $(reason)" "blocked files that were there at the approval are missing: is it the disk that is meant?" "files that are missing since the approval"
+rm -r "$LETTERS"
+mv "$T/unmounted" "$LETTERS"
+run expunge_as night nightly
+approve_plan papers "$ID"
+run expunge_as night nightly
+is "$(request_state papers "$ID")" certified "approved when they are back, it goes on"
+nok "... with them" test -e "$LETTERS/in/7"
+
 # ---- paths that lead elsewhere, and what is no regular file
 ln -s "$T/outside" "$LETTERS/door"
 ln -s "$T/outside/secret" "$LETTERS/in/link"
@@ -129,9 +154,10 @@ mkdir "$LETTERS/in/directory"
 echo two >"$LETTERS/in/two"
 ln "$LETTERS/in/two" "$LETTERS/in/names"
 long=$(printf 'x%.0s' {1..300})
+longest=$(for i in {1..200}; do sha512sum <<<"$i" | cut -c-99; done | tr '\n' '/')x # that no compression makes short
 patient=10
 for path in "$T/outside/secret" ../outside/secret in/../../outside/secret in/.. . .. / in/ in//1 ./in/1 in/./1 door/secret in/link inner/1 in/pipe \
-	in/directory in/two in/1/x $'in/new\nline' "$long" "$(printf 'y/%.0s' {1..2000})z" .expunge-documents in; do
+	in/directory in/two in/1/x $'in/new\nline' "$long" "$(printf 'y/%.0s' {1..2000})z" "$longest" .expunge-documents in; do
 	named "$patient" "$path"
 	files >"$T/files.before"
 	rows >"$T/rows.before"
