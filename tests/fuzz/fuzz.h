@@ -30,7 +30,8 @@
 	X(parse)        \
 	X(path)         \
 	X(result)       \
-	X(root)
+	X(root)         \
+	X(unpack)
 
 #define FUZZ_DECLARE(name) int fuzz_##name(const uint8_t *data, size_t n);
 FUZZ_TARGETS(FUZZ_DECLARE)
