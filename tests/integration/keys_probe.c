@@ -551,7 +551,7 @@ open_journals(char **directories)
 		return -1;
 	for (int i = 0; i < 2; i++) {
 		journals[i] = (struct journal){ .directory = directories[i], .instance = instance, .signer = signer };
-		if (crypt_signer_public(signer, journals[i].public, &err) != 0)
+		if (crypt_signer_public(signer, journals[i].public, &err) != 0 || journal_mark(&journals[i], &err) != 0)
 			return -1;
 	}
 	return 0;
