@@ -101,6 +101,7 @@ lose() {
 	disk) # an empty one in its place
 		rm -rf -- "$dir/there"
 		mkdir -m 0700 "$dir/there"
+		restored expunge_as ada keys mark "$dir/there" >/dev/null 2>&1 # a person says that it is
 		;;
 	host) # all that was on it, but for the keys
 		find "$dir/ledger" -type f ! -name '*key*' -delete
