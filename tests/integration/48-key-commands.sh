@@ -106,7 +106,7 @@ is "$(status .change_under_way)/$(records)" null/4 "to its end"
 
 record=$(find "$T/clinic/shares/1a" -name 'root.*')
 cp -p "$record" "$T/record"
-printf x | dd of="$record" bs=1 seek=100 conv=notrunc 2>/dev/null
+"$ROOT/tests/alter.sh" "$record" 100
 run expunge_as night keys status
 rc_is 3 "a damaged copy"
 out_like 'share 1, replica 1' "is named, too"

@@ -222,7 +222,7 @@ rc_is 0 "all that the catalogue names is whole"
 
 # a damaged copy
 file=$T/clinic/there/archives/$instance/$(basename "$old")
-printf x | dd of="$file" bs=1 seek=5000 conv=notrunc 2>/dev/null
+"$ROOT/tests/alter.sh" "$file" 5000
 backup --verify
 rc_is 3 "a copy that was altered"
 err_like "archive $(basename "$old" | cut -c1-16) in there: .*altered" "is named"

@@ -57,7 +57,7 @@ cat >"$T/receiver" <<-SCRIPT
 		cat >"\$file"
 		PGHOST=$PGHOST PGPORT=$PGPORT PGPASSFILE=$PGPASSFILE psql -XAtq -U postgres -d clinic -c "UPDATE expunge.archive SET state = 'expired' WHERE id = '\$id'" ;;
 	get:good) exec cat "\$file" ;;
-	get:garbage) head -c 5000 "\$file"; printf x; exec tail -c +5002 "\$file" ;;
+	get:garbage) cp "\$file" "$T/altered"; "$ROOT/tests/alter.sh" "$T/altered" 5000; exec cat "$T/altered" ;;
 	get:short) exec head -c 50000 "\$file" ;;
 	get:other) cat "\$(find "$OUT_SIDE" -type f ! -name "\$id" -size "-\$((\$(stat -c %s "\$file") / 1024))k" | head -n 1)" ;;
 	get:endless) cat "\$file"; exec head -c 64M /dev/zero ;; # a program that takes all of it fills no disk
@@ -249,7 +249,7 @@ is "$(diff "$T/copy" "$T/fetched" | cut -c 1-60 | head -n 3)" "" "the same"
 sql clinic "UPDATE expunge.archive SET destinations = '{here,there}', sending = '{outside}' WHERE id = '$(latest 2)'"
 lost=$(latest 2)
 for place in here there; do rmdir "$T/clinic/$place/archives" && mv "$T/archives.$place" "$T/clinic/$place/archives"; done
-printf x | dd of="$(echo "$T"/clinic/here/archives/*/"$lost.archive")" bs=1 seek=5000 conv=notrunc 2>/dev/null
+"$ROOT/tests/alter.sh" "$(echo "$T"/clinic/here/archives/*/"$lost.archive")" 5000
 rm "$OUT_SIDE/$lost"
 backup --tenant 2
 rc_is 0 "of a damaged and a whole copy"

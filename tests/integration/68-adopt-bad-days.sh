@@ -162,7 +162,7 @@ spoil() {
 flip() { # a byte in a row
 	local at
 	at=$(grep -abo -m 1 '^leaf ' "$1" | cut -d: -f1)
-	printf '9' | dd of="$1" bs=1 seek=$((at + 5)) conv=notrunc status=none
+	"$ROOT/tests/alter.sh" "$1" $((at + 5))
 }
 spoil "a byte is another" eval 'flip "$(grep -l "^leaf" "$(journal here)"/*.journal | sort | tail -n 1)"'
 spoil "a segment between is missing" eval 'rm "$(find "$(journal here)" -name "*.journal" | sort | tail -n 3 | head -n 1)"'
