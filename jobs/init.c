@@ -241,7 +241,7 @@ mark_documents(const struct job *job, struct err *err)
 {
 	struct instance instance;
 
-	return guard_instance(job->db, &instance, err) != 0 ? -1 : documents_mark(job->config, instance.id, err);
+	return guard_instance(job->db, &instance, err) != 0 ? -1 : documents_mark(job->config, job->db, instance.id, err);
 }
 
 static int

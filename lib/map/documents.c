@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "query.h"
 #include "sys/file.h"
 #include "sys/place.h"
 
@@ -195,10 +196,26 @@ documents_check(const struct map *map, const struct config *config, const char *
 	return 0;
 }
 
+/* In a directory that is not the one they lie in, they would look as if they had been taken away. */
+static int
+refuse_pending(struct db *db, const char *kind, const char *directory, struct err *err)
+{
+	CLEANUP(db_result_freep) struct db_result *pending = NULL;
+	char via[16];
+
+	(void)snprintf(via, sizeof(via), "%d", PROGRAM_VIA_DOCUMENT);
+	if (db_query(db, &QUERY_DOCUMENT_PENDING, DB_PARAMS(kind, via), &pending, err) != 0)
+		return -1;
+	if (!db_get_bool(pending, 0, 0))
+		return 0;
+	(void)err_set(err, ERR_REFUSED, "documents %s: %s has no mark, and files of removed rows are still to be taken away", kind, directory);
+	return err_hint(err, "bring the directory that they lie in, with its mark " DOCUMENTS_MARK);
+}
+
 /* A directory gets its mark once. What a later run of `init` finds without one may be the place where a disk is missing; the
  * state directory remembers. */
 static int
-mark(const struct config *config, const char *instance, const char *kind, const char *directory, struct err *err)
+mark(const struct config *config, struct db *db, const char *instance, const char *kind, const char *directory, struct err *err)
 {
 	CLEANUP(free_text) char *name = mem_printf("documents-%s", kind);
 	CLEANUP(free_text) char *memory = file_join(config_text(config, SET_STATE_DIRECTORY), name);
@@ -211,20 +228,22 @@ mark(const struct config *config, const char *instance, const char *kind, const 
 		*err = why;
 		return there ? -1 : err_hint(err, "mount the disk; if this is a new directory, with the files in it, remove %s first", memory);
 	}
+	if (!there && refuse_pending(db, kind, directory, err) != 0)
+		return -1;
 	if (!there && file_write(path, text, strlen(text), 0644, true, err) != 0)
 		return err_hint(err, "make the directory first, on the disk that is meant, and let this user write to it");
 	return file_exists(memory) ? 0 : file_write(memory, text, strlen(text), 0644, true, err);
 }
 
 int
-documents_mark(const struct config *config, const char *instance, struct err *err)
+documents_mark(const struct config *config, struct db *db, const char *instance, struct err *err)
 {
 	const struct conf_node *list = config_list(config, SET_DOCUMENTS);
 
 	for (size_t i = 0; list != NULL && i < conf_count(list); i++) {
 		const struct conf_node *one = conf_at(list, i);
 
-		if (mark(config, instance, conf_text(conf_member(one, "name")), conf_text(conf_member(one, "directory")), err) != 0)
+		if (mark(config, db, instance, conf_text(conf_member(one, "name")), conf_text(conf_member(one, "directory")), err) != 0)
 			return -1;
 	}
 	return 0;

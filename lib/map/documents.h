@@ -32,8 +32,9 @@ void documents_release(struct documents *documents);
 int documents_find(struct documents *documents, const char *kind, struct beneath **ret, struct err *err);
 /* Before the first delete: every kind that the map names can be found, and written to. *ret_n: how many. */
 int documents_check(const struct map *map, const struct config *config, const char *instance, size_t *ret_n, struct err *err);
-/* For `init`: leaves a mark in each declared directory that never had one. */
-int documents_mark(const struct config *config, const char *instance, struct err *err);
+/* For `init`: leaves a mark in each declared directory that never had one. ERR_REFUSED where files of removed rows are still to
+ * be taken away: a new directory has none of them. */
+int documents_mark(const struct config *config, struct db *db, const char *instance, struct err *err);
 
 bool documents_are_named(const struct map *map);
 

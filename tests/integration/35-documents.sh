@@ -284,6 +284,12 @@ between "a disk that is not mounted" 57 'letters/.expunge-documents is missing'
 rc_is 5 "... the whole run is refused"
 run expunge_as postgres init
 rc_is 5 "... and init does not make another one of it"
+mv "$T/papers/state/documents-letters" "$T/memory"
+run expunge_as postgres init
+rc_is 5 "... nor on another host, which remembers none"
+err_like 'still to be taken away' "... while files of removed rows are to go"
+nok "... it leaves no mark" test -e "$LETTERS/.expunge-documents"
+mv "$T/memory" "$T/papers/state/documents-letters"
 rmdir "$LETTERS"
 run expunge_as night nightly
 rc_is 5 "no directory at all: refused"
