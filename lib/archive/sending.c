@@ -40,10 +40,10 @@ sending_names(const struct config *config, struct str *array)
 }
 
 static void
-fail(struct sending *sending, const struct receiver *receiver, const char *id, const struct err *why)
+fail(struct sending *sending, const struct receiver *receiver, const char *id, const char *what, const struct err *why)
 {
 	sending->result->n_failed++;
-	str_addf(&sending->result->failures, "%s: archive %.16s was not taken: %s\n", receiver_name(receiver), id, why->msg);
+	str_addf(&sending->result->failures, "%s: archive %.16s %s: %s\n", receiver_name(receiver), id, what, why->msg);
 }
 
 /* The first copy that is whole; -1. */
@@ -71,15 +71,16 @@ open_source(const struct sending *sending, int row, const uint8_t hash[SHA256_SI
 
 /* That it is there now. What has expired meanwhile is not to stay. */
 static int
-enter(const struct sending *sending, const struct receiver *receiver, const char *id, struct err *err)
+enter(struct sending *sending, const struct receiver *receiver, const char *id, struct err *err)
 {
 	CLEANUP(db_result_freep) struct db_result *entered = NULL;
-	struct err unused = { 0 };
+	struct err why = { 0 };
 
 	if (db_query(sending->backup->keys_db, &QUERY_ARCHIVE_SENT, DB_PARAMS(id, receiver_name(receiver)), &entered, err) != 0)
 		return -1;
-	if (db_rows(entered) == 0 && receiver_program(receiver, RECEIVER_REMOVE) != NULL)
-		(void)receiver_remove(receiver, id, &unused);
+	if (db_rows(entered) == 0 && receiver_program(receiver, RECEIVER_REMOVE) != NULL && receiver_remove(receiver, id, &why) != 0) {
+		fail(sending, receiver, id, "has expired meanwhile, and stays there", &why);
+	}
 	return 0;
 }
 
@@ -95,12 +96,12 @@ send_row(struct sending *sending, int row, size_t i, const struct receiver *rece
 		return err_set(err, ERR_FAILED, "archive %.80s: its row is malformed", id);
 	fd = open_source(sending, row, hash, &why);
 	if (fd < 0) {
-		fail(sending, receiver, id, &why);
+		fail(sending, receiver, id, "was not taken", &why);
 		return 0;
 	}
 	if (receiver_store(receiver, id, fd, hash, sending->backup->stop, &why) == 0)
 		return enter(sending, receiver, id, err);
-	fail(sending, receiver, id, &why);
+	fail(sending, receiver, id, "was not taken", &why);
 	sending->gave_up[i] = true;
 	return 0;
 }
