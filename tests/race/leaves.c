@@ -189,16 +189,6 @@ static struct worker judge; /* in this process, under no gate */
 static long n_names, statements;
 static int wrongs;
 
-/* xorshift64*: the same everywhere */
-static long
-draw(struct round *round, long below)
-{
-	round->chance ^= round->chance >> 12;
-	round->chance ^= round->chance << 25;
-	round->chance ^= round->chance >> 27;
-	return (long)((round->chance * 0x2545F4914F6CDD1DULL >> 33) % (uint64_t)below);
-}
-
 static void
 start(struct thread *thread, const char *what, const char *log, char (*words)[24], int n, bool gated)
 {
@@ -216,9 +206,9 @@ cast(struct round *round)
 	char targets[2][24], target_names[2][24];
 	int n_targets = 0;
 
-	for (long i = draw(round, 3); i > 0; i--, n_targets++) {
+	for (long i = race_draw(&round->chance, 3); i > 0; i--, n_targets++) {
 		const char *id = clinic_ask(control, "SELECT id FROM expunge.key_leaf WHERE kind = 'subject' AND shredded_epoch IS NULL ORDER BY id"
-			" OFFSET %ld LIMIT 1", draw(round, 40));
+			" OFFSET %ld LIMIT 1", race_draw(&round->chance, 40));
 
 		if (id[0] == '\0')
 			break;
@@ -226,22 +216,22 @@ cast(struct round *round)
 		(void)snprintf(target_names[n_targets], sizeof(target_names[0]), "%s", clinic_ask(control,
 			"SELECT name FROM expunge.key_leaf WHERE id = %s", targets[n_targets]));
 	}
-	round->n = 2 + (int)draw(round, WORKERS_MAX_HERE - 1);
-	round->patience = 1 + draw(round, 12);
+	round->n = 2 + (int)race_draw(&round->chance, WORKERS_MAX_HERE - 1);
+	round->patience = 1 + race_draw(&round->chance, 12);
 	for (int i = 0; i < round->n; i++) {
 		struct actor *a = &round->actors[i];
 
-		a->role = i == 0 ? (n_targets > 0 ? SHRED : ROTATE) : i == 1 || draw(round, 2) == 0 ? MAKE : (enum role)draw(round, 4);
+		a->role = i == 0 ? (n_targets > 0 ? SHRED : ROTATE) : i == 1 || race_draw(&round->chance, 2) == 0 ? MAKE : (enum role)race_draw(&round->chance, 4);
 		if (a->role == SHRED && n_targets == 0)
 			a->role = ROTATE;
-		a->n_words = a->role == ROTATE ? 0 : a->role == SHRED ? n_targets : 1 + (int)draw(round, WORDS_MAX);
+		a->n_words = a->role == ROTATE ? 0 : a->role == SHRED ? n_targets : 1 + (int)race_draw(&round->chance, WORDS_MAX);
 		for (int j = 0; j < a->n_words; j++)
 			if (a->role == SHRED)
 				memcpy(a->words[j], targets[j], sizeof(a->words[j]));
-			else if (n_targets > 0 && draw(round, 3) == 0)
-				memcpy(a->words[j], target_names[draw(round, n_targets)], sizeof(a->words[j]));
-			else if (n_names > 0 && draw(round, 3) == 0)
-				(void)snprintf(a->words[j], sizeof(a->words[j]), "p%ld", draw(round, n_names));
+			else if (n_targets > 0 && race_draw(&round->chance, 3) == 0)
+				memcpy(a->words[j], target_names[race_draw(&round->chance, n_targets)], sizeof(a->words[j]));
+			else if (n_names > 0 && race_draw(&round->chance, 3) == 0)
+				(void)snprintf(a->words[j], sizeof(a->words[j]), "p%ld", race_draw(&round->chance, n_names));
 			else
 				(void)snprintf(a->words[j], sizeof(a->words[j]), "p%ld", n_names++);
 		(void)snprintf(a->log, sizeof(a->log), "leaves.log.%d", i);
@@ -261,8 +251,8 @@ is_running(const struct thread *threads, int n)
 static int
 whose_turn(struct round *round, const struct thread *threads, int *present)
 {
-	if (draw(round, round->patience) == 0)
-		*present = (int)draw(round, round->n);
+	if (race_draw(&round->chance, round->patience) == 0)
+		*present = (int)race_draw(&round->chance, round->n);
 	for (int sleeping = 0; sleeping < 2; sleeping++)
 		for (int i = 0; i < round->n; i++) {
 			int at = (*present + i) % round->n;

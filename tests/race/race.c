@@ -72,16 +72,6 @@ static int n_borders;
 static long start_length; /* so many statements a run makes before its first transaction */
 static long statements;
 
-/* xorshift64*: the same everywhere */
-static long
-draw(struct round *round, long below)
-{
-	round->chance ^= round->chance >> 12;
-	round->chance ^= round->chance << 25;
-	round->chance ^= round->chance >> 27;
-	return (long)((round->chance * 0x2545F4914F6CDD1DULL >> 33) % (uint64_t)below);
-}
-
 /* ---- preparation --------------------------------------------------------------------------- */
 
 static const char *
@@ -132,8 +122,8 @@ make_subject(struct round *round, int i)
 		.stubborn = i < scenario->stubborn };
 	next += 3;
 	if (s->deed == DEEDS)
-		s->deed = (enum deed)draw(round, DECIDE);
-	s->in_transaction = draw(round, 2) == 1;
+		s->deed = (enum deed)race_draw(&round->chance, DECIDE);
+	s->in_transaction = race_draw(&round->chance, 2) == 1;
 	clinic_make(control, s, scenario->shared && i % 2 == 1 ? round->subjects[i - 1].id : 0);
 	(void)snprintf(s->request, sizeof(s->request), "%s", clinic_ask(application,
 		"SELECT expunge_api.request_erasure('%d', '%ld', '17-1-b', 'portal', 'race', now(), NULL)", s->tenant, s->id));
@@ -173,20 +163,20 @@ connection(enum deed deed, int i)
 static void
 draw_moments(struct round *round, long when[THREAD_STEPS], bool calm)
 {
-	long kind = draw(round, 4), from = 0, to = run_end + 4;
+	long kind = race_draw(&round->chance, 4), from = 0, to = run_end + 4;
 
 	if (kind == 1 && n_borders > 1) { /* the first batch */
 		from = borders[0] - 4;
 		to = borders[1] + 4;
 	} else if (kind > 1 && n_borders > 0) {
-		from = borders[draw(round, n_borders)] - 6;
+		from = borders[race_draw(&round->chance, n_borders)] - 6;
 		to = from + 14;
 	}
 	for (int i = 0; i < THREAD_STEPS; i++)
-		when[i] = calm ? LONG_MAX : from + draw(round, to - from);
+		when[i] = calm ? LONG_MAX : from + race_draw(&round->chance, to - from);
 	for (int i = 1; i < THREAD_STEPS; i++)
 		if (when[i] < when[i - 1])
-			when[i] = when[i - 1] + draw(round, 12);
+			when[i] = when[i - 1] + race_draw(&round->chance, 12);
 }
 
 /* Up to the first moment, and the first transaction, nothing can happen. */
@@ -225,8 +215,8 @@ set_up(struct round *round, bool calm)
 	}
 	round->patience = round->border_patience = 12;
 	if (scenario->keys) { /* another's turn in a program's midst, for long: or one statement each */
-		round->patience = 2L << 2 * draw(round, 4);
-		round->border_patience = 2L << 2 * draw(round, 3);
+		round->patience = 2L << 2 * race_draw(&round->chance, 4);
+		round->border_patience = 2L << 2 * race_draw(&round->chance, 3);
 	}
 	skip_start(round);
 }
@@ -265,8 +255,8 @@ is_border(const struct thread *thread)
 static struct thread *
 program_due(struct round *round, int *present, bool sleeping)
 {
-	if (draw(round, is_border(&round->threads[*present]) ? round->border_patience : round->patience) == 0)
-		*present = (int)draw(round, round->n_programs);
+	if (race_draw(&round->chance, is_border(&round->threads[*present]) ? round->border_patience : round->patience) == 0)
+		*present = (int)race_draw(&round->chance, round->n_programs);
 	for (int i = 0; i < round->n_programs; i++) {
 		struct thread *t = &round->threads[(*present + i) % round->n_programs];
 

@@ -28,6 +28,16 @@ die(const char *fmt, ...)
 	exit(2);
 }
 
+/* xorshift64*: the same everywhere */
+long
+race_draw(uint64_t *chance, long below)
+{
+	*chance ^= *chance >> 12;
+	*chance ^= *chance << 25;
+	*chance ^= *chance >> 27;
+	return (long)((*chance * 0x2545F4914F6CDD1DULL >> 33) % (uint64_t)below);
+}
+
 void
 thread_program(struct thread *thread, char *const *argv, const char *gate_so, const char *log)
 {

@@ -8,6 +8,7 @@
 
 #include <libpq-fe.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "gate.h"
@@ -46,6 +47,9 @@ void thread_step(struct thread *thread);
 /* Waits until no thread moves: each is ready, ended, or waits for a lock (asked of `control`). */
 void thread_settle(struct thread *threads, int n, PGconn *control);
 void thread_release(struct thread *thread);
+
+/* A number below `below`, by chance that a seed repeats. */
+long race_draw(uint64_t *chance, long below);
 
 /* Ends this program with a message: the test itself has failed. */
 void die(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
