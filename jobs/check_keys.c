@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "erasure/guard.h"
 #include "jobs/check.h"
+#include "keys/barrier.h"
 #include "keys/lineage.h"
 #include "query.h"
 #include "sys/place.h"
@@ -17,9 +18,10 @@
 #define WHAT_DESTINATION "destinations"
 #define WHAT_JOURNAL "key journal"
 #define WHAT_ARCHIVES "archives"
+#define WHAT_BARRIER "barriers"
 
 /* columns of status_archives */
-enum { STATUS_ARCHIVES, STATUS_TENANTS, STATUS_AGE };
+enum { STATUS_ARCHIVES, STATUS_TENANTS, STATUS_AGE, STATUS_CHANGE_WAITS = 9 };
 
 /* One row a line of a text. */
 static void
@@ -81,6 +83,44 @@ check_root(struct checks *checks, const struct keys *keys, struct db *db)
 	add_lines(checks, CHECK_WARNING, WHAT_ROOT, &bad, "see doc/keys.md, \"Root shares\"; keys status shows each place");
 	root_device_warnings(keys->store, &devices);
 	add_lines(checks, CHECK_WARNING, WHAT_ROOT, &devices, "replicas of a share belong on different disks, shares in different hands");
+}
+
+/* A change that has waited at a barrier in vain. */
+static void
+check_waiting(struct checks *checks, struct db *db)
+{
+	CLEANUP(db_result_freep) struct db_result *res = NULL;
+	struct err err = { 0 };
+
+	if (db_query(db, &QUERY_STATUS_ARCHIVES, NULL, &res, &err) != 0)
+		check_err(checks, WHAT_BARRIER, &err);
+	else if (db_get(res, 0, STATUS_CHANGE_WAITS) != NULL)
+		check_add(checks, CHECK_ERROR, WHAT_BARRIER, mem_printf("a change of the root has waited in vain: %s", db_get_text(res, 0, STATUS_CHANGE_WAITS)),
+			mem_copy("mend what is named; the next night, or expunge keys rotate, goes on with it, and until then nothing is destroyed"));
+}
+
+/* What the next change of the root will wait for, and whether it could. */
+static void
+check_barriers(struct checks *checks, const struct job *job)
+{
+	struct err err = { 0 };
+	bool any = true;
+
+	for (size_t i = 0; any; i++) {
+		CLEANUP(barrier_look_release) struct barrier_look look = { 0 };
+
+		if (barrier_look(job->config, job->db, i, &look, &any, &err) != 0) {
+			check_err(checks, WHAT_BARRIER, &err);
+			return;
+		}
+		if (any && !look.there)
+			check_add(checks, CHECK_ERROR, WHAT_BARRIER, mem_copy(str_cstr(&look.standing)),
+				mem_copy("no change of the root begins, so nothing is shredded: bring it back, or take it out of keys.barriers"));
+		else if (any && look.warning.len > 0)
+			check_add(checks, CHECK_WARNING, WHAT_BARRIER, mem_copy(str_cstr(&look.warning)), mem_copy(str_cstr(&look.remedy)));
+		else if (any)
+			check_add(checks, CHECK_OK, WHAT_BARRIER, mem_copy(str_cstr(&look.standing)), NULL);
+	}
 }
 
 static void
@@ -223,6 +263,8 @@ check_keys(struct checks *checks, const struct job *job)
 	}
 	check_lineage(checks, &keys, job->db);
 	check_root(checks, &keys, job->db);
+	check_waiting(checks, job->db);
+	check_barriers(checks, job);
 	check_destinations(checks, &keys);
 	check_receivers(checks, job->config);
 	check_journals(checks, &keys);

@@ -32,6 +32,9 @@ open_keys(const struct job *job, const char *instance, struct keys *ret, struct 
 	return -1;
 }
 
+/* column of key_status */
+#define STATUS_CHANGE_WAITS 5
+
 /* ---- keys status -------------------------------------------------------------------------------- */
 
 static void
@@ -42,7 +45,7 @@ add(struct json *status, const char *name, char *text)
 }
 
 static int
-add_tree(struct job *job, struct json *status, struct err *err)
+add_tree(struct job *job, struct json *status, int *ret_bad, struct err *err)
 {
 	CLEANUP(db_result_freep) struct db_result *res = NULL;
 
@@ -53,6 +56,7 @@ add_tree(struct job *job, struct json *status, struct err *err)
 			json_set_int(status, db_column_name(res, c), db_get_int(res, 0, c));
 		else
 			json_set_text(status, db_column_name(res, c), db_get(res, 0, c));
+	*ret_bad += db_get(res, 0, STATUS_CHANGE_WAITS) != NULL;
 	return 0;
 }
 
@@ -143,7 +147,7 @@ run_status(struct job *job, struct err *err)
 		return err_hint(err, "expunge init makes it");
 	}
 	status = json_new_object();
-	if (add_tree(job, status, err) != 0) {
+	if (add_tree(job, status, &bad, err) != 0) {
 		json_free(status);
 		return -1;
 	}
@@ -283,7 +287,8 @@ static const struct option_row drill_options[] = {
 
 const struct command keys_commands[] = {
 	{ "keys status", "epoch, root shares, journals and anchor of the key tree", "", 0, 0, NEEDS_BINDING, status_options, run_status,
-	  "Exit code 3 when something needs a person: a replica, a journal or the anchor." },
+	  "Exit code 3 when something needs a person: a replica, a journal, the anchor, or\n"
+	  "a barrier that a change of the root waits at." },
 	{ "keys rotate", "make a fresh root and destroy the present one", "", 0, 0, NEEDS_BINDING, rotate_options, run_rotate,
 	  "Every backup of the root shares is worthless afterwards. Needs all places of keys.shares and all\n"
 	  "destinations; killed anywhere, the next run goes on with it." },

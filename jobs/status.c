@@ -21,7 +21,8 @@ enum reason_column { REASON_STATE, REASON_CODE, REASON_N, REASON_OLDEST };
 enum job_column { JOB_NAME, JOB_STARTED, JOB_SUCCEEDED, JOB_EXIT, JOB_STARTED_S, JOB_SUCCEEDED_S, JOB_HOURS };
 
 enum archive_column {
-	ARCHIVES, ARCHIVE_TENANTS, ARCHIVE_AGE, ARCHIVE_UNNAMED, ARCHIVE_PARTIAL, ARCHIVE_EXPIRED, DRILL_AT, DRILL_PASSED, DRILL_AT_S
+	ARCHIVES, ARCHIVE_TENANTS, ARCHIVE_AGE, ARCHIVE_UNNAMED, ARCHIVE_PARTIAL, ARCHIVE_EXPIRED, DRILL_AT, DRILL_PASSED, DRILL_AT_S,
+	CHANGE_WAITS
 };
 
 struct status {
@@ -95,6 +96,10 @@ judge_archives(struct status *s)
 		s->red = true;
 		complain(s, "the last drill failed");
 	}
+	if (db_get(s->archives, 0, CHANGE_WAITS) != NULL) {
+		s->red = true;
+		complain(s, "a change of the root waits at a barrier");
+	}
 	if (archive_count(s, ARCHIVES) == 0)
 		complain(s, "there is no backup");
 	else if (archive_count(s, ARCHIVE_AGE) > hours * 3600)
@@ -167,6 +172,8 @@ print_archives(const struct status *s)
 			(long long)archive_count(s, ARCHIVE_TENANTS), (long long)archive_count(s, ARCHIVE_AGE) / 60,
 			(long long)archive_count(s, ARCHIVE_UNNAMED), (long long)archive_count(s, ARCHIVE_PARTIAL),
 			(long long)archive_count(s, ARCHIVE_EXPIRED));
+	if (db_get(s->archives, 0, CHANGE_WAITS) != NULL)
+		PRINT("barrier", "%s", db_get_text(s->archives, 0, CHANGE_WAITS));
 	if (db_get(s->archives, 0, DRILL_AT) == NULL)
 		PRINT("drill", "none yet");
 	else
@@ -225,6 +232,7 @@ archives_json(const struct status *s)
 
 	for (int c = ARCHIVES; c <= ARCHIVE_EXPIRED; c++)
 		set_number(object, db_column_name(s->archives, c), s->archives, 0, c);
+	json_set_text(object, "change_waits_for", db_get(s->archives, 0, CHANGE_WAITS));
 	json_set_text(object, "last_drill", db_get(s->archives, 0, DRILL_AT));
 	if (db_get(s->archives, 0, DRILL_AT) != NULL)
 		json_set_bool(object, "last_drill_passed", db_get_bool(s->archives, 0, DRILL_PASSED));
@@ -363,6 +371,8 @@ print_archive_metrics(const struct status *s)
 		print_head(archive_metrics[i].name, "gauge", archive_metrics[i].help);
 		printf("%s %lld\n", archive_metrics[i].name, (long long)archive_count(s, archive_metrics[i].column));
 	}
+	print_head("expunge_key_change_waits", "gauge", "1 while a change of the root waits at a barrier.");
+	printf("expunge_key_change_waits %d\n", db_get(s->archives, 0, CHANGE_WAITS) != NULL ? 1 : 0);
 	if (db_get(s->archives, 0, DRILL_AT) == NULL)
 		return;
 	print_head("expunge_drill_last_passed", "gauge", "1 if the last drills passed.");

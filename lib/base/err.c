@@ -94,6 +94,8 @@ err_exit_code(const struct err *err)
 		return 0;
 	case ERR_USAGE:
 		return 2;
+	case ERR_WAITS:
+		return 3;
 	case ERR_LOCKED:
 		return 4;
 	case ERR_REFUSED:

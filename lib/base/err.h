@@ -19,7 +19,8 @@ enum err_code {
 	ERR_REFUSED, /* a safeguard refused: exit 5 */
 	ERR_RETRY,   /* serialization failure, deadlock, lock time-out: try again */
 	ERR_LOST,    /* the connection is gone, nothing was committed by this call */
-	ERR_UNKNOWN  /* the connection was lost during COMMIT: it may have happened */
+	ERR_UNKNOWN, /* the connection was lost during COMMIT: it may have happened */
+	ERR_WAITS    /* begun, and left to a later run to be ended: exit 3 */
 };
 
 struct err {
@@ -54,7 +55,7 @@ void err_clear(struct err *err);
 #define err_prefix(...) ((void)err_prefix(__VA_ARGS__), -1)
 #endif
 
-/* The exit code of architecture 4.1 for an error that ended a run: 1, 2, 4 or 5; 0 for none. */
+/* The exit code of architecture 4.1 for an error that ended a run: 1 to 5; 0 for none. */
 int err_exit_code(const struct err *err);
 
 #endif

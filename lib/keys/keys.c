@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "keys/barrier.h"
 #include "keys/lineage.h"
 #include "keys/signer_file.h"
 #include "query.h"
@@ -166,11 +167,28 @@ say_and_drill(void *ctx, const struct root_id *root, struct err *err)
 	return keys_run_drill(changing->keys, "--negative", err);
 }
 
+static int
+ask_barriers(void *ctx, struct err *err)
+{
+	const struct changing *changing = ctx;
+
+	return barrier_ready(changing->keys->config, changing->db, err);
+}
+
+static int
+pass_barriers(void *ctx, const char *attempt, struct err *err)
+{
+	const struct changing *changing = ctx;
+
+	return barrier_pass(changing->keys->config, changing->db, attempt, err);
+}
+
 static struct shred
 change_of(struct changing *changing)
 {
 	return (struct shred){ .db = changing->db, .store = changing->keys->store, .instance = changing->keys->instance,
-		.ctx = changing, .hash = hash_name, .journal = write_journals, .drill = say_and_drill };
+		.ctx = changing, .hash = hash_name, .journal = write_journals, .drill = say_and_drill,
+		.ready = ask_barriers, .barrier = pass_barriers };
 }
 
 static int

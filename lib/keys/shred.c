@@ -154,6 +154,9 @@ destroy(struct shred *shred, const struct shred_change *change, struct err *err)
 	const struct root_id id = new_root_of(change);
 	char shares[16];
 
+	/* the first change has nothing to destroy, and is made before anybody has a standby */
+	if (change->ends.epoch > 0 && shred->barrier != NULL && shred->barrier(shred->ctx, change->ends.attempt, err) != 0)
+		return -1;
 	if (root_destroy_others(shred->store, &id, 1, NULL, &shred->report, err) != 0)
 		return -1;
 	for (uint32_t share = 1; change->ends.epoch > 0 && share <= root_shares(shred->store); share++) {
@@ -324,7 +327,8 @@ shred_now(struct shred *shred, const int64_t *leaves, size_t n, struct root_id *
 		return err_set(err, ERR_FAILED, "there is no key tree in this database");
 	if (n > 0 && change.n == 0)
 		return 0;
-	if (intend(shred, &change, err) != 0 || carry_out(shred, &change, &state.root, "intent", err) != 0)
+	if ((shred->ready != NULL && shred->ready(shred->ctx, err) != 0) || intend(shred, &change, err) != 0 ||
+	    carry_out(shred, &change, &state.root, "intent", err) != 0)
 		return -1;
 	if (ret_root != NULL)
 		*ret_root = new_root_of(&change);

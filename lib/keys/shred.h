@@ -4,7 +4,7 @@
  *     intent      leaves and a random attempt, committed                      then a root of that attempt, in every place
  *     committed   pages re-keyed, tombstones, the new epoch: one transaction
  *     verified    every rewritten page read back: it opens, and each key in it is the child's
- *     journalled  the barrier: without database and old root, what is left can be had again
+ *     journalled  the barrier: without database and old root, what is left can be had again   then keys.barriers are waited for
  *     destroyed   the old root, and every abandoned one, in every place
  *     drilled     a fresh process found that the old epoch does not open any more
  *     done
@@ -33,6 +33,10 @@ struct shred {
 	int (*hash)(void *ctx, const char *tenant, const char *name, char ret[SHRED_HASH_SIZE], struct err *err);
 	/* returns 0 only if the journal, on every destination, and the new root alone give all that is left */
 	int (*journal)(void *ctx, const struct root_id *root, struct err *err);
+	/* before a change begins (may be NULL): returns 0 if what `barrier` waits for is there at all */
+	int (*ready)(void *ctx, struct err *err);
+	/* before anything is destroyed (may be NULL): returns 0 only if all that is configured besides the journal has the pages, too */
+	int (*barrier)(void *ctx, const char *attempt, struct err *err);
 	/* returns 0 only if nothing that is held opens what is older than this root; the anchor says so first */
 	int (*drill)(void *ctx, const struct root_id *root, struct err *err);
 	/* what was destroyed, replica by replica; for the certificate */

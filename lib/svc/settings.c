@@ -100,6 +100,10 @@ static const struct setting settings[SETTING_COUNT] = {
 		"copies (replicas); without any there is no key tree."),
 	[SET_KEYS_ANCHOR] = PATH("keys.anchor", "/var/lib/expunge/anchor",
 		"The file that remembers how far this installation has come; not in a place that is restored with the database."),
+	[SET_KEYS_BARRIERS] = LIST("keys.barriers",
+		"What a change of the root waits for, besides the key journals, before it destroys the old one: a kind (standby, wal-archive), "
+		"how long (timeout_seconds), and for a standby its name on the server, or that of its slot; without a name every synchronous "
+		"one."),
 	[SET_ARCHIVES_DESTINATIONS] = LIST("archives.destinations",
 		"Where sealed archives go: a name each, and a directory, which has the journal of their keys, too (two at least, in different "
 		"places), or a command that is given each archive on standard input (store), perhaps others that give it back (fetch) and "

@@ -11,6 +11,8 @@
 #define REPLICAS_MAX 8 /* of one share */
 #define ARGUMENTS_MAX 64
 
+#define NAME_MAX_BYTES 63 /* what the server keeps of one */
+#define BARRIER_KINDS "standby|wal-archive"
 #define STORE_KINDS "physical-backup|wal-archive|standby|replication-slot|server-log|other"
 
 /* The members that a store has are the same for all of them; a misspelt one would shorten a promise. */
@@ -67,6 +69,35 @@ read_share(struct reading *r, const struct conf_node *list, size_t i)
 		reading_complain(r, replicas, "a share has 1 to %d replicas", REPLICAS_MAX);
 	for (size_t k = 0; k < conf_count(replicas); k++)
 		read_directory(r, conf_at(replicas, k), "a replica of a share");
+}
+
+/* A misspelt barrier would not be waited for. */
+static void
+read_barrier(struct reading *r, const struct conf_node *list, size_t i)
+{
+	const struct conf_node *barrier = conf_at(list, i);
+	const struct conf_node *kind = conf_member(barrier, "kind"), *name = conf_member(barrier, "name");
+	const struct conf_node *timeout = conf_member(barrier, "timeout_seconds");
+	const char *text = conf_text(kind);
+	size_t n = name != NULL ? 3 : 2;
+
+	if (conf_type(barrier) != CONF_GROUP || text == NULL || timeout == NULL || conf_count(barrier) != n ||
+	    !settings_is_choice(BARRIER_KINDS, text) || (name != NULL && strcmp(text, "standby") != 0)) {
+		reading_complain(r, barrier, "a barrier is { kind = \"standby\"; name = \"...\"; timeout_seconds = N; }, perhaps without the name, or "
+			"{ kind = \"wal-archive\"; timeout_seconds = N; }");
+		return;
+	}
+	if (name != NULL && (conf_text(name) == NULL || !parse_is_plain_text(conf_text(name), NAME_MAX_BYTES)))
+		reading_complain(r, name, "the name of a standby must be 1 to %d bytes of plain text", NAME_MAX_BYTES);
+	if (conf_type(timeout) != CONF_INT || conf_int(timeout) < 1 || conf_int(timeout) > 86400)
+		reading_complain(r, timeout, "timeout_seconds of a barrier must be between 1 and 86400");
+	for (size_t j = 0; j < i; j++) {
+		const char *others[2] = { conf_text(conf_member(conf_at(list, j), "kind")), conf_text(conf_member(conf_at(list, j), "name")) };
+		const char *own = conf_text(name);
+
+		if (others[0] != NULL && strcmp(others[0], text) == 0 && strcmp(others[1] == NULL ? "" : others[1], own == NULL ? "" : own) == 0)
+			reading_complain(r, barrier, "this barrier is there twice");
+	}
 }
 
 /* Nothing of a command is guessed: no shell, no search along PATH, no unknown word in braces. */
@@ -209,6 +240,8 @@ reading_list(struct reading *r, const struct setting *s, const struct conf_node 
 			read_store(r, list, i);
 		else if (s == &config_settings()[SET_ARCHIVES_DESTINATIONS])
 			read_destination(r, list, i);
+		else if (s == &config_settings()[SET_KEYS_BARRIERS])
+			read_barrier(r, list, i);
 		else if (s == &config_settings()[SET_DOCUMENTS])
 			read_documents(r, list, i);
 		else

@@ -266,6 +266,30 @@ $$;
 COMMENT ON FUNCTION expunge.copies_seen() IS
 	'what copies this database elsewhere, as far as the server reports it: standbys, slots, base backups, archived WAL';
 
+-- lsn: what is on its disk. Of the server's own word which of them are synchronous nothing is taken away: a base backup never is.
+CREATE OR REPLACE FUNCTION expunge.standbys_seen(OUT name text, OUT slot text, OUT synchronous boolean, OUT lsn pg_lsn) RETURNS SETOF record
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+	SELECT left(coalesce(nullif(r.application_name, ''), 'walsender'), 100), s.slot_name::text, r.sync_state IN ('sync', 'quorum'), r.flush_lsn
+	FROM pg_stat_replication r
+	LEFT JOIN pg_replication_slots s ON s.active_pid = r.pid
+	WHERE s.slot_type IS DISTINCT FROM 'logical' AND r.state IS DISTINCT FROM 'backup'
+$$;
+COMMENT ON FUNCTION expunge.standbys_seen() IS 'connected standbys, whether a COMMIT waits for them, and how much of the write-ahead log each has on disk';
+
+-- Only where the administrator lets the owner do it, and only for a change of the root that waits for it.
+CREATE OR REPLACE FUNCTION expunge.switch_wal() RETURNS boolean
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	IF NOT has_function_privilege(current_user, 'pg_catalog.pg_switch_wal()', 'EXECUTE')
+		OR NOT EXISTS (SELECT FROM expunge.key_change c WHERE c.state = 'journalled' AND c.barrier_lsn IS NOT NULL) THEN
+		RETURN false;
+	END IF;
+	PERFORM pg_switch_wal();
+	RETURN true;
+END
+$$;
+COMMENT ON FUNCTION expunge.switch_wal() IS 'begins a new segment of the write-ahead log, so that the one before is archived, while a change of the root waits for that';
+
 CREATE OR REPLACE FUNCTION expunge.end_store(store text, reason text) RETURNS integer
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE

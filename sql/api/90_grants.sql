@@ -47,7 +47,7 @@ GRANT EXECUTE ON FUNCTION expunge.accept_clock(text) TO expunge_operator, expung
 GRANT EXECUTE ON FUNCTION expunge.record_denied(text, uuid, text)
 	TO expunge_intake, expunge_approver, expunge_operator, expunge_job, expunge_dpo, expunge_monitor;
 GRANT EXECUTE ON FUNCTION expunge.forget_expired_openings() TO expunge_job, expunge_operator;
-GRANT EXECUTE ON FUNCTION expunge.oldest_xmin(), expunge.copies_seen() TO expunge_job, expunge_operator;
+GRANT EXECUTE ON FUNCTION expunge.oldest_xmin(), expunge.copies_seen(), expunge.standbys_seen() TO expunge_job, expunge_operator;
 GRANT EXECUTE ON FUNCTION
 	expunge.check_calendar(text), expunge.easter(integer), expunge.weekday_of_month(integer, integer, integer, integer),
 	expunge.bank_holidays(text, integer), expunge.working_day_on_or_after(text, date), expunge.due_date(date, text, integer),
@@ -96,7 +96,8 @@ GRANT USAGE ON SEQUENCE expunge.key_id TO expunge_job;
 GRANT SELECT, INSERT, UPDATE, DELETE ON expunge.key_page TO expunge_job;
 GRANT SELECT, INSERT, UPDATE (name, name_hash, sealed_name, page, slot, shredded_epoch, retired, seq) ON expunge.key_leaf TO expunge_job;
 GRANT SELECT, INSERT ON expunge.request_leaf TO expunge_job;
-GRANT SELECT, INSERT, UPDATE (state, n_pages, n_live, seq, n_shares, drivers, changed_at) ON expunge.key_change TO expunge_job;
+GRANT SELECT, INSERT, UPDATE (state, n_pages, n_live, seq, n_shares, drivers, barrier_lsn, barrier_timeline, barrier, changed_at) ON expunge.key_change TO expunge_job;
+GRANT EXECUTE ON FUNCTION expunge.switch_wal() TO expunge_job;
 
 -- a restored database: a person says so, the job carries the journal over
 GRANT SELECT ON expunge.adoption, expunge.replay, expunge.replay_request TO expunge_operator, expunge_dpo, expunge_job;

@@ -92,6 +92,9 @@ CREATE TABLE expunge.key_change (
 	seq         bigint,
 	n_shares    integer,
 	drivers     text[],
+	barrier_lsn pg_lsn,
+	barrier_timeline bigint,
+	barrier     text,
 	started_at  timestamptz NOT NULL DEFAULT now(),
 	changed_at  timestamptz NOT NULL DEFAULT now()
 );
@@ -100,6 +103,8 @@ COMMENT ON TABLE expunge.key_change IS 'each change of the root, and how far it 
 COMMENT ON COLUMN expunge.key_change.epoch IS 'that it ends; 0: there was no tree before';
 COMMENT ON COLUMN expunge.key_change.n_pages IS 'that were sealed anew; n_live: with so many keys left in them; seq: the key_seq that they carry';
 COMMENT ON COLUMN expunge.key_change.drivers IS 'of each share of the old root that was destroyed on all of its replicas: driver and file system';
+COMMENT ON COLUMN expunge.key_change.barrier_lsn IS 'how far standbys and archived WAL must have come, as keys.barriers says, before the old root is destroyed; barrier_timeline: on this timeline';
+COMMENT ON COLUMN expunge.key_change.barrier IS 'what it has waited for in vain';
 
 CREATE TABLE expunge.request_leaf (
 	request_id uuid NOT NULL,

@@ -111,10 +111,12 @@ expunge.run_number_seq                   -     -     -     -     -     -     -
 expunge.same_request()                   -     -     -     -     -     -     -
 expunge.session_sees_all()               -     x     x     x     x     x     x
 expunge.session_tenants()                -     x     x     x     x     x     x
+expunge.standbys_seen()                  -     -     -     x     x     -     -
 expunge.status                           -     -     r     r     r     r     r
 expunge.status_archive                   -     -     r     r     r     r     r
 expunge.status_blocked                   -     -     r     r     r     r     r
 expunge.status_job                       -     -     r     r     r     r     r
+expunge.switch_wal()                     -     -     -     -     x     -     -
 expunge.tally                            -     -     r     r     adrw  r     -
 expunge.tenant_login                     -     -     r     r     -     r     -
 expunge.transition                       -     -     r     r     r     r     -
@@ -275,6 +277,8 @@ job|$denied|INSERT INTO expunge.transition VALUES ('received', 'scheduled', true
 job|$denied|SELECT expunge.decide_request(ID, 'accept', NULL, 'sha256:$(printf '%064d' 0)')
 job|$denied|SELECT expunge.withdraw_request(ID)
 job|$allowed|SELECT * FROM expunge.oldest_xmin()
+job|$allowed|SELECT * FROM expunge.standbys_seen()
+job|$denied|SELECT pg_switch_wal()
 job|$allowed|SELECT expunge.forget_expired_openings()
 job|$allowed|SELECT * FROM expunge.status
 dpo|$allowed|SELECT note FROM expunge.certificate
