@@ -136,7 +136,7 @@ seal_all(struct backup_session *s, const struct db_result *tenants, struct err *
 /* That the archives have their names; and the anchor, that leaves were made: journals without them are older copies. A
  * destination that is away has been told, and gets it when it is back. */
 static void
-tell_journals(struct backup_session *s)
+tell_journals(const struct backup_session *s)
 {
 	struct err ignored = { 0 };
 	bool written = false;
@@ -199,10 +199,33 @@ tell_copy(const char *tenant, const char *id, const char *destination, const str
 			tally->withheld_rows);
 }
 
+static void
+tell_repaired(const char *tenant, const char *id, const char *destination, bool later, const struct err *why)
+{
+	if (why != NULL)
+		log_error("tenant %s: archive %.16s in %s: not repaired: %s", tenant, id, destination, why->msg);
+	else
+		log_info("tenant %s: archive %.16s in %s: %s", tenant, id, destination,
+			later ? "the next backup sends it" : "repaired, from a good copy");
+}
+
+/* No hint of an error: the run has come to its end. */
+static void
+say_what_to_do(const struct backup_session *s, const struct backup_check *check)
+{
+	if (check->n_bad + check->n_missing > 0 && !check->repair)
+		log_warning("hint: expunge backup --verify --repair copies what is bad or missing from a good copy, where there is one");
+	else if (check->n_bad + check->n_missing > 0)
+		log_warning("hint: an archive that is good nowhere stays bad until it expires: expunge backup makes a newer one; "
+			"where a place could not be written to, repair again when it is back");
+	if (check->n_repaired > 0)
+		tell_journals(s);
+}
+
 static int
 verify_all(struct backup_session *s, const struct db_result *tenants, struct err *err)
 {
-	struct backup_check check = { .tell = tell_copy };
+	struct backup_check check = { .tell = tell_copy, .repair = job_flag(s->job, "repair"), .repaired = tell_repaired };
 
 	for (int i = 0; i < db_rows(tenants); i++)
 		if (backup_verify(&s->workers[0], db_get_text(tenants, i, 0), &check, err) != 0)
@@ -210,7 +233,12 @@ verify_all(struct backup_session *s, const struct db_result *tenants, struct err
 	printf("%" PRId64 " good, %" PRId64 " bad", check.n_good, check.n_bad);
 	if (check.n_unread > 0)
 		printf(", %" PRId64 " that cannot be read back", check.n_unread);
+	if (check.n_missing > 0)
+		printf(", %" PRId64 " missing", check.n_missing);
+	if (check.repair)
+		printf(", %" PRId64 " repaired", check.n_repaired);
 	printf("\n");
+	say_what_to_do(s, &check);
 	s->n_failed += check.n_bad;
 	return 0;
 }
@@ -261,7 +289,9 @@ static int
 check_options(const struct job *job, struct err *err)
 {
 	if (job_flag(job, "dry-run") && job_flag(job, "verify"))
-		return err_set(err, ERR_USAGE, "--verify changes nothing: it goes without --dry-run");
+		return err_set(err, ERR_USAGE, "--verify makes no archive: it goes without --dry-run");
+	if (job_flag(job, "repair") && !job_flag(job, "verify"))
+		return err_set(err, ERR_USAGE, "--repair goes with --verify");
 	if (job_flag(job, "json") && !job_flag(job, "expire"))
 		return err_set(err, ERR_USAGE, "--json goes with --expire");
 	return 0;
@@ -308,6 +338,7 @@ static const struct option_row backup_options[] = {
 	OPTION_TENANT,
 	OPTION_DRY_RUN,
 	{ "verify", NULL, "make nothing: read every archive again, to its last frame", NULL },
+	{ "repair", NULL, "with --verify: copy what is bad or missing in one destination from a good copy", NULL },
 	{ "expire", NULL, "make nothing: shred and remove what no archives.keep_ setting keeps", NULL },
 	OPTION_JSON,
 	{ "if-declared", NULL, "do nothing where keys.shares are not declared: for cron", NULL },

@@ -116,11 +116,12 @@ static int
 enter(struct backup_session *s, struct err *err)
 {
 	CLEANUP(str_release) struct str notes = STR_INIT;
+	bool looks = (job_flag(s->job, "verify") && !job_flag(s->job, "repair")) || job_flag(s->job, "dry-run");
 
 	if (connect_keys(s, &s->own[0].keys_db, err) != 0)
 		return -1;
-	return job_flag(s->job, "verify") || job_flag(s->job, "dry-run") ? lineage_ask(&s->own[0].keys, s->own[0].keys_db, &notes, err)
-					  : lineage_enter(&s->own[0].keys, s->own[0].keys_db, &notes, err);
+	return looks ? lineage_ask(&s->own[0].keys, s->own[0].keys_db, &notes, err)
+		     : lineage_enter(&s->own[0].keys, s->own[0].keys_db, &notes, err);
 }
 
 int

@@ -46,11 +46,16 @@ int backup_tenant(const struct backup *backup, const char *tenant, struct backup
 
 /* Reads every catalogued archive of a tenant again in each of its destinations: signature, hash, index, and each frame whose
  * leaf lives. tell() gets a line for each copy; the counts are of copies. n_unread: with commands that give nothing back; tally
- * and why are NULL then. */
+ * and why are NULL then. n_missing: in destinations of the configuration that never had one. The catalogue keeps which are bad.
+ * With `repair` those bad and missing are copied from a good one (repair.h), and count no more as bad; a place that cannot be
+ * written to is told once more, with the reason. */
 struct backup_check {
 	void (*tell)(const char *tenant, const char *id, const char *destination, const struct archive_tally *tally,
 		const struct err *why);
-	int64_t n_good, n_bad, n_unread;
+	bool repair;
+	/* why NULL: it has a good copy, or is sent one by the next backup (`later`) */
+	void (*repaired)(const char *tenant, const char *id, const char *destination, bool later, const struct err *why);
+	int64_t n_good, n_bad, n_unread, n_missing, n_repaired;
 };
 int backup_verify(const struct backup *backup, const char *tenant, struct backup_check *check, struct err *err);
 

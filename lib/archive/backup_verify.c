@@ -4,12 +4,13 @@
 #include "archive/backup_private.h"
 #include "archive/leaf_keys.h"
 #include "archive/receiver.h"
+#include "archive/repair.h"
 #include "base/bytes.h"
 #include "base/cleanup.h"
 #include "query.h"
 
 /* columns of archive_catalogue */
-enum { C_ID, C_HASH, C_FRAMES, C_ROWS, C_GENERATION, C_DESTINATIONS, C_SIZE };
+enum { C_ID, C_HASH, C_FRAMES, C_ROWS, C_GENERATION, C_DESTINATIONS, C_SIZE, C_SENDING };
 
 static void
 close_fd(int *fd)
@@ -27,6 +28,8 @@ struct checking {
 	uint8_t hash[SHA256_SIZE];
 	struct leaf_keys *leaves;
 	struct backup_check *check;
+	struct str good, bad; /* destinations, a line each */
+	int source;           /* a good copy, or -1 */
 };
 
 /* Every frame whose leaf lives. */
@@ -55,20 +58,27 @@ find_generation(const struct checking *c, const struct leaf **ret, struct err *e
 	return *ret != NULL ? 0 : err_set(err, ERR_FAILED, "the key of its generation is shredded");
 }
 
+/* Takes a good copy over, if it is the first. */
 static void
-tell(const struct checking *c, const char *destination, const struct archive_tally *tally, const struct err *why)
+tell(struct checking *c, const char *destination, const struct archive_tally *tally, int *fd, const struct err *why)
 {
-	if (why->code == ERR_NONE)
+	bool good = why->code == ERR_NONE;
+
+	str_addf(good ? &c->good : &c->bad, "%s\n", destination);
+	if (good) {
 		c->check->n_good++;
-	else
+		if (c->source < 0) {
+			c->source = *fd;
+			*fd = -1;
+		}
+	} else
 		c->check->n_bad++;
 	c->check->tell(c->tenant, c->id, destination, tally, why->code == ERR_NONE ? NULL : why);
 }
 
 static int
-check_file(const struct checking *c, const struct destination *place, struct archive_tally *tally, struct err *err)
+check_file(const struct checking *c, const struct destination *place, struct archive_tally *tally, int *ret_fd, struct err *err)
 {
-	CLEANUP(close_fd) int fd = -1;
 	const struct leaf *generation;
 
 	if (place->failed) {
@@ -77,14 +87,14 @@ check_file(const struct checking *c, const struct destination *place, struct arc
 	}
 	if (find_generation(c, &generation, err) != 0)
 		return -1;
-	fd = open(place->path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0)
+	*ret_fd = open(place->path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+	if (*ret_fd < 0)
 		return err_sys(err, "opening %s", place->path);
-	return read_all(c, fd, place->path, place->journal, generation, tally, err);
+	return read_all(c, *ret_fd, place->path, place->journal, generation, tally, err);
 }
 
 static int
-check_files(const struct checking *c, const uint8_t id[ARCHIVE_ID_SIZE], struct err *err)
+check_files(struct checking *c, const uint8_t id[ARCHIVE_ID_SIZE], struct err *err)
 {
 	CLEANUP(destinations_release) struct destinations places = { 0 };
 
@@ -93,6 +103,7 @@ check_files(const struct checking *c, const uint8_t id[ARCHIVE_ID_SIZE], struct 
 	for (size_t i = 0; i < places.n; i++) {
 		const struct destination *place = &places.items[i];
 		struct archive_tally tally = { 0 };
+		CLEANUP(close_fd) int fd = -1;
 		struct err why = { 0 };
 
 		/* it was never there */
@@ -100,33 +111,33 @@ check_files(const struct checking *c, const uint8_t id[ARCHIVE_ID_SIZE], struct 
 			continue;
 		if (c->backup->stop != NULL && c->backup->stop())
 			return err_set(err, ERR_FAILED, "stopped");
-		(void)check_file(c, place, &tally, &why);
-		tell(c, place->name, &tally, &why);
+		(void)check_file(c, place, &tally, &fd, &why);
+		tell(c, place->name, &tally, &fd, &why);
 	}
 	return 0;
 }
 
 static int
-check_fetched(const struct checking *c, const struct receiver *receiver, struct archive_tally *tally, struct err *err)
+check_fetched(const struct checking *c, const struct receiver *receiver, struct archive_tally *tally, int *ret_fd, struct err *err)
 {
 	const struct keys *keys = c->backup->keys;
-	CLEANUP(close_fd) int fd = -1;
 	const struct leaf *generation;
 
 	if (find_generation(c, &generation, err) != 0 ||
-	    receiver_fetch(receiver, keys->config, c->id, (uint64_t)db_get_int(c->rows, c->row, C_SIZE), c->backup->stop, &fd, err) != 0)
+	    receiver_fetch(receiver, keys->config, c->id, (uint64_t)db_get_int(c->rows, c->row, C_SIZE), c->backup->stop, ret_fd, err) != 0)
 		return -1;
-	return read_all(c, fd, "what came back", &keys->journals[0], generation, tally, err);
+	return read_all(c, *ret_fd, "what came back", &keys->journals[0], generation, tally, err);
 }
 
 /* What cannot be read back is neither good nor bad. */
 static int
-check_receivers(const struct checking *c, struct err *err)
+check_receivers(struct checking *c, struct err *err)
 {
 	const struct receiver *receiver;
 
 	for (size_t i = 0; (receiver = receiver_at(c->backup->keys->config, i)) != NULL; i++) {
 		struct archive_tally tally = { 0 };
+		CLEANUP(close_fd) int fd = -1;
 		struct err why = { 0 };
 
 		if (!backup_is_listed(receiver_name(receiver), db_get_text(c->rows, c->row, C_DESTINATIONS)))
@@ -138,22 +149,48 @@ check_receivers(const struct checking *c, struct err *err)
 			c->check->tell(c->tenant, c->id, receiver_name(receiver), NULL, NULL);
 			continue;
 		}
-		(void)check_fetched(c, receiver, &tally, &why);
-		tell(c, receiver_name(receiver), &tally, &why);
+		(void)check_fetched(c, receiver, &tally, &fd, &why);
+		tell(c, receiver_name(receiver), &tally, &fd, &why);
 	}
 	return 0;
+}
+
+/* For status, which counts them. */
+static int
+note_verdicts(const struct checking *c, struct err *err)
+{
+	return db_query(c->backup->keys_db, &QUERY_ARCHIVE_CHECKED, DB_PARAMS(c->id, str_cstr(&c->good), str_cstr(&c->bad)), NULL, err);
+}
+
+static int
+repair(const struct checking *c, const uint8_t id[ARCHIVE_ID_SIZE], struct err *err)
+{
+	const struct leaf *generation = leaf_keys_find(c->leaves, db_get_int(c->rows, c->row, C_GENERATION));
+	const struct repair task = { .backup = c->backup, .check = c->check, .tenant = c->tenant, .id = c->id, .id_bytes = id, .hash = c->hash,
+		.frames = (uint64_t)db_get_int(c->rows, c->row, C_FRAMES), .source = c->source, .good = str_cstr(&c->good),
+		.listed = db_get_text(c->rows, c->row, C_DESTINATIONS), .sending = db_get_text(c->rows, c->row, C_SENDING) };
+
+	if (generation == NULL)
+		return 0;
+	return c->check->repair ? repair_copies(&task, generation->key, err) : repair_count(&task);
 }
 
 static int
 check_archive(struct checking *c, struct err *err)
 {
 	uint8_t id[ARCHIVE_ID_SIZE];
+	int failed;
 
 	c->id = db_get_text(c->rows, c->row, C_ID);
 	if (bytes_from_hex(c->id, id, sizeof(id)) != 0 ||
 	    bytes_from_hex(db_get_text(c->rows, c->row, C_HASH), c->hash, sizeof(c->hash)) != 0)
 		return err_set(err, ERR_FAILED, "archive %.80s: its row is malformed", c->id);
-	return check_files(c, id, err) != 0 ? -1 : check_receivers(c, err);
+	c->source = -1;
+	failed = check_files(c, id, err) != 0 || check_receivers(c, err) != 0 || note_verdicts(c, err) != 0 || repair(c, id, err) != 0;
+	close_fd(&c->source);
+	str_release(&c->good);
+	str_release(&c->bad);
+	return failed ? -1 : 0;
 }
 
 int

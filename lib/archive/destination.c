@@ -133,7 +133,7 @@ destinations_open(struct destinations *list, struct archive_sink *ret, struct er
 	for (size_t i = 0; i < list->n; i++) {
 		struct err why = { 0 };
 
-		if (open_one(&list->items[i], &why) != 0)
+		if (!list->items[i].failed && open_one(&list->items[i], &why) != 0)
 			fail(&list->items[i], &why);
 	}
 	*ret = (struct archive_sink){ write_all, list };

@@ -40,7 +40,8 @@ size_t destinations_left(const struct destinations *list);
 /* Sets err when none is left: the one reason, or how many there are and the first. */
 int destinations_need_one(const struct destinations *list, struct err *err);
 
-/* *ret: where an archive is written to, for all of them; it goes on while one is left. The list must stay where it is. */
+/* *ret: where an archive is written to, for all of them; it goes on while one is left. One that is
+ * `failed` already is left out. The list must stay where it is. */
 int destinations_open(struct destinations *list, struct archive_sink *ret, struct err *err);
 /* Every file to its disk, and read back from there: signed, whole, of this hash, and its index opens. */
 int destinations_verify(struct destinations *list, const struct archive_summary *summary,

@@ -63,7 +63,7 @@ GRANT SELECT ON expunge.migration, expunge.instance, expunge.mapped_table, expun
 TO expunge_operator, expunge_approver, expunge_dpo;
 
 -- monitoring: counts and ages, no identifiers
-GRANT SELECT ON expunge.status, expunge.status_blocked, expunge.status_job, expunge.status_archive
+GRANT SELECT ON expunge.status, expunge.status_blocked, expunge.status_job, expunge.status_archive, expunge.status_copy
 	TO expunge_monitor, expunge_operator, expunge_approver, expunge_dpo, expunge_job;
 GRANT SELECT ON expunge.migration, expunge.instance, expunge.run, expunge.freeze TO expunge_monitor;
 
@@ -111,6 +111,6 @@ GRANT INSERT ON expunge.adopted_line TO expunge_job;
 
 -- archives: what one is stays as it was written
 GRANT SELECT ON expunge.archive TO expunge_operator, expunge_approver, expunge_dpo;
-GRANT SELECT, INSERT, UPDATE (state, destinations, sending, finished_at, seq), DELETE ON expunge.archive TO expunge_job;
+GRANT SELECT, INSERT, UPDATE (state, destinations, sending, damaged, finished_at, seq), DELETE ON expunge.archive TO expunge_job;
 
 RESET ROLE;

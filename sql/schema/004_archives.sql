@@ -17,6 +17,7 @@ CREATE TABLE expunge.archive (
 	n_withheld   bigint NOT NULL,
 	destinations text[] NOT NULL,
 	sending      text[] NOT NULL DEFAULT '{}',
+	damaged      text[] NOT NULL DEFAULT '{}',
 	finished_at  timestamptz,
 	seq          bigint NOT NULL,
 	CHECK ((state = 'naming') = (finished_at IS NULL)),
@@ -33,5 +34,6 @@ COMMENT ON COLUMN expunge.archive.sha256 IS 'of all before the archive''s footer
 COMMENT ON COLUMN expunge.archive.n_withheld IS 'subjects that were left out because their keys are shredded';
 COMMENT ON COLUMN expunge.archive.destinations IS 'names in the configuration; complete: where it is; expired: where its file has not been removed yet';
 COMMENT ON COLUMN expunge.archive.sending IS 'destinations that are commands, and have not taken it yet: they may have parts of it; the next backup sends it again';
+COMMENT ON COLUMN expunge.archive.damaged IS 'destinations whose copy the last verification found bad, or could not read; the journal does not have this';
 
 RESET ROLE;
