@@ -121,7 +121,7 @@ find_reason(char *said, const char **ret_hint)
 int
 keys_run_drill(const struct keys *keys, const char *which, struct err *err)
 {
-	const char *const argv[] = { "/proc/self/exe", "-c", config_path(keys->config), "drill", which, NULL };
+	const char *const argv[] = { "/proc/self/exe", "-c", config_path(keys->config), "drill", "--unrecorded", which, NULL };
 	const char *reason, *hint;
 	char said[DRILL_SAYS];
 	int exit_code;

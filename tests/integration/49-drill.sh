@@ -8,11 +8,11 @@ fresh_db clinic
 install clinic
 with_keys 2>/dev/null
 set_option wait_seconds 30
-events() { sql clinic "SELECT kind FROM expunge.event WHERE kind LIKE 'drill-%' ORDER BY number" | uniq -c | awk '{ print $1, $2 }' | paste -sd ' '; }
+events() { sql clinic "SELECT kind FROM expunge.event WHERE kind LIKE 'drill-%' AND number > $SINCE ORDER BY number" | uniq -c | awk '{ print $1, $2 }' | paste -sd ' '; }
 
 # ---------------------------------------------------------------------------- an archive opens
 run expunge_as night drill
-is "$RC/$OUT/$ERR" "0/passed/" "a drill without any archive"
+is "$RC/$OUT/$ERR" "0/passed, for the keys; no archive to open yet/" "a drill without any archive says what was not tried"
 expunge_as night backup 2>/dev/null
 run env -u PGHOST -u PGPORT "$EXPUNGE" -c "$CONF" drill
 is "$RC/$OUT" "0/passed" "a drill with archives"
@@ -59,6 +59,7 @@ run expunge_as night drill
 rc_is 0 "backups after a change of the root"
 
 # ---------------------------------------------------------------------------- each night
+SINCE=$(sql clinic "SELECT max(number) FROM expunge.event")
 run expunge_as night nightly
 is "$RC/$(events)" "0/1 drill-passed" "a night with nothing to do is drilled"
 # one who came after the last backup: nothing is shredded, and no change of the root clears anything away
@@ -72,7 +73,7 @@ rc_is 3 "a share of the root before that is there again"
 err_like 'nothing is certified: drill failed \(exit code 1\): negative drill: root\.2\.[0-9a-f]+ is there again' "the night says so, and why"
 err_like 'hint: ask who put it back' "and what to do"
 is "$(request_state clinic "$a")/$(events)" "removed/1 drill-passed 1 drill-failed" "nothing is certified, and the register knows"
-is "$(sql clinic "SELECT detail LIKE '%negative drill: root.2.%' FROM expunge.event WHERE kind = 'drill-failed'")" t "with the reason"
+is "$(sql clinic "SELECT detail LIKE '%negative drill: root.2.%' FROM expunge.event WHERE kind = 'drill-failed' AND number > $SINCE")" t "with the reason"
 rm "$T"/clinic/shares/1a/root.2.*
 run expunge_as night nightly
 is "$RC/$(request_state clinic "$a")/$(events)" "0/certified/1 drill-passed 1 drill-failed 1 drill-passed" "the next night certifies"
