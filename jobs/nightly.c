@@ -1,5 +1,6 @@
 /* nightly: the jobs of a night in their order, one run at a time in the whole database. */
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "erasure/draft.h"
@@ -112,6 +113,20 @@ show_due(struct job *job, struct err *err)
 	return listing_print(stdout, finals, false, err);
 }
 
+/* A night that was refused before it began is one of those that status counts. */
+static void
+record_refusal(const struct job *job, const struct err *why)
+{
+	CLEANUP(db_result_freep) struct db_result *res = NULL;
+	struct err unused = { 0 };
+	char code[16], host[256] = "";
+
+	(void)gethostname(host, sizeof(host) - 1);
+	(void)snprintf(code, sizeof(code), "%d", err_exit_code(why));
+	if (db_query(job->db, &QUERY_RUN_BEGIN, DB_PARAMS("nightly", host), &res, &unused) == 0)
+		(void)db_query(job->db, &QUERY_RUN_END, DB_PARAMS(db_get_text(res, 0, 0), code, "0", "0", "0", "0"), NULL, &unused);
+}
+
 static int
 run_nightly(struct job *job, struct err *err)
 {
@@ -122,7 +137,11 @@ run_nightly(struct job *job, struct err *err)
 		return show_due(job, err);
 	if (take_lock(job->db, err) != 0)
 		return -1;
-	failed = removal_open(job, &run, REMOVAL_RUN, err) != 0 || night(job, &run, err) != 0;
+	failed = removal_open(job, &run, REMOVAL_RUN, err) != 0;
+	if (failed)
+		record_refusal(job, err);
+	else
+		failed = night(job, &run, err) != 0;
 	removal_close(&run);
 	return failed ? -1 : 0;
 }

@@ -3,7 +3,8 @@
 SET LOCAL ROLE expunge_owner;
 
 -- dropped rather than replaced, because a later release may change their columns
-DROP VIEW IF EXISTS expunge.status, expunge.status_blocked, expunge.status_job, expunge.status_archive, expunge.request_list;
+DROP VIEW IF EXISTS expunge.status, expunge.status_blocked, expunge.status_job, expunge.status_archive, expunge.status_copy,
+	expunge.request_list;
 
 CREATE VIEW expunge.request_list AS
 	SELECT r.id, r.tenant, r.subject, r.ground, r.channel, r.state, r.reason, r.decision, r.basis,
@@ -65,9 +66,12 @@ CREATE VIEW expunge.status AS
 			(SELECT max(s.until) FROM expunge.request_store s WHERE s.request_id = r.id)) AS finals_overdue,
 		(SELECT count(*) FROM expunge.opening) AS openings,
 		(SELECT count(*) FROM expunge.recipient t WHERE t.acknowledged_at IS NULL) AS unacknowledged,
+		-- a run has come to its end since, and left it: what it waits for is away, or does not end
+		count(*) FILTER (WHERE r.state = 'removed' AND r.reason IS NULL AND (r.removed_at < now() - interval '1 day' OR
+			EXISTS (SELECT FROM expunge.run n WHERE n.job IN ('nightly', 'erase') AND n.finished_at > r.removed_at))) AS uncertified,
 		EXISTS (SELECT FROM expunge.freeze) AS frozen
 	FROM expunge.request_list r;
-COMMENT ON VIEW expunge.status IS 'one row of counts: what is open, due within 7 days, overdue, blocked, failed, held, unpublished';
+COMMENT ON VIEW expunge.status IS 'one row of counts: what is open, due within 7 days, overdue, blocked, failed, held, removed but not certified, unpublished';
 
 CREATE VIEW expunge.status_blocked AS
 	SELECT CASE r.state WHEN 'blocked' THEN r.state ELSE 'failed' END AS state,
@@ -89,8 +93,6 @@ CREATE VIEW expunge.status_archive AS
 	SELECT (SELECT count(*) FROM expunge.archive a WHERE a.state = 'complete') AS archives,
 		n.tenants, n.newest_age_seconds,
 		(SELECT count(*) FROM expunge.archive a WHERE a.state = 'naming') AS unnamed,
-		(SELECT count(*) FROM expunge.archive a WHERE a.state = 'complete' AND cardinality(a.destinations) <
-			(SELECT max(cardinality(m.destinations)) FROM expunge.archive m WHERE m.state = 'complete')) AS partial,
 		(SELECT count(*) FROM expunge.archive a WHERE a.state = 'expired') AS expired,
 		d.at AS last_drill, d.kind = 'drill-passed' AS last_drill_passed,
 		(SELECT c.barrier FROM expunge.key_change c WHERE c.state = 'journalled') AS change_waits_for
@@ -98,6 +100,18 @@ CREATE VIEW expunge.status_archive AS
 		FROM (SELECT a.tenant, max(a.created_at) AS newest FROM expunge.archive a WHERE a.state = 'complete' GROUP BY a.tenant) t) n
 	LEFT JOIN (SELECT e.at, e.kind FROM expunge.event e WHERE e.kind IN ('drill-passed', 'drill-failed')
 		ORDER BY e.number DESC LIMIT 1) d ON true;
-COMMENT ON VIEW expunge.status_archive IS 'one row: how old the newest backup of a tenant is at worst, archives that are in fewer places than others, not named or not removed yet, the last drill, and the barrier that a change of the root waits for in vain';
+COMMENT ON VIEW expunge.status_archive IS 'one row: how old the newest backup of a tenant is at worst, archives that are not named or not removed yet, the last drill, and the barrier that a change of the root waits for in vain';
+
+CREATE VIEW expunge.status_copy AS
+	SELECT c.destination, count(*) FILTER (WHERE c.how = 'there') AS there, count(*) FILTER (WHERE c.how = 'sending') AS sending,
+		count(*) FILTER (WHERE c.how = 'damaged') AS damaged
+	FROM expunge.archive a
+	CROSS JOIN LATERAL (
+		SELECT unnest(a.destinations) AS destination, 'there' AS how
+		UNION ALL SELECT unnest(a.sending), 'sending'
+		UNION ALL SELECT unnest(a.damaged), 'damaged') c
+	WHERE a.state = 'complete'
+	GROUP BY c.destination;
+COMMENT ON VIEW expunge.status_copy IS 'for each destination that an archive names: how many are there, are on their way to it, and were found bad there';
 
 RESET ROLE;

@@ -115,6 +115,7 @@ expunge.standbys_seen()                  -     -     -     x     x     -     -
 expunge.status                           -     -     r     r     r     r     r
 expunge.status_archive                   -     -     r     r     r     r     r
 expunge.status_blocked                   -     -     r     r     r     r     r
+expunge.status_copy                      -     -     r     r     r     r     r
 expunge.status_job                       -     -     r     r     r     r     r
 expunge.switch_wal()                     -     -     -     -     x     -     -
 expunge.tally                            -     -     r     r     adrw  r     -

@@ -171,19 +171,20 @@ status() { run expunge_as watch status "$@"; }
 expunge_as night nightly 2>/dev/null
 status
 is "$RC" 0 "status is content"
-out_like '^backups +3 archives of 3 tenants; the newest of each at most [0-9]+ minutes old; 0 not named yet, 0 in fewer places than others, 0 expired' "and counts archives"
+out_like '^backups +3 archives of 3 tenants; the newest of each at most [0-9]+ minutes old; 0 not named yet, 0 expired' "and counts archives"
+out_like '^copies +0 missing, 0 bad, 0 on their way' "and their copies"
 out_like '^drill +passed ' "and drills"
 sql clinic "UPDATE expunge.archive SET created_at = now() - interval '5 hours' WHERE tenant = '2'" \
 	"UPDATE expunge.archive SET destinations = '{here}' WHERE tenant = '3'" \
 	"INSERT INTO expunge.event (kind, detail) VALUES ('drill-failed', 'a test')"
 status
 is "$RC" 3 "a drill that failed turns it red"
-out_like 'the last drill failed, the newest backup of a tenant is 5 hours old' "as the first line says, with the age of the worst"
+out_like 'the last drill failed, the newest backup of a tenant is 5 hours old, 1 copy of an archive is missing' "as the first line says, with the age of the worst"
 status --prometheus
 is "$(grep -E '^expunge_(archive|drill).* [0-9]+$' <<<"$OUT" | sed -E 's/(age|timestamp)_seconds [0-9]+/\1/' | paste -sd ' ')" \
-	"expunge_archives 3 expunge_archive_newest_age expunge_archives_unnamed 0 expunge_archives_partial 1 expunge_archives_expired 0 expunge_drill_last_timestamp expunge_drill_last_passed 0" "monitoring gets the same"
+	"expunge_archives 3 expunge_archive_newest_age expunge_archives_unnamed 0 expunge_archives_expired 0 expunge_drill_last_timestamp expunge_archive_copies_missing 1 expunge_archive_copies_bad 0 expunge_archive_copies_sending 0 expunge_drill_last_passed 0" "monitoring gets the same"
 status --json
-is "$(jq -c '.archives | [.archives, .tenants, .partial, .last_drill_passed]' <<<"$OUT")" '[3,3,1,false]' "as JSON, too"
+is "$(jq -c '.archives | [.archives, .tenants, .copies_missing, .last_drill_passed]' <<<"$OUT")" '[3,3,1,false]' "as JSON, too"
 run expunge_as night check
 out_like '^warning .*archives: the newest one of a tenant is 5 hours old' "and check warns"
 sql clinic "UPDATE expunge.archive SET destinations = '{here,there}', created_at = now()"

@@ -74,8 +74,11 @@ ok "marked" expunge_as night keys mark "$T/clinic/there"
 ok "the empty directory in its place" expunge_as night backup
 is "$(status '.journals | map(.state) | unique | .[]')" "whole and up to date" "gets a whole journal"
 run expunge_as night backup --verify
-rc_is 3 "archives that were only there"
+rc_is 3 "archives that were there"
 err_like 'there: ' "are named"
+ok "and copied again from the other place" expunge_as night backup --verify --repair
+run expunge_as night status
+out_like '^copies +0 missing, 0 bad' "then nothing is missing"
 rm -rf "$T/gone"
 
 # ---------------------------------------------------------------------------- the database
