@@ -21,7 +21,7 @@
 #define WHAT_BARRIER "barriers"
 
 /* columns of status_archives */
-enum { STATUS_ARCHIVES, STATUS_TENANTS, STATUS_AGE, STATUS_CHANGE_WAITS = 9 };
+enum { STATUS_ARCHIVES, STATUS_TENANTS, STATUS_AGE, STATUS_CHANGE_WAITS = 8 };
 
 /* One row a line of a text. */
 static void
