@@ -163,7 +163,21 @@ open_note(struct note *ret, const char *path, const char *pem, const char *name,
 	return note_open(ret, bytes, n, &key, 1, err);
 }
 
-static bool
+/* A key that is not there says nothing of a certificate. */
+static int
+check_key(const char *pem, struct err *err)
+{
+	CLEANUP(note_key_release) struct note_key key = { 0 };
+
+	if (issuer_public_key(&key, pem, "key", err) == 0)
+		return 0;
+	err->code = ERR_USAGE;
+	return err_hint(err, "name the issuer's public key with --key: issuer.pem in certificate_directory, or what the issuer has published");
+}
+
+enum verified { GOOD, BAD, NOT_VERIFIED };
+
+static enum verified
 verify_one(const char *path, const char *pem, const char *name)
 {
 	CLEANUP(certificate_release) struct certificate c = CERTIFICATE_INIT;
@@ -173,18 +187,23 @@ verify_one(const char *path, const char *pem, const char *name)
 	struct err err = { 0 };
 
 	str_add_visible(&shown, path);
+	if (file_exists(path) && check_key(pem != NULL ? pem : beside, &err) != 0) {
+		(void)err_prefix(&err, "%s is not verified: its key", path);
+		log_err(&err);
+		return NOT_VERIFIED;
+	}
 	if (open_note(&note, path, pem != NULL ? pem : beside, name, &err) != 0) {
 		printf("%s: BAD: %s\n", str_cstr(&shown), err.msg);
-		return false;
+		return BAD;
 	}
 	if (certificate_parse(note.text, note.n, &c, &err) != 0) {
 		printf("%s: BAD: the signature is good, but the signed text is not a well-formed certificate: %s\n",
 			str_cstr(&shown), err.msg);
-		return false;
+		return BAD;
 	}
 	printf("%s: good (serial %" PRId64 ", %s, %s)\n", str_cstr(&shown), c.serial, certificate_stage_text(c.stage),
 		certificate_outcome_text(c.outcome));
-	return true;
+	return GOOD;
 }
 
 static int
@@ -192,12 +211,18 @@ run_verify(struct job *job, struct err *err)
 {
 	const char *pem = job_option(job, "key");
 
-	(void)err;
+	if (pem != NULL && check_key(pem, err) != 0)
+		return err_prefix(err, "nothing is verified: the key");
 	if (pem == NULL)
 		log_warning("no --key: each file is held against issuer.pem beside it, which proves only that they belong together");
-	for (int i = 0; i < job->n_args; i++)
-		if (!verify_one(job->args[i], pem, job_option(job, "name")))
+	for (int i = 0; i < job->n_args; i++) {
+		enum verified verified = verify_one(job->args[i], pem, job_option(job, "name"));
+
+		if (verified == BAD)
 			job->exit_code = 1;
+		else if (verified == NOT_VERIFIED && job->exit_code == 0)
+			job->exit_code = 2;
+	}
 	return 0;
 }
 
@@ -329,7 +354,7 @@ const struct command certificate_commands[] = {
 	  "certificate verify to say." },
 	{ "certificate verify", "verify certificates: no database, no configuration", "FILE...", 1, -1, NEEDS_NOTHING,
 		verify_options, run_verify,
-	  "Says \"good\" or why not for each file; exit code 1 if one is bad. Checks the signature and every rule\n"
+	  "Says \"good\" or why not for each file; exit code 1 if one is bad, 2 if a key is not there. Checks the signature and every rule\n"
 	  "between the fields. Take the key by a way that you trust: a key that came with the file proves little." },
 	{ "certificate export", "write certificates to a directory", "", 0, 0, NEEDS_DB, export_options, run_export,
 	  "Days are those of policy.zone. Signatures are verified on the way; a note that fails is left out and the\n"
