@@ -55,10 +55,14 @@ check_published_key(struct checks *checks, const struct config *config, const st
 static void
 check_issuer(struct checks *checks, const struct config *config)
 {
+	CLEANUP(free_text) char *bound = file_join(config_text(config, SET_STATE_DIRECTORY), "instance");
 	struct issuer issuer = ISSUER_INIT;
 	struct err err = { 0 };
 
 	if (issuer_open(&issuer, config_text(config, SET_ISSUER_KEY), config_text(config, SET_ISSUER_NAME), &err) != 0) {
+		/* before the first init there is no backup of it */
+		if (!file_exists(config_text(config, SET_ISSUER_KEY)) && !file_exists(bound))
+			(void)err_hint(&err, "run expunge init, which makes it");
 		check_err(checks, "issuer key", &err);
 		return;
 	}

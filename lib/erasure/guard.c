@@ -20,13 +20,10 @@ state_file(const struct config *config, const char *name)
 	return file_join(config_text(config, SET_STATE_DIRECTORY), name);
 }
 
-/* The three lines that tell one database from every other. */
 static int
-identity(struct db *db, char **ret, struct err *err)
+read_identity(struct db *db, struct db_result **ret, struct err *err)
 {
-	CLEANUP(db_result_freep) struct db_result *res = NULL;
-
-	if (db_query(db, &QUERY_INSTANCE_IDENTITY, NULL, &res, err) != 0) {
+	if (db_query(db, &QUERY_INSTANCE_IDENTITY, NULL, ret, err) != 0) {
 		/* undefined table, or a schema that this role may not see */
 		if (strcmp(err->sqlstate, "42P01") == 0 || strcmp(err->sqlstate, "42501") == 0) {
 			(void)err_set(err, ERR_FAILED, "this database has no control schema that this role may read");
@@ -34,10 +31,20 @@ identity(struct db *db, char **ret, struct err *err)
 		}
 		return -1;
 	}
-	if (db_rows(res) != 1) {
-		(void)err_set(err, ERR_FAILED, "the control schema has no instance row");
-		return err_hint(err, "run expunge init");
-	}
+	if (db_rows(*ret) == 1)
+		return 0;
+	(void)err_set(err, ERR_FAILED, "the control schema has no instance row");
+	return err_hint(err, "run expunge init");
+}
+
+/* The three lines that tell one database from every other. */
+static int
+identity(struct db *db, char **ret, struct err *err)
+{
+	CLEANUP(db_result_freep) struct db_result *res = NULL;
+
+	if (read_identity(db, &res, err) != 0)
+		return -1;
 	*ret = mem_printf("instance %s\nsystem-identifier %s\ndatabase %s\n", db_get_text(res, 0, 0),
 		db_get_text(res, 0, 1), db_get_text(res, 0, 2));
 	if (db_get_bool(res, 0, 3))
@@ -105,10 +112,8 @@ guard_instance(struct db *db, struct instance *ret, struct err *err)
 {
 	CLEANUP(db_result_freep) struct db_result *res = NULL;
 
-	if (db_query(db, &QUERY_INSTANCE_IDENTITY, NULL, &res, err) != 0)
+	if (read_identity(db, &res, err) != 0)
 		return -1;
-	if (db_rows(res) != 1)
-		return err_set(err, ERR_FAILED, "the control schema has no instance row");
 	(void)snprintf(ret->id, sizeof(ret->id), "%s", db_get_text(res, 0, 0));
 	(void)snprintf(ret->system_identifier, sizeof(ret->system_identifier), "%s", db_get_text(res, 0, 1));
 	(void)snprintf(ret->zone, sizeof(ret->zone), "%s", db_get_text(res, 0, 4));

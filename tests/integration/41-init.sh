@@ -13,6 +13,19 @@ run expunge_as night status
 rc_is 1 "before init, other commands cannot run"
 err_like 'expunge init' "and name the remedy"
 
+cp "$CONF" "$T/conf"
+mkdir "$T/clinic/here"
+cat >>"$CONF" <<-CONF
+	keys : { shares = ( { replicas = ["$T/clinic/1a"]; } ); anchor = "$T/clinic/state/anchor"; };
+	archives : { destinations = ( { name = "here"; directory = "$T/clinic/here"; } ); key = "$T/clinic/archives.pem"; };
+CONF
+run expunge_as postgres check
+out_like '^error +root shares: .*no control schema.*expunge init' "check says so of the key tree"
+out_like '^error +issuer key: .*no such file; run expunge init' "and of a key that was never made"
+out_unlike 'relation|from its backup; .expunge init. makes one only' "and speaks neither of relations nor of backups"
+cp "$T/conf" "$CONF"
+chmod 600 "$CONF"
+
 run expunge_as postgres init --dry-run
 rc_is 0 "a dry run of init"
 err_like 'applying sql/schema/001_control.sql' "tells what it would apply"
