@@ -1,6 +1,7 @@
 /* keys: what is known of the key tree; a fresh root by hand. drill: whether what should open opens, and what should not does not. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "archive/drill.h"
 #include "base/cleanup.h"
@@ -286,11 +287,15 @@ run_mark(struct job *job, struct err *err)
 	CLEANUP(keys_close) struct keys keys = { 0 };
 	struct instance instance;
 	CLEANUP(str_release) struct str notes = STR_INIT;
+	CLEANUP(free_text) char *directory = mem_copy(job->args[0]);
 	struct err why = { 0 };
 	size_t n = 0;
 
+	/* as the configuration writes it: a shell that completes names adds a slash */
+	for (size_t end = strlen(directory); end > 1 && directory[end - 1] == '/'; end--)
+		directory[end - 1] = '\0';
 	if (guard_instance(job->db, &instance, err) != 0 || open_keys(job, instance.id, &keys, err) != 0 ||
-	    keys_mark(&keys, job->args[0], err) != 0)
+	    keys_mark(&keys, directory, err) != 0)
 		return -1;
 	printf("marked\n");
 	/* another new place may be waiting for its mark; and a restored database does not know which root lives */

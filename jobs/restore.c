@@ -38,12 +38,36 @@ close_fd(int *fd)
 		(void)close(*fd);
 }
 
+#define ID_SHOWN 16 /* what messages show of an id, and 64 bits of chance */
+
+/* The archive's whole id from the beginning that is shown everywhere. *ret: in *rows; NULL without a beginning. */
+static int
+find_id(struct job *job, const char *beginning, struct db_result **rows, const char **ret, struct err *err)
+{
+	*ret = beginning;
+	if (beginning == NULL)
+		return 0;
+	if (strlen(beginning) < ID_SHOWN) {
+		(void)err_set(err, ERR_USAGE, "%.64s is too short for an archive's id", beginning);
+		return err_hint(err, "give the %d characters that messages show, or all that expunge backup list prints", ID_SHOWN);
+	}
+	if (db_query(job->db, &QUERY_ARCHIVE_FIND, DB_PARAMS(job_option(job, "tenant"), beginning), rows, err) != 0)
+		return -1;
+	if (db_rows(*rows) > 1)
+		return err_set(err, ERR_USAGE, "several archives have ids that begin with %.64s: give more of it", beginning);
+	if (db_rows(*rows) == 1)
+		*ret = db_get_text(*rows, 0, 0);
+	return 0;
+}
+
 static int
 find_archive(struct job *job, struct db_result **ret, struct err *err)
 {
-	const char *tenant = job_option(job, "tenant"), *id = job_option(job, "generation");
+	CLEANUP(db_result_freep) struct db_result *found = NULL;
+	const char *tenant = job_option(job, "tenant"), *id;
 
-	if (db_query(job->db, &QUERY_ARCHIVE_TO_RESTORE, DB_PARAMS(tenant, id), ret, err) != 0)
+	if (find_id(job, job_option(job, "generation"), &found, &id, err) != 0 ||
+	    db_query(job->db, &QUERY_ARCHIVE_TO_RESTORE, DB_PARAMS(tenant, id), ret, err) != 0)
 		return -1;
 	if (db_rows(*ret) == 1)
 		return 0;
@@ -56,7 +80,7 @@ find_archive(struct job *job, struct db_result **ret, struct err *err)
 static int
 connect_target(const struct job *job, struct db **ret, struct err *err)
 {
-	const struct db_options options = { .conninfo = job_option(job, "into"), .name = "expunge restore",
+	const struct db_options options = { .conninfo = job_option(job, "into"), .source = "--into", .name = "expunge restore",
 		.connect_timeout_s = (int)config_int(job->config, SET_DATABASE_CONNECT_TIMEOUT_SECONDS), .read_write = true };
 	CLEANUP(db_result_freep) struct db_result *here = NULL;
 	CLEANUP(db_result_freep) struct db_result *there = NULL;
@@ -208,7 +232,7 @@ run_restore(struct job *job, struct err *err)
 
 static const struct option_row restore_options[] = {
 	{ "tenant", "T", "whose archive", NULL },
-	{ "generation", "ID", "this archive, as backup list prints it; else the latest", NULL },
+	{ "generation", "ID", "this archive: its id, or the first 16 characters, as messages show it; else the latest", NULL },
 	{ "into", "DSN", "the database to load it into, as libpq understands it; not the one it came from", NULL },
 	{ "documents", "DIRECTORY", "where document files go: a new directory, below it one for each kind", NULL },
 	{ "disable-triggers", NULL, "switch the application's triggers off for the time of the restore", NULL },

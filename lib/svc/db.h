@@ -41,6 +41,7 @@ struct query {
 
 struct db_options {
 	const char *conninfo; /* as in the configuration; PG* environment variables fill gaps */
+	const char *source;   /* where that stands, for messages: a constant; NULL: "database.conninfo" */
 	const char *user;     /* overrides the conninfo's user; may be NULL */
 	const char *name;     /* application_name: "expunge erase" */
 	int connect_timeout_s;

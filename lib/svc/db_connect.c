@@ -48,14 +48,14 @@ free_options(PQconninfoOption **options)
 
 /* True when TLS must be asked for, because nobody has decided and the server is not on a socket. */
 static int
-needs_tls(const char *conninfo, bool *ret, struct err *err)
+needs_tls(const struct db *db, bool *ret, struct err *err)
 {
-	CLEANUP(free_options) PQconninfoOption *options = PQconninfoParse(conninfo, NULL);
+	CLEANUP(free_options) PQconninfoOption *options = PQconninfoParse(db->conninfo, NULL);
 	CLEANUP(free_options) PQconninfoOption *resolved = NULL;
 	const PQconninfoOption *look = options;
 
 	if (options == NULL) {
-		err_set(err, ERR_USAGE, "the connection string in database.conninfo is malformed");
+		err_set(err, ERR_USAGE, "the connection string in %s is malformed", db->options.source);
 		return err_hint(err, "write \"host=... dbname=... user=...\" or \"postgresql://...\"");
 	}
 	*ret = false;
@@ -63,7 +63,7 @@ needs_tls(const char *conninfo, bool *ret, struct err *err)
 		return 0;
 	if (option_or_environment(options, "service", "PGSERVICE") != NULL) {
 		/* only a connection that was started knows what the service file says */
-		PGconn *started = PQconnectStart(conninfo);
+		PGconn *started = PQconnectStart(db->conninfo);
 		const char *mode;
 
 		look = resolved = PQconninfo(started);
@@ -129,7 +129,7 @@ start_connection(struct db *db, struct err *err)
 	bool tls = false;
 	int n = 0;
 
-	if (needs_tls(db->conninfo, &tls, err) != 0)
+	if (needs_tls(db, &tls, err) != 0)
 		return -1;
 	(void)snprintf(timeout, sizeof(timeout), "%d", db->options.connect_timeout_s);
 #define OPTION(KEYWORD, VALUE) (keywords[n] = (KEYWORD), values[n++] = (VALUE))
@@ -239,6 +239,8 @@ db_open(struct db **ret, const struct db_options *options, struct err *err)
 	CLEANUP(db_closep) struct db *db = mem_zero(1, sizeof(*db));
 
 	db->options = *options;
+	if (db->options.source == NULL)
+		db->options.source = "database.conninfo";
 	db->options.conninfo = db->conninfo = mem_copy(options->conninfo);
 	db->options.user = db->user = mem_copy(options->user);
 	db->options.name = db->name = mem_copy(options->name);

@@ -78,6 +78,25 @@ rc_is 1 "the new archive does not go where the old one is"
 empty latest
 run restore latest --tenant 1
 rc_is 0 "it goes elsewhere"
+id=$(sql clinic "SELECT id FROM expunge.archive WHERE tenant = '1' ORDER BY created_at, finished_at LIMIT 1")
+run restore latest --tenant 1 --generation "${id:0:16}"
+rc_is 1 "the beginning of an id, as messages show it, is enough"
+err_like "archive ${id:0:16}: " "to find the archive"
+run restore latest --tenant 1 --generation "${id:0:15}"
+rc_is 2 "less is refused"
+err_like 'hint: give the 16 characters' "with what is wanted"
+run restore latest --tenant 2 --generation "${id:0:16}"
+rc_is 1 "another tenant has no such archive"
+err_like 'tenant 2 has no such archive' "and is told so"
+sql clinic "SET session_replication_role = replica" "INSERT INTO expunge.archive SELECT (json_populate_record(a, json_build_object('id', left(a.id, 20) || repeat('0', 44), 'generation', 999999))).* FROM expunge.archive a WHERE id = '$id'" >/dev/null
+run restore latest --tenant 1 --generation "${id:0:16}"
+rc_is 2 "two that begin alike"
+err_like 'several archives have ids that begin with' "are told apart by nobody but who asks"
+sql clinic "DELETE FROM expunge.archive WHERE generation = 999999" >/dev/null
+run expunge_as night restore --into 'dbname=x secret' --tenant 1
+rc_is 2 "a malformed --into"
+err_like 'connection string in --into is malformed' "is named as that"
+err_unlike 'secret|database.conninfo' "and not shown"
 is "$(sql latest 'SELECT count(*) FROM app.patient WHERE id IN (43, 47)')" 0 "without either"
 
 # ---------------------------------------------------------------------------- what stands in the way, and stays as it was

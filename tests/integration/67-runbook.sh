@@ -70,7 +70,7 @@ mkdir -m 0700 "$T/clinic/there"
 run expunge_as night backup
 rc_is 3 "nor is an empty directory one, which may be a disk that is not mounted"
 err_like 'keys mark' "it says how to make it one"
-ok "marked" expunge_as night keys mark "$T/clinic/there"
+ok "marked" expunge_as night keys mark "$T/clinic/there/"
 ok "the empty directory in its place" expunge_as night backup
 is "$(status '.journals | map(.state) | unique | .[]')" "whole and up to date" "gets a whole journal"
 run expunge_as night backup --verify
