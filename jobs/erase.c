@@ -123,6 +123,8 @@ carry_out(struct run *run, struct err *err)
 		(void)run_end(run, err_exit_code(err), &unused);
 		return -1;
 	}
+	if (run->n_removed + run->n_certified + run->n_blocked + run->n_failed + run->n_waiting == 0)
+		log_info("nothing is due: expunge request list says what is open, and what it waits for");
 	code = run_exit_code(run);
 	return run_end(run, code, err);
 }

@@ -20,6 +20,9 @@ out_like '^rows: app.note delete 7 arrived-later 0 sha256:' "the plan counts the
 out_like '^plan: sha256:' "and has a hash"
 hash=$(sed -n 's/^plan: //p' <<<"$OUT")
 
+run expunge_as night erase
+is "$RC/$OUT" "0/" "nothing is due"
+err_like 'info .*nothing is due: expunge request list' "which is said"
 run expunge_as night erase --dry-run --request "$id"
 rc_is 0 "a dry run"
 out_like "^plan: $hash" "prints the same plan"
