@@ -7,7 +7,7 @@ MANDIR     ?= $(PREFIX)/share/man
 B          ?= build
 
 VERSION := $(shell sed -n 's/^## \([0-9][0-9.]*\).*/\1/p' CHANGELOG | head -n 1)
-COMMIT  := $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
+COMMIT  := $(shell git describe --always --dirty --abbrev=12 --exclude='*' 2>/dev/null || echo unknown)
 
 CC      ?= gcc
 WARN    := -Wall -Wextra -Werror -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2
@@ -46,6 +46,11 @@ $(B)/places: FORCE
 	@mkdir -p $(@D)
 	@echo '$(SYSCONFDIR) $(VERSION)' | cmp -s - $@ || echo '$(SYSCONFDIR) $(VERSION)' > $@
 $(JOB_OBJ): $(B)/places
+# the program says which sources it is made of: also after another commit, or an edit that none of its files depends on
+$(B)/commit: FORCE
+	@mkdir -p $(@D)
+	@echo '$(COMMIT)' | cmp -s - $@ || echo '$(COMMIT)' > $@
+$(B)/jobs/expunge.o: $(B)/commit
 FORCE:
 
 $(B)/%.o: %.c | $(B)/gen/query.h

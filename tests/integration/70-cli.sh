@@ -155,7 +155,23 @@ is "$RC $(grep -c 'nowhere.conf' "$T/err")" "2 1" "a configuration that is not t
 run "$EXPUNGE" request --help
 rc_is 0 "help of a group"
 run "$EXPUNGE" --version
-out_like '^expunge [0-9]+\.[0-9]+\.[0-9]+ \(([0-9a-f]+|unknown)\)$' "--version"
+out_like '^expunge [0-9]+\.[0-9]+\.[0-9]+ \(([0-9a-f]+(-dirty)?|unknown)\)$' "--version"
+
+# ---------------------------------------------------------------- what a build is made of
+if command -v git >/dev/null; then
+	mkdir "$T/tree"
+	cp "$ROOT/Makefile" "$ROOT/CHANGELOG" "$T/tree/"
+	in_tree() { git -C "$T/tree" -c user.name=a -c user.email=a@example.org -c init.defaultBranch=main "$@" >/dev/null; }
+	commit() { make -s -C "$T/tree" -pn uninstall 2>/dev/null | sed -n 's/^COMMIT := //p'; }
+	is "$(commit)" unknown "no repository: the commit is unknown"
+	in_tree init && in_tree add -A && in_tree commit -m one
+	is "$(commit)" "$(git -C "$T/tree" rev-parse --short=12 HEAD)" "the commit"
+	in_tree tag -a v1 -m one
+	echo >>"$T/tree/CHANGELOG"
+	is "$(commit)" "$(git -C "$T/tree" rev-parse --short=12 HEAD)-dirty" "and that the tree was modified"
+else
+	skip "the commit of a build" "no git"
+fi
 
 run bash -c '"$EXPUNGE" --help >/dev/full'
 rc_is 1 "help that cannot be written is a failure"
