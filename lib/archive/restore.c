@@ -24,6 +24,7 @@ struct target {
 	uint32_t *order; /* parents first */
 	size_t n;
 	struct db_result *triggers, *constraints; /* that are out of the way during the load; columns: S_... */
+	bool made_directory; /* that of the document files was not there */
 	bool in_row; /* a row has begun and not ended: its leaf is written already */
 	int64_t taken; /* rows of this table */
 	int64_t fresh; /* rows since the last progress */
@@ -396,7 +397,7 @@ check_documents(struct target *target, struct restore_result *ret, struct err *e
 	if (!ret->has_documents)
 		return 0;
 	if (target->restore->documents != NULL)
-		return unpack_prepare(target->restore->documents, err);
+		return unpack_prepare(target->restore->documents, &target->made_directory, err);
 	(void)err_set(err, ERR_FAILED, "its rows name document files, which are in it, too");
 	return err_hint(err, "say with --documents DIRECTORY where they are to go: a new directory, or an empty one");
 }
@@ -438,16 +439,34 @@ load_all(struct target *target, struct restore_result *ret, struct err *err)
 	return db_command(target->restore->db, "SET CONSTRAINTS ALL IMMEDIATE", 0, NULL, NULL, err) != 0 ? -1 : put(target, S_BACK, err);
 }
 
+/* Files in clear whose rows are nowhere. Where nobody knows whether the rows are there, the files stay, and are named. */
+static int
+undo_documents(const struct target *target, const struct restore_result *result, struct err *err)
+{
+	const char *directory = target->restore->documents;
+	struct err why = { 0 };
+
+	if (!result->has_documents)
+		return -1;
+	if (err->code == ERR_UNKNOWN)
+		return err_hint(err, "the files in %s belong to the rows: if these are not there, remove them", directory);
+	if (unpack_undo(directory, target->made_directory, &why) != 0)
+		return err_hint(err, "%s: remove what is there", why.msg);
+	return -1;
+}
+
 int
 restore_load(struct restore *restore, struct restore_result *ret, struct err *err)
 {
 	CLEANUP(target_release) struct target target = { .restore = restore };
 
 	*ret = (struct restore_result){ 0 };
-	if (look(&target, err) != 0 || check_documents(&target, ret, err) != 0 || read_through(&target, &ret->tally, err) != 0 || db_begin(restore->db, err) != 0)
+	if (look(&target, err) != 0 || check_documents(&target, ret, err) != 0)
 		return -1;
+	if (read_through(&target, &ret->tally, err) != 0 || db_begin(restore->db, err) != 0)
+		return undo_documents(&target, ret, err);
 	if (load_all(&target, ret, err) == 0 && db_commit(restore->db, err) == 0)
 		return 0;
 	db_rollback(restore->db);
-	return -1;
+	return undo_documents(&target, ret, err);
 }

@@ -3,9 +3,11 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "archive/fill.h"
@@ -65,12 +67,13 @@ malformed(struct err *err)
 }
 
 int
-unpack_prepare(const char *directory, struct err *err)
+unpack_prepare(const char *directory, bool *ret_made, struct err *err)
 {
 	const struct dirent *entry;
 	DIR *there;
 	bool empty = true;
 
+	*ret_made = !file_exists(directory);
 	if (file_make_directory(directory, 0700, err) != 0)
 		return -1;
 	there = opendir(directory);
@@ -249,4 +252,25 @@ unpack_files(struct archive *archive, uint32_t number, const struct leaf_keys *l
 	if (u.n_row > 0)
 		return malformed(err);
 	return sync_all(directory, err);
+}
+
+/* ---- none of them ------------------------------------------------------------------------------- */
+
+/* Links are taken away, never followed; FTW_MOUNT: what somebody has mounted there meanwhile is not ours. */
+static int
+remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+	(void)st;
+	if (at->level == 0)
+		return 0;
+	return type == FTW_DP || type == FTW_D || type == FTW_DNR ? rmdir(path) : unlink(path);
+}
+
+int
+unpack_undo(const char *directory, bool made_here, struct err *err)
+{
+	if (nftw(directory, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT) == 0 && (!made_here || rmdir(directory) == 0))
+		return 0;
+	(void)err_sys(err, "taking the files in %s away again, which are there in clear", directory);
+	return err_hint(err, "remove what is in %s", directory);
 }

@@ -112,6 +112,7 @@ fuzz_unpack(const uint8_t *data, size_t n)
 	enum archive_verdict verdict;
 	struct err err = { 0 };
 	uint32_t number;
+	bool made;
 	int fd = open(file, O_RDWR | O_CLOEXEC);
 
 	for (int i = 0; i < LEAVES; i++)
@@ -119,7 +120,7 @@ fuzz_unpack(const uint8_t *data, size_t n)
 	REQUIRE(fd >= 0);
 	number = write_archive(fd, input, leaves, key, signed_by[0]);
 	REQUIRE(archive_open(&archive, fd, signed_by, 1, &verdict, &err) == 0 && archive_unlock(archive, key, &verdict, &err) == 0);
-	REQUIRE(unpack_prepare(directory, &err) == 0);
+	REQUIRE(unpack_prepare(directory, &made, &err) == 0);
 	n_files = 0;
 	if (unpack_files(archive, number, &keys, directory, &result, &err) != 0)
 		REQUIRE(err.msg[0] != '\0');

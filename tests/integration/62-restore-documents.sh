@@ -83,6 +83,24 @@ is "$RC $(cd "$T/two" && find . -type f)" "0 ./letters/deep/of-8" "practice 2 ha
 restore copy @nobody --documents "$T/nobody"
 is "$RC $(cd "$T/nobody" && find . -type f)" "0 ./scans/b6" "and nobody what is nobody's"
 
+# ---- a restore that fails leaves nothing in clear
+empty broken
+small() { run bash -c 'ulimit -f 1500; exec "$@"' limited "$EXPUNGE" -c "$CONF" -U night restore --into "host=$PGHOST port=$PGPORT dbname=$1 user=postgres" --tenant 1 "${@:2}"; }
+small broken --documents "$T/torn"
+rc_is 1 "a file that cannot be written to its end"
+err_like "writing a file beneath $T/torn" "fails the restore"
+nok "and no other one stays, nor the directory" test -e "$T/torn"
+mkdir -m 0750 "$T/torn"
+small broken --documents "$T/torn"
+is "$RC/$(find "$T/torn" -printf '%y %m')" "1/d 750" "a directory that was there stays as it was"
+rmdir "$T/torn"
+sql broken "ALTER TABLE app.bill ADD CHECK (id < 0)" "ALTER TABLE app.letter ADD CHECK (id < 0)"
+restore broken 1 --documents "$T/torn"
+rc_is 1 "rows that do not go in"
+nok "take the files with them" test -e "$T/torn"
+restore broken 1 --documents "$T/full"
+is "$RC/$(cat "$T/full/x")" "5/x" "what lay in a directory that is refused is nobody's to remove"
+
 # ---- missing ones, and those of the erased
 rm "$LETTERS/exact"
 run expunge_as night backup --tenant 1
