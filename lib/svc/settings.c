@@ -294,6 +294,21 @@ match_setting(const char *name)
 	return MATCH_NONE;
 }
 
+/* Every name that a setting, or a group of them, has. */
+static void
+add_names(struct str *choices)
+{
+	const struct setting *s = config_settings();
+
+	for (size_t i = 0; i < SETTING_COUNT; i++) {
+		const char *dot = strchr(s[i].name, '.');
+
+		str_addf(choices, "%s%s", i == 0 ? "" : "|", s[i].name);
+		if (dot != NULL)
+			str_addf(choices, "|%.*s", (int)(dot - s[i].name), s[i].name);
+	}
+}
+
 /* A misspelt setting must not silently mean the default. */
 static void
 find_unknown(struct reading *r, const struct conf_node *group, const char *prefix)
@@ -303,9 +318,12 @@ find_unknown(struct reading *r, const struct conf_node *group, const char *prefi
 		CLEANUP(free_text) char *name = mem_printf("%s%s%s", prefix, prefix[0] == '\0' ? "" : ".", conf_name(node));
 		enum match match = match_setting(name);
 
-		if (match == MATCH_NONE)
-			reading_complain(r, node, "%s is not a setting", name);
-		else if (match == MATCH_GROUP && conf_type(node) == CONF_GROUP)
+		if (match == MATCH_NONE) {
+			CLEANUP(str_release) struct str choices = STR_INIT;
+
+			add_names(&choices);
+			reading_unknown(r, node, name, choices.s, "");
+		} else if (match == MATCH_GROUP && conf_type(node) == CONF_GROUP)
 			find_unknown(r, node, name);
 		else if (match == MATCH_GROUP)
 			reading_complain(r, node, "%s must be a group in braces", name);

@@ -15,6 +15,23 @@
 #define BARRIER_KINDS "standby|wal-archive"
 #define STORE_KINDS "physical-backup|wal-archive|standby|replication-slot|server-log|other"
 
+/* Names those that none of them has: a misspelt one would be read as absent. */
+static bool
+has_unknown(struct reading *r, const struct conf_node *group, const char *choices, const char *what)
+{
+	bool found = false;
+
+	for (size_t i = 0; conf_type(group) == CONF_GROUP && i < conf_count(group); i++) {
+		const struct conf_node *member = conf_at(group, i);
+
+		if (settings_is_choice(choices, conf_name(member)))
+			continue;
+		reading_unknown(r, member, conf_name(member), choices, what);
+		found = true;
+	}
+	return found;
+}
+
 /* The members that a store has are the same for all of them; a misspelt one would shorten a promise. */
 static void
 read_store(struct reading *r, const struct conf_node *list, size_t i)
@@ -23,6 +40,8 @@ read_store(struct reading *r, const struct conf_node *list, size_t i)
 	const struct conf_node *name = conf_member(store, "name"), *days = conf_member(store, "retention_days");
 	const struct conf_node *kind = conf_member(store, "kind");
 
+	if (has_unknown(r, store, "name|kind|retention_days", "a store"))
+		return;
 	if (conf_type(store) != CONF_GROUP || name == NULL || kind == NULL || days == NULL || conf_count(store) != 3) {
 		reading_complain(r, store, "a store is { name = \"...\"; kind = \"...\"; retention_days = N; }");
 		return;
@@ -61,6 +80,8 @@ read_share(struct reading *r, const struct conf_node *list, size_t i)
 
 	if (i == SHARES_MAX)
 		reading_complain(r, share, "there are more than %d shares", SHARES_MAX);
+	if (has_unknown(r, share, "replicas", "a share"))
+		return;
 	if (conf_type(share) != CONF_GROUP || replicas == NULL || conf_type(replicas) != CONF_LIST || conf_count(share) != 1) {
 		reading_complain(r, share, "a share is { replicas = [ \"/directory\", ... ]; }");
 		return;
@@ -181,6 +202,8 @@ read_destination(struct reading *r, const struct conf_node *list, size_t i)
 	const struct conf_node *destination = conf_at(list, i);
 	const struct conf_node *name = conf_member(destination, "name"), *directory = conf_member(destination, "directory");
 
+	if (has_unknown(r, destination, "name|directory|store|fetch|remove|timeout_seconds", "a destination"))
+		return;
 	if (!is_destination(destination)) {
 		reading_complain(r, destination, "a destination is { name = \"...\"; directory = \"/...\"; } or { name = \"...\"; "
 			"store = [ \"/program\", ... ]; }, the latter perhaps with fetch, remove and timeout_seconds");
@@ -203,6 +226,8 @@ read_documents(struct reading *r, const struct conf_node *list, size_t i)
 	const struct conf_node *name = conf_member(kind, "name"), *place = conf_member(kind, "directory");
 	const char *directory = conf_text(place);
 
+	if (has_unknown(r, kind, "name|directory", "a kind of documents"))
+		return;
 	if (conf_type(kind) != CONF_GROUP || name == NULL || place == NULL || conf_count(kind) != 2) {
 		reading_complain(r, kind, "a kind of documents is { name = \"...\"; directory = \"/...\"; }");
 		return;

@@ -18,6 +18,9 @@ void reading_complain(struct reading *r, const struct conf_node *node, const cha
 /* Checks a setting that is a list. */
 void reading_list(struct reading *r, const struct setting *s, const struct conf_node *list);
 
+/* Tells a name that is not among `choices`, and the one that was probably meant. what: "a destination", or "" for the whole file. */
+void reading_unknown(struct reading *r, const struct conf_node *node, const char *name, const char *choices, const char *what);
+
 /* Whether text is one of `choices`, separated by '|'. */
 bool settings_is_choice(const char *choices, const char *text);
 
