@@ -69,6 +69,7 @@ add_places(const struct keys *keys, const struct root_id *root, struct json *sta
 	CLEANUP(secret_erase) struct secret unused = SECRET_INIT;
 	CLEANUP(str_release) struct str warnings = STR_INIT;
 	CLEANUP(str_release) struct str lines = STR_INIT;
+	CLEANUP(str_release) struct str drivers = STR_INIT;
 	struct err why = { 0 };
 	enum root_verdict verdict;
 
@@ -77,6 +78,9 @@ add_places(const struct keys *keys, const struct root_id *root, struct json *sta
 	else
 		json_set_text(status, "root", root_verdict_text(verdict));
 	json_set_int(status, "shares", root_shares(keys->store));
+	for (uint32_t share = 1; share <= root_shares(keys->store); share++)
+		str_addf(&drivers, "%s%s", share > 1 ? ", " : "", root_share_driver(keys->store, share));
+	json_set_text(status, "drivers", str_cstr(&drivers));
 	root_report_add_text(&report, &lines);
 	root_device_warnings(keys->store, &warnings);
 	json_set_text(status, "places", lines.len == 0 ? "all good" : lines.s);

@@ -9,6 +9,7 @@
 #include "base/parse.h"
 #include "keys/root_file.h"
 #include "keys/root_private.h"
+#include "keys/root_token.h"
 #include "svc/crypt.h"
 
 /* ---- the store ----------------------------------------------------------------------------- */
@@ -18,14 +19,25 @@ open_share(struct root_store *store, uint32_t number, const struct root_share_co
 {
 	struct root_share *share = &store->shares[number - 1];
 
-	share->driver = &root_file_driver;
+	share->driver = config->tokens == NULL ? &root_file_driver : &root_token_driver;
 	share->n = (uint32_t)config->n;
 	share->places = mem_zero(config->n, sizeof(*share->places));
 	for (uint32_t i = 0; i < share->n; i++) {
 		share->places[i].path = mem_copy(config->replicas[i]);
+		share->places[i].token = config->tokens == NULL ? NULL : &config->tokens[i];
 		share->places[i].marker = (struct root_marker){ .share = number, .replica = i + 1 };
 		(void)memcpy(share->places[i].marker.instance, store->instance, sizeof(store->instance));
 	}
+}
+
+static int
+prepare_tokens(const struct root_config *config, struct err *err)
+{
+	for (size_t i = 0; i < config->n; i++)
+		for (size_t k = 0; config->shares[i].tokens != NULL && k < config->shares[i].n; k++)
+			if (token_prepare(&config->shares[i].tokens[k].where, err) != 0)
+				return -1;
+	return 0;
 }
 
 int
@@ -41,6 +53,8 @@ root_open(struct root_store **ret, const struct root_config *config, const char 
 		if (config->shares[i].n < 1 || config->shares[i].n > ROOT_REPLICAS_MAX)
 			return err_set(err, ERR_USAGE, "opening the root store: share %zu has %zu replicas, not 1 to %d", i + 1,
 				config->shares[i].n, ROOT_REPLICAS_MAX);
+	if (prepare_tokens(config, err) != 0)
+		return -1;
 	store = mem_zero(1, sizeof(*store));
 	for (size_t i = 0; instance[i] != '\0'; i++)
 		store->instance[i] = (char)tolower((unsigned char)instance[i]);
@@ -83,6 +97,12 @@ const char *
 root_driver_name(const struct root_store *store)
 {
 	return store->n == 1 ? store->shares[0].driver->name : "split";
+}
+
+const char *
+root_share_driver(const struct root_store *store, uint32_t share)
+{
+	return store->shares[share - 1].driver->name;
 }
 
 bool

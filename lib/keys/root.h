@@ -2,7 +2,7 @@
  * root: the root key of an epoch, kept as shares outside the database and outside every backup.
  *
  * A root store is a list of shares, each a list of replicas. The root of (epoch, attempt) is the XOR of all shares, each
- * 32 random bytes, drawn anew for each root (one share: driver "file"; several: "split"). Any one replica of each share
+ * 32 random bytes, drawn anew for each root (one share: driver "file" or "pkcs11"; several: "split"). Any one replica of each share
  * gives the root; one share destroyed on all of its replicas destroys it. A record is written once and never changed.
  *
  * What is told apart, always: a root that is there, one that was destroyed, and one of which nothing can be said
@@ -24,9 +24,12 @@
 #include "keys/root_record.h"
 #include "sys/place.h"
 
+struct root_token;
+
 struct root_share_config {
 	char **replicas; /* directories, absolute */
 	size_t n;
+	struct root_token *tokens; /* NULL: directories alone; else one for each replica (see root_token.h) */
 };
 
 struct root_config {
@@ -86,13 +89,15 @@ const char *root_verdict_text(enum root_verdict verdict);
 
 struct root_store;
 
-/* Nothing is opened yet. instance: uuid. Refuses a store without shares, or with more than fits a record. */
+/* Nothing is opened yet. instance: uuid. The tokens of `config` are its, and must outlive the store. Refuses a store without shares, or with more than fits a record. */
 int root_open(struct root_store **ret, const struct root_config *config, const char *instance, struct err *err);
 void root_close(struct root_store *store);
 void root_closep(struct root_store **store);
 uint32_t root_shares(const struct root_store *store);
-/* "file" for one share, "split" for several. */
+/* "file", "pkcs11", or "split" for several shares. */
 const char *root_driver_name(const struct root_store *store);
+/* How a share (from 1) is kept: "file" or "pkcs11". */
+const char *root_share_driver(const struct root_store *store, uint32_t share);
 
 /* Marks every place of a new installation, and makes missing directories (their parents must be there). All marked: fine.
  * Some marked, and records in them: refused, because the others are more likely not mounted than new. */

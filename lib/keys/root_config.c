@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "keys/root_token.h"
 
 struct reading {
 	const struct config *config;
@@ -98,16 +99,51 @@ check_all(struct reading *r, const struct named_list *list)
 }
 
 static void
+read_token(const struct conf_node *node, struct root_token *ret, struct named_list *named)
+{
+	const struct conf_node *environment = conf_member(node, "environment");
+
+	ret->where.module = mem_copy(conf_text(conf_member(node, "module")));
+	ret->where.label = mem_copy(conf_text(conf_member(node, "label")));
+	ret->where.serial = mem_copy(conf_text(conf_member(node, "serial")));
+	ret->pin_file = mem_copy(conf_text(conf_member(node, "pin_file")));
+	ret->pin_credential = mem_copy(conf_text(conf_member(node, "pin_credential")));
+	for (size_t i = 0; environment != NULL && i < conf_count(environment); i++)
+		*MEM_PUSH(ret->where.environment, ret->where.n_environment) = mem_copy(conf_text(conf_at(environment, i)));
+	/* a share and what unlocks its token: one lost disk, and both are somebody's */
+	if (ret->pin_file != NULL)
+		add_named(named, "PIN of a token", conf_text(conf_member(node, "pin_file")), 0);
+}
+
+static void
+token_release(struct root_token *token)
+{
+	for (size_t i = 0; i < token->where.n_environment; i++)
+		free(token->where.environment[i]);
+	free(token->where.environment);
+	free(token->where.module);
+	free(token->where.label);
+	free(token->where.serial);
+	free(token->pin_file);
+	free(token->pin_credential);
+}
+
+static void
 read_shares(const struct conf_node *list, struct root_config *ret, struct named_list *named)
 {
 	for (size_t i = 0; list != NULL && i < conf_count(list); i++) {
-		const struct conf_node *replicas = conf_member(conf_at(list, i), "replicas");
+		const struct conf_node *replicas = conf_member(conf_at(list, i), "replicas"), *tokens = conf_member(conf_at(list, i), "tokens");
 		struct root_share_config *share = MEM_PUSH(ret->shares, ret->n);
 
 		for (size_t k = 0; k < conf_count(replicas); k++) {
 			*MEM_PUSH(share->replicas, share->n) = mem_copy(conf_text(conf_at(replicas, k)));
 			add_named(named, "directory of another replica", conf_text(conf_at(replicas, k)), conf_line(conf_at(replicas, k)));
 		}
+		if (tokens == NULL)
+			continue;
+		share->tokens = mem_zero(share->n, sizeof(*share->tokens));
+		for (size_t k = 0; k < share->n; k++)
+			read_token(conf_at(tokens, k), &share->tokens[k], named);
 	}
 }
 
@@ -162,9 +198,13 @@ void
 root_config_release(struct root_config *config)
 {
 	for (size_t i = 0; i < config->n; i++) {
-		for (size_t k = 0; k < config->shares[i].n; k++)
+		for (size_t k = 0; k < config->shares[i].n; k++) {
 			free(config->shares[i].replicas[k]);
+			if (config->shares[i].tokens != NULL)
+				token_release(&config->shares[i].tokens[k]);
+		}
 		free(config->shares[i].replicas);
+		free(config->shares[i].tokens);
 	}
 	free(config->shares);
 	free(config->anchor);

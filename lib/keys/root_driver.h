@@ -5,9 +5,12 @@
 #include "base/secret.h"
 #include "keys/root.h"
 
+struct root_token;
+
 /* One replica of one share. */
 struct root_place {
 	char *path;
+	struct root_token *token;  /* NULL: a directory alone */
 	struct root_marker marker; /* what its marker must say */
 };
 

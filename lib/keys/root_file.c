@@ -156,9 +156,7 @@ static int
 find_copy(const struct root_place *place, int dir, const char *name, bool *ret_is, struct root_id *ret, struct err *err)
 {
 	CLEANUP(close_fd) int fd = -1;
-	CLEANUP(secret_erase) struct secret bytes = SECRET_INIT, clear = SECRET_INIT;
-	struct root_record *record;
-	struct err unused = { 0 };
+	CLEANUP(secret_erase) struct secret bytes = SECRET_INIT;
 	struct stat st;
 	ssize_t n;
 
@@ -170,15 +168,11 @@ find_copy(const struct root_place *place, int dir, const char *name, bool *ret_i
 	fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
 		return errno == ENOENT ? 0 : err_sys(err, "opening %s/%s", place->path, name);
-	secret_new(&bytes, ROOT_RECORD_SIZE);
-	secret_new(&clear, sizeof(*record));
-	record = (struct root_record *)(void *)clear.bytes;
+	secret_new(&bytes, ROOT_SEALED_SIZE);
 	n = file_read_all(fd, bytes.bytes, bytes.n);
 	if (n < 0)
 		return err_sys(err, "reading %s/%s", place->path, name);
-	*ret_is = root_record_parse(bytes.bytes, (size_t)n, record, &unused) == 0 &&
-		strcasecmp(record->instance, place->marker.instance) == 0;
-	*ret = record->id;
+	*ret_is = root_record_is_in(bytes.bytes, (size_t)n, place->marker.instance, ret);
 	return 0;
 }
 
@@ -426,7 +420,7 @@ read_record(const struct root_place *place, const struct root_id *id, struct sec
 
 	if (open_place(place, &dir, err) != ROOT_PLACE_OURS)
 		return ROOT_NO_PLACE;
-	state = read_content(dir, name, ROOT_RECORD_SIZE, S_IRWXG | S_IRWXO, ret, err);
+	state = read_content(dir, name, ROOT_SEALED_SIZE, S_IRWXG | S_IRWXO, ret, err);
 	if (state != ROOT_ABSENT)
 		return state;
 	if (fstatat(dir, temporary, &st, AT_SYMLINK_NOFOLLOW) != 0) {

@@ -12,6 +12,7 @@
 #include "svc/crypt.h"
 
 #define MAGIC "expunge/root/v1\n"
+#define MAGIC_SEALED "expunge/seal/v1\n"
 #define MAGIC_SIZE 16
 #define MAGIC_VERSION 14 /* where the version begins */
 #define MARKER_FORMAT "expunge-root-share/v1"
@@ -26,6 +27,13 @@ enum {
 	AT_KCV = 64,
 	AT_BYTES = 80,
 	AT_SUM = 112
+};
+
+/* Up to the share's number a sealed record is the same. */
+enum {
+	AT_NONCE = ROOT_SEALED_HEAD,
+	AT_BODY = AT_NONCE + ROOT_SEALED_NONCE,
+	AT_SEALED_SUM = AT_BODY + ROOT_SEALED_BODY
 };
 
 /* ---- names --------------------------------------------------------------------------------- */
@@ -154,20 +162,21 @@ root_record_write(const struct root_record *record, uint8_t ret[ROOT_RECORD_SIZE
 	return crypt_sha256(ret, AT_SUM, ret + AT_SUM, err);
 }
 
+/* size: of the whole, with the sum at its end. */
 static int
-check_bytes(const uint8_t *bytes, size_t n, struct err *err)
+check_bytes(const uint8_t *bytes, size_t n, const char *magic, size_t size, struct err *err)
 {
 	uint8_t sum[SHA256_SIZE];
 
-	if (n >= MAGIC_SIZE && memcmp(bytes, MAGIC, MAGIC_VERSION) == 0 && memcmp(bytes, MAGIC, MAGIC_SIZE) != 0) {
+	if (n >= MAGIC_SIZE && memcmp(bytes, magic, MAGIC_VERSION) == 0 && memcmp(bytes, magic, MAGIC_SIZE) != 0) {
 		(void)err_set(err, ERR_FAILED, "it is not a root share of version 1");
 		return err_hint(err, "a newer expunge may have written it");
 	}
-	if (n != ROOT_RECORD_SIZE || memcmp(bytes, MAGIC, MAGIC_SIZE) != 0)
+	if (n != size || memcmp(bytes, magic, MAGIC_SIZE) != 0)
 		return err_set(err, ERR_FAILED, "it is not a root share");
-	if (crypt_sha256(bytes, AT_SUM, sum, err) != 0)
+	if (crypt_sha256(bytes, size - SHA256_SIZE, sum, err) != 0)
 		return -1;
-	return memcmp(sum, bytes + AT_SUM, sizeof(sum)) == 0 ? 0 : err_set(err, ERR_FAILED, "its checksum does not agree");
+	return memcmp(sum, bytes + size - SHA256_SIZE, sizeof(sum)) == 0 ? 0 : err_set(err, ERR_FAILED, "its checksum does not agree");
 }
 
 int
@@ -176,7 +185,7 @@ root_record_parse(const uint8_t *bytes, size_t n, struct root_record *ret, struc
 	uint64_t epoch;
 	uint32_t share, n_shares;
 
-	if (check_bytes(bytes, n, err) != 0)
+	if (check_bytes(bytes, n, MAGIC, ROOT_RECORD_SIZE, err) != 0)
 		return -1;
 	epoch = bytes_get_u64(bytes + AT_EPOCH);
 	share = bytes_get_u32(bytes + AT_SHARE);
@@ -191,6 +200,77 @@ root_record_parse(const uint8_t *bytes, size_t n, struct root_record *ret, struc
 	(void)memcpy(ret->kcv, bytes + AT_KCV, KCV_SIZE);
 	(void)memcpy(ret->bytes, bytes + AT_BYTES, ROOT_SIZE);
 	return 0;
+}
+
+/* ---- sealed records ------------------------------------------------------------------------ */
+
+int
+root_sealed_head(const struct root_sealed *sealed, uint8_t ret[ROOT_SEALED_SIZE], struct err *err)
+{
+	if (!root_id_is_valid(&sealed->id) || !is_share(sealed->share, ROOT_SHARES_MAX) ||
+	    uuid_to_bytes(sealed->instance, ret + AT_INSTANCE) != 0 || bytes_from_hex(sealed->id.attempt, ret + AT_ATTEMPT, 16) != 0)
+		return err_set(err, ERR_FAILED, "writing a sealed root share: instance, epoch, attempt or number is malformed");
+	(void)memcpy(ret, MAGIC_SEALED, MAGIC_SIZE);
+	bytes_put_u64(ret + AT_EPOCH, (uint64_t)sealed->id.epoch);
+	bytes_put_u32(ret + AT_SHARE, sealed->share);
+	return 0;
+}
+
+uint8_t *
+root_sealed_nonce(uint8_t *bytes)
+{
+	return bytes + AT_NONCE;
+}
+
+uint8_t *
+root_sealed_body(uint8_t *bytes)
+{
+	return bytes + AT_BODY;
+}
+
+int
+root_sealed_sum(uint8_t bytes[ROOT_SEALED_SIZE], struct err *err)
+{
+	return crypt_sha256(bytes, AT_SEALED_SUM, bytes + AT_SEALED_SUM, err);
+}
+
+int
+root_sealed_parse(const uint8_t *bytes, size_t n, struct root_sealed *ret, struct err *err)
+{
+	uint64_t epoch;
+	uint32_t share;
+
+	if (check_bytes(bytes, n, MAGIC_SEALED, ROOT_SEALED_SIZE, err) != 0)
+		return -1;
+	epoch = bytes_get_u64(bytes + AT_EPOCH);
+	share = bytes_get_u32(bytes + AT_SHARE);
+	if (epoch > INT64_MAX || !is_share(share, ROOT_SHARES_MAX))
+		return err_set(err, ERR_FAILED, "its epoch or its number cannot be");
+	uuid_from_bytes(bytes + AT_INSTANCE, ret->instance);
+	ret->id.epoch = (int64_t)epoch;
+	bytes_to_hex(bytes + AT_ATTEMPT, 16, ret->id.attempt);
+	ret->share = share;
+	return 0;
+}
+
+bool
+root_record_is_in(const uint8_t *bytes, size_t n, const char *instance, struct root_id *ret)
+{
+	CLEANUP(secret_erase) struct secret clear = SECRET_INIT;
+	struct root_record *record;
+	struct root_sealed sealed;
+	struct err unused = { 0 };
+
+	if (root_sealed_parse(bytes, n < ROOT_SEALED_SIZE ? n : ROOT_SEALED_SIZE, &sealed, &unused) == 0) {
+		*ret = sealed.id;
+		return strcasecmp(sealed.instance, instance) == 0;
+	}
+	secret_new(&clear, sizeof(*record));
+	record = (struct root_record *)(void *)clear.bytes;
+	if (root_record_parse(bytes, n < ROOT_RECORD_SIZE ? n : ROOT_RECORD_SIZE, record, &unused) != 0)
+		return false;
+	*ret = record->id;
+	return strcasecmp(record->instance, instance) == 0;
 }
 
 /* ---- the marker ---------------------------------------------------------------------------- */

@@ -115,12 +115,12 @@ struct device {
 	dev_t device;
 };
 
-/* Whether a share has a replica on the device. */
+/* Whether whoever has the device has a replica of the share: one that is sealed by a token is nothing without that. */
 static bool
 is_on(const struct device *devices, size_t n, uint32_t share, dev_t device)
 {
 	for (size_t i = 0; i < n; i++)
-		if (devices[i].place->marker.share == share && devices[i].device == device)
+		if (devices[i].place->marker.share == share && devices[i].device == device && devices[i].place->token == NULL)
 			return true;
 	return false;
 }

@@ -132,17 +132,20 @@ journal(struct shred *shred, const struct shred_change *change, struct err *err)
 	return step(shred, change, "verified", "journalled", err);
 }
 
-/* What was written over of this share of roots that a change has ended: "file:ext4"; "file" if it was gone before. */
+/* What was destroyed of this share of roots that a change has ended: "pkcs11", a token's key; "file:ext4", what was written
+ * over; "file" if that was gone before. */
 static char *
 driver_text(const struct shred *shred, int64_t epoch, uint32_t share)
 {
-	for (size_t i = 0; i < shred->report.n; i++) {
+	const char *driver = root_share_driver(shred->store, share);
+
+	for (size_t i = 0; i < shred->report.n && strcmp(driver, "file") == 0; i++) {
 		const struct root_replica *replica = &shred->report.replicas[i];
 
 		if (replica->share == share && replica->id.epoch == epoch && replica->state == ROOT_GONE)
 			return mem_printf("file:%s", replica->place.file_system);
 	}
-	return mem_copy("file");
+	return mem_copy(driver);
 }
 
 /* Every root but the new one: the retired one, abandoned ones, and whichever of them has come back. */

@@ -73,23 +73,98 @@ read_directory(struct reading *r, const struct conf_node *node, const char *what
 		reading_complain(r, node, "%s must be a directory of its own, without \"//\", \"/./\", \"/../\" or a slash at its end", path);
 }
 
+/* What a module reads in its environment; a name that the loader heeds would have it load something else. */
+static void
+read_environment(struct reading *r, const struct conf_node *list)
+{
+	for (size_t i = 0; i < conf_count(list); i++) {
+		const char *text = conf_text(conf_at(list, i));
+
+		if (text == NULL || !parse_is_plain_text(text, PATH_MAX_BYTES) || strcspn(text, "=") == 0 || strchr(text, '=') == NULL ||
+		    strncmp(text, "LD_", 3) == 0)
+			reading_complain(r, conf_at(list, i), "environment of a token is [ \"NAME=value\", ... ], without LD_ names");
+	}
+	if (list != NULL && conf_type(list) != CONF_LIST)
+		reading_complain(r, list, "environment of a token is [ \"NAME=value\", ... ]");
+}
+
+/* One of two members, as a word that is neither empty nor a path. */
+static void
+read_either(struct reading *r, const struct conf_node *token, const char *one, const char *other, size_t max)
+{
+	const struct conf_node *a = conf_member(token, one), *b = conf_member(token, other), *given = a != NULL ? a : b;
+
+	if ((a == NULL) == (b == NULL))
+		reading_complain(r, token, "a token has either %s or %s", one, other);
+	else if (conf_text(given) == NULL || !parse_is_plain_text(conf_text(given), max))
+		reading_complain(r, given, "%s of a token must be 1 to %zu bytes of plain text", conf_name(given), max);
+}
+
+static void
+read_token(struct reading *r, const struct conf_node *token)
+{
+	static const char *const members[] = { "module", "label", "serial", "pin_file", "pin_credential", "environment" };
+	const struct conf_node *credential = conf_member(token, "pin_credential");
+	size_t n = 0;
+
+	for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++)
+		n += conf_member(token, members[i]) != NULL;
+	if (conf_type(token) != CONF_GROUP || conf_member(token, "module") == NULL || conf_count(token) != n) {
+		reading_complain(r, token, "a token is { module = \"/module.so\"; label = \"...\"; pin_file = \"/file\"; }, or with serial and "
+			"pin_credential, perhaps with environment");
+		return;
+	}
+	read_directory(r, conf_member(token, "module"), "the module of a token");
+	read_either(r, token, "label", "serial", 32);
+	read_either(r, token, "pin_file", "pin_credential", PATH_MAX_BYTES);
+	if (conf_member(token, "pin_file") != NULL)
+		read_directory(r, conf_member(token, "pin_file"), "pin_file of a token");
+	if (conf_text(credential) != NULL && (strchr(conf_text(credential), '/') != NULL || conf_text(credential)[0] == '.'))
+		reading_complain(r, credential, "pin_credential of a token is a name, not a path");
+	read_environment(r, conf_member(token, "environment"));
+}
+
+/* Two replicas on one token would be one: a share has one key there. */
+static void
+read_tokens(struct reading *r, const struct conf_node *tokens, size_t n)
+{
+	static const char *const names[] = { "label", "serial" };
+
+	if (conf_type(tokens) != CONF_LIST || conf_count(tokens) != n) {
+		reading_complain(r, tokens, "tokens of a share are a list, one for each of its replicas");
+		return;
+	}
+	for (size_t i = 0; i < n; i++) {
+		read_token(r, conf_at(tokens, i));
+		for (size_t k = 0; k < i; k++)
+			for (size_t m = 0; m < 2; m++) {
+				const char *a = conf_text(conf_member(conf_at(tokens, i), names[m])), *b = conf_text(conf_member(conf_at(tokens, k), names[m]));
+
+				if (a != NULL && b != NULL && strcmp(a, b) == 0)
+					reading_complain(r, conf_at(tokens, i), "two replicas of a share are on token %s", a);
+			}
+	}
+}
+
 static void
 read_share(struct reading *r, const struct conf_node *list, size_t i)
 {
-	const struct conf_node *share = conf_at(list, i), *replicas = conf_member(share, "replicas");
+	const struct conf_node *share = conf_at(list, i), *replicas = conf_member(share, "replicas"), *tokens = conf_member(share, "tokens");
 
 	if (i == SHARES_MAX)
 		reading_complain(r, share, "there are more than %d shares", SHARES_MAX);
-	if (has_unknown(r, share, "replicas", "a share"))
+	if (has_unknown(r, share, "replicas|tokens", "a share"))
 		return;
-	if (conf_type(share) != CONF_GROUP || replicas == NULL || conf_type(replicas) != CONF_LIST || conf_count(share) != 1) {
-		reading_complain(r, share, "a share is { replicas = [ \"/directory\", ... ]; }");
+	if (conf_type(share) != CONF_GROUP || replicas == NULL || conf_type(replicas) != CONF_LIST) {
+		reading_complain(r, share, "a share is { replicas = [ \"/directory\", ... ]; }, perhaps with tokens = ( ... )");
 		return;
 	}
 	if (conf_count(replicas) < 1 || conf_count(replicas) > REPLICAS_MAX)
 		reading_complain(r, replicas, "a share has 1 to %d replicas", REPLICAS_MAX);
 	for (size_t k = 0; k < conf_count(replicas); k++)
 		read_directory(r, conf_at(replicas, k), "a replica of a share");
+	if (tokens != NULL)
+		read_tokens(r, tokens, conf_count(replicas));
 }
 
 /* A misspelt barrier would not be waited for. */

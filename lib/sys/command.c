@@ -24,6 +24,8 @@
 #define TALK_SIZE 65536 /* bytes at a time */
 #define MAX_LINKS 40 /* the kernel's own bound */
 
+#define CREDENTIALS "CREDENTIALS_DIRECTORY"
+
 static char *const clean_environment[] = { "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 	"LANG=C.UTF-8", "TZ=UTC", NULL };
 
@@ -71,8 +73,11 @@ set_actions(posix_spawn_file_actions_t *actions, posix_spawnattr_t *attributes, 
 }
 
 static int
-start(const char *const *argv, const int ends[3], pid_t *ret, struct err *err)
+start(const char *const *argv, const int ends[3], bool ours, pid_t *ret, struct err *err)
 {
+	const char *directory = ours ? getenv(CREDENTIALS) : NULL;
+	CLEANUP(free_text) char *credentials = directory == NULL ? NULL : mem_printf(CREDENTIALS "=%s", directory);
+	char *const environment[] = { clean_environment[0], clean_environment[1], clean_environment[2], credentials, NULL };
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
 	int failed;
@@ -85,7 +90,7 @@ start(const char *const *argv, const int ends[3], pid_t *ret, struct err *err)
 	}
 	failed = set_actions(&actions, &attributes, ends);
 	if (failed == 0)
-		failed = posix_spawn(ret, argv[0], &actions, &attributes, (char *const *)(uintptr_t)argv, clean_environment);
+		failed = posix_spawn(ret, argv[0], &actions, &attributes, (char *const *)(uintptr_t)argv, environment);
 	(void)posix_spawnattr_destroy(&attributes);
 	(void)posix_spawn_file_actions_destroy(&actions);
 	errno = failed;
@@ -124,7 +129,7 @@ start_with_pipes(const char *const *argv, struct running *r, struct err *err)
 	    (talk->said != NULL && make_pipe(&r->err, &ends[2], false) != 0))
 		failed = err_sys(err, "starting %s", argv[0]);
 	else
-		failed = start(argv, ends, &r->pid, err);
+		failed = start(argv, ends, r->talk->ours, &r->pid, err);
 	for (int i = 0; i < 3; i++)
 		close_end(&ends[i]);
 	return failed;
@@ -354,7 +359,7 @@ command_run(const char *const *argv, int64_t timeout_seconds, int *ret_exit_code
 int
 command_hear(const char *const *argv, int64_t timeout_seconds, char *said, size_t n_said, int *ret_exit_code, struct err *err)
 {
-	return command_talk(argv, timeout_seconds, &(struct command_talk){ .said = said, .n_said = n_said }, ret_exit_code, err);
+	return command_talk(argv, timeout_seconds, &(struct command_talk){ .said = said, .n_said = n_said, .ours = true }, ret_exit_code, err);
 }
 
 char *
@@ -478,5 +483,17 @@ command_check(const char *path, struct err *err)
 		(void)err_set(err, ERR_FAILED, "%s is not a program that this user (uid %u) may run", path, (unsigned)geteuid());
 		return err_hint(err, "chmod 755 %s", path);
 	}
+	return check_way(path, err);
+}
+
+int
+command_check_library(const char *path, struct err *err)
+{
+	struct stat st;
+
+	if (stat(path, &st) != 0)
+		return err_sys(err, "looking for %s", path);
+	if (!S_ISREG(st.st_mode))
+		return err_set(err, ERR_FAILED, "%s is not a regular file", path);
 	return check_way(path, err);
 }

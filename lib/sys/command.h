@@ -32,6 +32,7 @@ struct command_talk {
 	/* of a program that says nothing personal: the first n_said - 1 bytes of its standard error, and NUL */
 	char *said;
 	size_t n_said;
+	bool ours; /* our own program: it gets CREDENTIALS_DIRECTORY, too, where systemd has put a PIN for us */
 };
 
 /* Besides what command_run says, it is an error when a program ends with exit code 0 and has not read all that was given to
@@ -39,7 +40,7 @@ struct command_talk {
 int command_talk(const char *const *argv, int64_t timeout_seconds, const struct command_talk *talk, int *ret_exit_code,
 	struct err *err);
 
-/* The same for a program that is only heard: its standard error. */
+/* The same for a program of ours that is only heard: its standard error. */
 int command_hear(const char *const *argv, int64_t timeout_seconds, char *said, size_t n_said, int *ret_exit_code, struct err *err);
 
 struct command_word {
@@ -53,5 +54,7 @@ char *command_argument(const char *argument, const struct command_word *words, s
  * the file, or one of the directories above it (a sticky one is as good), writable by group or others, or
  * owned by another user than root and us; and so with every link on the way, and the directories above it. */
 int command_check(const char *path, struct err *err);
+/* The same for what is loaded into this process: it need not be executable. */
+int command_check_library(const char *path, struct err *err);
 
 #endif

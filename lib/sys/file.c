@@ -330,8 +330,9 @@ file_read(const char *path, size_t max, char **ret, size_t *ret_n, struct err *e
 	return 0;
 }
 
-int
-file_read_secret(const char *path, size_t max, struct secret *ret, struct err *err)
+/* forbidden: what group and others may not have of it. */
+static int
+read_secret(const char *path, size_t max, mode_t forbidden, struct secret *ret, struct err *err)
 {
 	struct stat st;
 	CLEANUP(close_fd) int fd = open_regular(path, &st, err);
@@ -342,7 +343,7 @@ file_read_secret(const char *path, size_t max, struct secret *ret, struct err *e
 		return -1;
 	if (st.st_uid != geteuid() && st.st_uid != 0)
 		return err_set(err, ERR_FAILED, "reading secret file %s: it belongs to user %u", path, (unsigned)st.st_uid);
-	if ((st.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
+	if ((st.st_mode & forbidden) != 0) {
 		err_set(err, ERR_FAILED, "reading secret file %s: group or others may use it (mode %04o)", path,
 			(unsigned)(st.st_mode & 07777));
 		return err_hint(err, "chmod 600 %s, and ask who may have read it", path);
@@ -356,6 +357,18 @@ file_read_secret(const char *path, size_t max, struct secret *ret, struct err *e
 	*ret = bytes;
 	bytes = (struct secret)SECRET_INIT;
 	return 0;
+}
+
+int
+file_read_secret(const char *path, size_t max, struct secret *ret, struct err *err)
+{
+	return read_secret(path, max, S_IRWXG | S_IRWXO, ret, err);
+}
+
+int
+file_read_credential(const char *path, size_t max, struct secret *ret, struct err *err)
+{
+	return read_secret(path, max, S_IWGRP | S_IXGRP | S_IRWXO, ret, err);
 }
 
 /* Opens for appending; *ret_new tells whether the name is new and its directory must be synced. */

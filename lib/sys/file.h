@@ -34,6 +34,9 @@ ssize_t file_read_all(int fd, void *to, size_t n);
 int file_read(const char *path, size_t max, char **ret, size_t *ret_n, struct err *err);
 /* The same for a secret: refuses a file that group or others can read or that is not ours (or root's). */
 int file_read_secret(const char *path, size_t max, struct secret *ret, struct err *err);
+/* The same for what systemd has put into $CREDENTIALS_DIRECTORY: its access list for our user looks like a group's right to
+ * read. */
+int file_read_credential(const char *path, size_t max, struct secret *ret, struct err *err);
 /* Appends n bytes as one write at the end and fdatasyncs; creates the file (and fsyncs the
  * directory) if absent. A short write is undone by truncation. Appenders of several processes take turns. */
 int file_append(const char *path, const void *bytes, size_t n, struct err *err);
