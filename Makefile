@@ -96,7 +96,13 @@ $(B)/tests/crash/interpose.so: tests/crash/interpose.c
 	@echo '  CC    $<'
 	$(Q)$(CC) -D_GNU_SOURCE $(PKG_CFLAGS) -std=gnu11 $(OPT) $(WARN) -fPIC -shared -o $@ $<
 
-units: $(UNIT_BIN) $(B)/tests/crash/interpose.so $(B)/tests/fuzz/replay $(B)/tests/race/race $(B)/tests/race/leaves $(B)/tests/race/gate.so $(B)/tests/fake/test_db_real
+# a PKCS#11 module that fails one call of another
+$(B)/tests/fake/pkcs11.so: tests/fake/pkcs11.c
+	@mkdir -p $(@D)
+	@echo '  CC    $<'
+	$(Q)$(CC) -D_GNU_SOURCE $(PKG_CFLAGS) -std=gnu11 $(OPT) $(WARN) -fPIC -shared -o $@ $<
+
+units: $(UNIT_BIN) $(B)/tests/crash/interpose.so $(B)/tests/fake/pkcs11.so $(B)/tests/fuzz/replay $(B)/tests/race/race $(B)/tests/race/leaves $(B)/tests/race/gate.so $(B)/tests/fake/test_db_real
 
 # races: expunge under a gate that holds each statement back, and those who meddle meanwhile
 $(B)/tests/race/gate.so: tests/race/gate.c tests/race/gate.h

@@ -11,6 +11,7 @@
 #include "erasure/documents.h"
 #include "evidence/certificate.h"
 #include "evidence/lint.h"
+#include "keys/root_config.h"
 #include "map/documents.h"
 #include "map/plan.h"
 #include "query.h"
@@ -162,6 +163,8 @@ compose_scope(const struct run *run, const char *array, const struct values *val
 	}
 	for (size_t i = 0; certificate_standard_scope(i, documents) != NULL; i++)
 		str_addf(lines, "out-of-scope: %s\n", certificate_standard_scope(i, documents));
+	if (root_config_names_token(run->config))
+		str_addf(lines, "out-of-scope: %s\n", certificate_token_scope);
 	return 0;
 }
 

@@ -28,6 +28,8 @@ static const char *const standard_scope[] = {
 /* the last of them where live counts files */
 static const char documents_scope[] = "paper, e-mail and documents outside the database that live does not count";
 
+const char certificate_token_scope[] = "copies of its keys that a hardware token or its maker's backup has made";
+
 static const char *const kinds[] = { NULL, "subject-erasure", "account-closure",
 	"retention-disposal", "backup-expiry", "test-subject" };
 static const char *const stages[] = { NULL, "interim", "final" };
@@ -114,7 +116,7 @@ certificate_scope_is_fixed(const char *text)
 	for (size_t i = 0; i < COUNT(standard_scope); i++)
 		if (strcmp(text, standard_scope[i]) == 0)
 			return true;
-	return strcmp(text, documents_scope) == 0 || is_mention(text);
+	return strcmp(text, documents_scope) == 0 || strcmp(text, certificate_token_scope) == 0 || is_mention(text);
 }
 
 static void

@@ -69,7 +69,7 @@ struct certificate_keys {
 	size_t n_fingerprints;
 	int64_t epoch_before, epoch_after;
 	int64_t shares_destroyed, shares;
-	char **drivers; /* "file:ext4", one for each destroyed share */
+	char **drivers; /* "file:ext4", "pkcs11": one for each destroyed share */
 	size_t n_drivers;
 };
 
@@ -171,6 +171,9 @@ char *certificate_openssl_version(const char *version);
 /* What the live database cannot speak of: the lines of out-of-scope that every certificate has.
  * NULL after the last. */
 const char *certificate_standard_scope(size_t i, bool counts_documents);
+
+/* One line more where a token holds a share of the root. */
+extern const char certificate_token_scope[];
 
 /* Adds the text of an out-of-scope line: so many rows name the subject in a column's free text, and
  * nothing but that text ties them to the subject. */

@@ -194,6 +194,17 @@ root_config_read(struct root_config *ret, const struct config *config, struct st
 	return 0;
 }
 
+bool
+root_config_names_token(const struct config *config)
+{
+	const struct conf_node *list = config_list(config, SET_KEYS_SHARES);
+
+	for (size_t i = 0; list != NULL && i < conf_count(list); i++)
+		if (conf_member(conf_at(list, i), "tokens") != NULL)
+			return true;
+	return false;
+}
+
 void
 root_config_release(struct root_config *config)
 {

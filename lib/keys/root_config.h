@@ -9,6 +9,8 @@
  * directory of the configuration, in it, or around it; one that others may write to; a symbolic link; and an anchor beside
  * shares. All problems at once: `problems` (may be NULL) gets a line each, "file:line: what is wrong". */
 int root_config_read(struct root_config *ret, const struct config *config, struct str *problems, struct err *err);
+/* Whether a token holds any share. */
+bool root_config_names_token(const struct config *config);
 void root_config_release(struct root_config *config);
 
 #endif

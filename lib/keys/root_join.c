@@ -329,16 +329,29 @@ remedy_of(enum root_verdict verdict)
 	}
 }
 
-/* The places that stand between the caller and the root. */
-static void
+static bool
+is_cause(const struct root_replica *r, enum root_verdict verdict)
+{
+	return r->what != NULL && verdict != ROOT_DESTROYED && (verdict != ROOT_UNAVAILABLE || is_out_of_reach(r->state));
+}
+
+/* The places that stand between the caller and the root. What helps the first of them helps more than what could be said
+ * of any. */
+static const char *
 add_causes(const struct root_report *report, size_t first, enum root_verdict verdict, struct str *ret)
 {
+	const char *remedy = NULL;
+
 	for (size_t i = first; i < report->n; i++) {
 		const struct root_replica *r = &report->replicas[i];
 
-		if (r->what != NULL && verdict != ROOT_DESTROYED && (verdict != ROOT_UNAVAILABLE || is_out_of_reach(r->state)))
-			str_addf(ret, "; share %u, replica %u (%s): %s", r->share, r->replica, r->path, r->what);
+		if (!is_cause(r, verdict))
+			continue;
+		str_addf(ret, "; share %u, replica %u (%s): %s", r->share, r->replica, r->path, r->what);
+		if (remedy == NULL)
+			remedy = r->remedy;
 	}
+	return remedy != NULL ? remedy : remedy_of(verdict);
 }
 
 int
@@ -348,6 +361,7 @@ root_join(struct root_store *store, const struct root_id *id, struct root_joined
 	CLEANUP(finds_release) struct finds finds = { SECRET_INIT, 0 };
 	CLEANUP(str_release) struct str causes = STR_INIT;
 	size_t first = report->n;
+	const char *remedy;
 	bool two;
 
 	*ret_verdict = ROOT_UNAVAILABLE;
@@ -366,8 +380,8 @@ root_join(struct root_store *store, const struct root_id *id, struct root_joined
 		str_add(&causes, "; there are two of this name");
 	if (shares_needed(store, &finds) > store->n)
 		str_addf(&causes, "; it has %u shares, and %u are configured", shares_needed(store, &finds), store->n);
-	add_causes(report, first, *ret_verdict, &causes);
+	remedy = add_causes(report, first, *ret_verdict, &causes);
 	(void)err_set(err, ERR_FAILED, "the root of epoch %lld, attempt %s, is %s%s", (long long)id->epoch, id->attempt,
 		root_verdict_text(*ret_verdict), str_cstr(&causes));
-	return err_hint(err, "%s", remedy_of(*ret_verdict));
+	return err_hint(err, "%s", remedy);
 }

@@ -21,8 +21,8 @@ make_token() {
 	(umask 077 && printf '%s\n' "$PIN" >"$dir/pin")
 }
 
-# with_token_keys [MODULE]: as with_keys, the second share on the token that make_token has made; the module
-# gets SOFTHSM2_CONF from the configuration, as it has to where a timer starts the program
+# with_token_keys: as with_keys, the second share on the token that make_token has made, by the module $MODULE (the real
+# one). A module gets its environment from the configuration, for a timer that starts the program has none.
 with_token_keys() {
 	local dir=${CONF%/*}
 	mkdir -p -m 0700 "$dir/shares" "$dir/here" "$dir/there"
@@ -30,7 +30,7 @@ with_token_keys() {
 		keys : {
 		  shares = ( { replicas = ["$dir/shares/1a", "$dir/shares/1b"]; },
 		    { replicas = ["$dir/shares/2a"];
-		      tokens = ( { module = "${1:-$(softhsm)}"; label = "expunge"; pin_file = "$dir/pin"; environment = ["SOFTHSM2_CONF=$SOFTHSM2_CONF"]; } ); } );
+		      tokens = ( $(token_of "${MODULE:-$(softhsm)}" expunge "$dir/pin") ); } );
 		  anchor = "$dir/state/anchor";
 		};
 		archives : {
@@ -39,6 +39,13 @@ with_token_keys() {
 		};
 	CONF
 	expunge_as postgres init
+}
+
+# token_of MODULE LABEL PINFILE: as the configuration has it; what begins with FAKE_PKCS11_ is passed on
+token_of() {
+	local environment
+	environment=$(env | sed -n 's/^\(SOFTHSM2_CONF=.*\|FAKE_PKCS11_.*\)$/"\1"/p' | paste -sd, -)
+	printf '{ module = "%s"; label = "%s"; pin_file = "%s"; environment = [%s]; }' "$1" "$2" "$3" "$environment"
 }
 
 # token_objects: how many key objects the token's directory holds
