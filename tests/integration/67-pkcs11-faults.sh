@@ -27,7 +27,10 @@ mend() {
 }
 whole() { # "whole" if all is as after any change: one record, one key and the mark, both drills pass
 	mend
-	expunge_as night keys rotate >/dev/null 2>"$T/end" && expunge_as night drill >/dev/null 2>>"$T/end" || { cat "$T/end"; return; }
+	if ! { expunge_as night keys rotate && expunge_as night drill; } >"$T/end" 2>&1; then
+		cat "$T/end"
+		return
+	fi
 	[ "$(status '.root + .places + .anchor')/$(record | wc -l)/$(token_objects)" = "presentall goodgood/1/2" ] ||
 		{ status '.root + .places + .anchor'; record; token_objects; return; }
 	echo whole

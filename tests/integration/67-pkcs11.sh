@@ -19,13 +19,11 @@ says() { grep -qE "$2" <<<"$1"; }
 status() { { expunge_as night keys status --json || [ $? -eq 3 ]; } | jq -r "$1"; }
 line() { sql clinic "SELECT note FROM expunge.certificate WHERE request_id = '$1'" | sed -n "s/^$2: //p"; }
 record() { find "$share" -name 'root.*'; }
-key() { # key [FILE]: the name that the key of this record has on the token
-	local file=${1:-$(record)}
-	printf 'expunge/%s/2/%s' "$(sql clinic 'SELECT id FROM expunge.instance')" "${file##*/}"
+key() { # the name that the key of the record has on the token
+	printf 'expunge/%s/2/%s' "$(sql clinic 'SELECT id FROM expunge.instance')" "$(record | sed 's|.*/||')"
 }
-holds() { # holds NAME: how many objects on the token have this label; SoftHSM keeps labels of private objects sealed
-	python3 "$ROOT/tests/integration/token.py" "$module" expunge "$PIN" count "$1"
-}
+token() { python3 "$ROOT/tests/integration/token.py" "$module" expunge "$PIN" "$@"; }
+holds() { token count "$1"; } # how many keys on the token have this name
 good_end() { # good_end WHAT: after a repair
 	run expunge_as night keys rotate
 	rc_is 0 "$1"
@@ -39,9 +37,9 @@ ok "init with a share in files and a share on a token" with_token_keys
 is "$(status .drivers)/$(status .root)/$(status .places)" "file, pkcs11/present/all good" "status shows both"
 is "$(token_objects)/$(holds "$(key)")" 2/1 "the token has its mark and the key of the first root"
 is "$(stat -c '%a %s' "$(record)")" "600 264" "and the directory the record that it has sealed"
-is "$(python3 "$ROOT/tests/integration/token.py" "$module" expunge "$PIN" attributes "$(key)")" \
+is "$(token attributes "$(key)")" \
 	"token private sensitive always-sensitive never-extractable local not-extractable" "a key that cannot leave the token"
-nok "nor be read there" python3 "$ROOT/tests/integration/token.py" "$module" expunge "$PIN" value "$(key)"
+nok "nor be read there" token value "$(key)"
 expunge_as postgres init 2>/dev/null
 is "$(status .epoch)/$(token_objects)" 1/2 "init again changes nothing"
 run expunge_as night check
@@ -72,7 +70,7 @@ is "$(status .root)" present "a copy of the old record is put back: the present 
 run expunge_as night drill --negative
 rc_is 1 "the drill"
 err_like 'root\.1\.[0-9a-f]* is there again' "names it"
-run python3 "$ROOT/tests/integration/token.py" "$module" expunge "$PIN" open "$old" "$T/kept"
+run token open "$old" "$T/kept"
 rc_is 1 "and the token has no key that opens it"
 good_end "the next change of the root removes it"
 
@@ -168,14 +166,14 @@ run expunge_as night keys rotate
 rc_is 1 "a key of the same name that was brought in"
 err_like "key expunge/.* can be taken out of the token, or was brought into it" "is refused"
 is "$(token_objects)" 3 "nothing is destroyed, for it may be a copy of something"
-python3 "$ROOT/tests/integration/token.py" "$module" expunge "$PIN" remove-foreign "$(key)"
+token remove-foreign "$(key)"
 good_end "without it"
 
-python3 "$ROOT/tests/integration/token.py" "$module" expunge "$PIN" copy "$(key)"
+token copy "$(key)"
 run expunge_as night keys rotate
 rc_is 1 "two keys of one root"
 err_like 'holds 2 keys' "are refused"
-python3 "$ROOT/tests/integration/token.py" "$module" expunge "$PIN" remove-one "$(key)"
+token remove-one "$(key)"
 good_end "until one is destroyed"
 
 # ---------------------------------------------------------------------------- a second token as a replica; moving to it

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Every entry of doc/runbook.md, rehearsed under its heading: what it says works, and says what it says.
 . "$(dirname "$0")/../lib.sh"
+. "$ROOT/tests/integration/tokens.bash"
 
 rehearsed=()
 entry() { # entry HEADING
@@ -169,6 +170,59 @@ ok "init marks the new one" expunge_as postgres init
 is "$(cd "$T/clinic/letters" && find . -type f ! -name .expunge-documents | sort)" "$(cd "$T/clinic/lost" && find . -type f ! -name .expunge-documents | sort)" \
 	"what was there is there, and no more"
 ok "and the nights go on" expunge_as night nightly
+
+# ---------------------------------------------------------------------------- tokens
+entry 'Token ceremony'
+if softhsm >/dev/null; then
+	make_token clinic # the later day: one more share
+	sed -i "s|^  shares = (\(.*\) );|  shares = (\1, { replicas = [\"$T/clinic/shares/3a\"]; tokens = ( $(token_of "$(softhsm)" expunge "$T/clinic/pin") ); } );|" "$CONF"
+	ok "a directory and its token are marked" expunge_as night keys mark "$T/clinic/shares/3a"
+	ok "a root that needs it, too" expunge_as night keys rotate
+	is "$(status .drivers)/$(status .places)" "file, file, pkcs11/all good" "status says so"
+	ok "the drills pass" expunge_as night drill
+fi
+
+entry 'The token refuses its PIN'
+if softhsm >/dev/null; then
+	echo wrong >"$T/clinic/pin"
+	nok "a wrong PIN" expunge_as night keys rotate
+	ok "is noted" test -e "$T/clinic/shares/3a/expunge-pin-refused"
+	printf '%s\n' "$PIN" >"$T/clinic/pin"
+	rm "$T/clinic/shares/3a/expunge-pin-refused"
+	ok "the right one goes on" expunge_as night keys rotate
+fi
+
+entry 'Moving to another token'
+if softhsm >/dev/null; then
+	softhsm2-util --init-token --free --label second --so-pin 12345678 --pin "$PIN" >/dev/null
+	one=$(token_of "$(softhsm)" expunge "$T/clinic/pin") two=$(token_of "$(softhsm)" second "$T/clinic/pin")
+	sed -i -e "s|\"$T/clinic/shares/3a\"|&, \"$T/clinic/shares/3b\"|" -e "s|tokens = (.*|tokens = ( $one, $two ); } );|" "$CONF"
+	ok "the new token is one more replica" expunge_as night keys mark "$T/clinic/shares/3b"
+	is "$(status .places)" "all good" "that has the share"
+	cp -p "$T/clinic/shares/3b"/root.* "$T/clinic/shares/3a/"
+	sed -i -e "s|, \"$T/clinic/shares/3b\"||" -e "s|tokens = (.*|tokens = ( $two ); } );|" "$CONF"
+	is "$(status .places)" "all good" "it takes the place of the first"
+	ok "a fresh root" expunge_as night keys rotate
+	rm -r "$T/clinic/shares/3b"
+	softhsm2-util --delete-token --token expunge >/dev/null
+	ok "without the old token" expunge_as night drill
+fi
+
+entry 'Losing a token'
+if softhsm >/dev/null; then
+	softhsm2-util --init-token --free --label third --so-pin 12345678 --pin "$PIN" >/dev/null
+	three=$(token_of "$(softhsm)" third "$T/clinic/pin")
+	sed -i -e "s|\"$T/clinic/shares/3a\"|&, \"$T/clinic/shares/3b\"|" -e "s|tokens = (.*|tokens = ( $two, $three ); } );|" "$CONF"
+	ok "a share on two tokens" expunge_as night keys mark "$T/clinic/shares/3b"
+	softhsm2-util --delete-token --token second >/dev/null
+	ok "one is lost: a backup goes on" expunge_as night backup
+	softhsm2-util --init-token --free --label fourth --so-pin 12345678 --pin "$PIN" >/dev/null
+	sed -i "s|label = \"second\"|label = \"fourth\"|" "$CONF"
+	ok "another one in its place" expunge_as night keys mark "$T/clinic/shares/3a"
+	is "$(status .places)" "all good" "gets the share from the one that is left"
+	ok "a fresh root" expunge_as night keys rotate
+	ok "the drills pass" expunge_as night drill
+fi
 
 # ---------------------------------------------------------------------------- nothing is left out
 rehearsed+=('What the tool cannot know')

@@ -362,7 +362,7 @@ START_TEST(stores_are_checked)
 	struct root_store *none = NULL;
 
 	for (int i = 0; i < 9; i++)
-		shares[i] = (struct root_share_config){ paths, 1 };
+		shares[i] = (struct root_share_config){ .replicas = paths, .n = 1 };
 	ck_assert_int_eq(root_open(&none, &(struct root_config){ shares, 0, NULL }, INSTANCE, &err), -1);
 	ck_assert_int_eq(root_open(&none, &(struct root_config){ shares, 9, NULL }, INSTANCE, &err), -1);
 	ck_assert_int_eq(root_open(&none, &(struct root_config){ shares, 1, NULL }, "x", &err), -1);
