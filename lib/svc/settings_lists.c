@@ -103,13 +103,11 @@ read_either(struct reading *r, const struct conf_node *token, const char *one, c
 static void
 read_token(struct reading *r, const struct conf_node *token)
 {
-	static const char *const members[] = { "module", "label", "serial", "pin_file", "pin_credential", "environment" };
 	const struct conf_node *credential = conf_member(token, "pin_credential");
-	size_t n = 0;
 
-	for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++)
-		n += conf_member(token, members[i]) != NULL;
-	if (conf_type(token) != CONF_GROUP || conf_member(token, "module") == NULL || conf_count(token) != n) {
+	if (has_unknown(r, token, "module|label|serial|pin_file|pin_credential|environment", "a token"))
+		return;
+	if (conf_type(token) != CONF_GROUP || conf_member(token, "module") == NULL) {
 		reading_complain(r, token, "a token is { module = \"/module.so\"; label = \"...\"; pin_file = \"/file\"; }, or with serial and "
 			"pin_credential, perhaps with environment");
 		return;

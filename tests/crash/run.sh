@@ -24,6 +24,7 @@
 cluster_options=--tcp # of its own: it is restarted, and cases of a dead network need TCP
 . "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 . "$ROOT/tests/integration/sessions.bash"
+. "$ROOT/tests/integration/tokens.bash"
 . "$ROOT/tests/crash/jobs.bash"
 interpose=$(dirname "$EXPUNGE")/tests/crash/interpose.so
 [ -e "$interpose" ] || skip_all "no $interpose: make crash builds it"

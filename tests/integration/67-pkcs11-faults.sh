@@ -123,6 +123,18 @@ else
 	is "$(whole)" whole "and writable again"
 fi
 
+# killed where only the token knows what was done: a key without a record, a record without a key, neither
+while read -r when call; do
+	fault "$when" "$call" 1 0
+	{ expunge_as night keys rotate >/dev/null 2>&1; } 2>/dev/null || true
+	ok "$when at $call: it has come to that" grep -qx "$call" "$T/calls"
+	is "$(whole)" whole "the next run ends well, and leaves nothing on the token"
+done <<'KILLS'
+killed C_GenerateKey
+killed C_Encrypt
+killed C_DestroyObject
+KILLS
+
 # ---------------------------------------------------------------------------- every call
 : >"$T/calls"
 expunge_as night keys rotate >/dev/null

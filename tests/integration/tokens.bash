@@ -30,7 +30,7 @@ with_token_keys() {
 		keys : {
 		  shares = ( { replicas = ["$dir/shares/1a", "$dir/shares/1b"]; },
 		    { replicas = ["$dir/shares/2a"];
-		      tokens = ( $(token_of "${MODULE:-$(softhsm)}" expunge "$dir/pin") ); } );
+		      tokens = ( $(token_of "${MODULE:-$(softhsm)}" expunge "${SOFTHSM2_CONF%/*}/pin") ); } );
 		  anchor = "$dir/state/anchor";
 		};
 		archives : {
@@ -50,5 +50,5 @@ token_of() {
 
 # token_objects: how many key objects the token's directory holds
 token_objects() {
-	find "$(dirname "$SOFTHSM2_CONF")/tokens" -name '*.object' ! -name token.object | wc -l
+	find "${SOFTHSM2_CONF%/*}/tokens" -name '*.object' ! -name token.object | wc -l
 }

@@ -138,7 +138,7 @@ static const struct {
 	{ TOKENS("( )"), ":9: tokens of a share are a list" },
 	{ TOKENS("( 5 )"), ":9: a token is {" },
 	{ TOKENS("( { label = \"a\"; pin_file = \"/p\"; } )"), ":9: a token is {" },
-	{ TOKENS("( { module = \"/m\"; label = \"a\"; pin_file = \"/p\"; pin = \"1\"; } )"), ":9: a token is {" },
+	{ TOKENS("( { module = \"/m\"; label = \"a\"; pin_file = \"/p\"; pin = \"1\"; } )"), ":9: pin is not a setting of a token" },
 	{ TOKENS("( { module = \"m\"; label = \"a\"; pin_file = \"/p\"; } )"), ":9: the module of a token must be an absolute path" },
 	{ TOKENS("( { module = \"/m\"; pin_file = \"/p\"; } )"), ":9: a token has either label or serial" },
 	{ TOKENS("( { module = \"/m\"; label = \"a\"; serial = \"1\"; pin_file = \"/p\"; } )"), ":9: a token has either label or serial" },
