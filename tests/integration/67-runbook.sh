@@ -2,6 +2,7 @@
 # Every entry of doc/runbook.md, rehearsed under its heading: what it says works, and says what it says.
 . "$(dirname "$0")/../lib.sh"
 . "$ROOT/tests/integration/tokens.bash"
+. "$ROOT/tests/integration/sessions.bash"
 
 rehearsed=()
 entry() { # entry HEADING
@@ -140,6 +141,37 @@ ok "a new tree" expunge_as postgres init
 ok "its first archives" expunge_as night backup
 ok "which are read again" expunge_as night backup --verify
 ok "and the nights go on" expunge_as night nightly
+
+# ---------------------------------------------------------------------------- a barrier
+entry 'A barrier that is not passed'
+cp "$CONF" "$T/without"
+sed -i "s|^ *anchor = .*|&\n  barriers = ( { kind = \"standby\"; name = \"replica\"; timeout_seconds = 2; } );|" "$CONF"
+mkdir "$T/received"
+PGAPPNAME=replica pg_receivewal -D "$T/received" --synchronous --no-loop 2>/dev/null & # what a standby receives, and no more
+standby=$!
+await "it is there" holds clinic "EXISTS (SELECT FROM expunge.standbys_seen() WHERE name = 'replica' AND lsn IS NOT NULL)"
+ok "a barrier is passed" expunge_as night keys rotate
+kill -STOP "$standby"
+run expunge_as night keys rotate
+rc_is 3 "it hangs, and a change of the root waits"
+run expunge_as night check
+out_like '^error +barriers: a change of the root has waited in vain: standby replica has' "check says for whom"
+kill -CONT "$standby"
+ok "mended, the change goes on" expunge_as night keys rotate
+is "$(records)" 4 "to its end"
+kill -STOP "$standby"
+run expunge_as night keys rotate
+rc_is 3 "the next one waits again"
+kill -9 "$standby"
+wait "$standby" 2>/dev/null || true
+await "its end is seen" holds clinic "NOT EXISTS (SELECT FROM expunge.standbys_seen())"
+run expunge_as night backup
+rc_is 3 "and it is gone for good; no backup is made"
+cp "$T/without" "$CONF"
+ok "without its barrier the change goes on" expunge_as night keys rotate
+is "$(records)" 4 "to its end, too"
+ok "what should open opens" expunge_as night drill
+ok "and backups are made again" expunge_as night backup
 
 # ---------------------------------------------------------------------------- files that rows name
 entry 'Losing a directory of documents'
