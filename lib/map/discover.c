@@ -283,6 +283,21 @@ add_mentions(struct drafter *d, int table)
 	str_add(d->out, n > 0 ? " ];" : "");
 }
 
+/* Files would stay behind their rows. */
+static void
+add_file_names(struct drafter *d, int table)
+{
+	const struct cat_table *t = &d->catalog->tables[table];
+
+	for (size_t i = 0; i < t->n_columns; i++) {
+		if (!guess_is_file_name(&t->columns[i]))
+			continue;
+		str_add(d->out, "  # unsure: by its name ");
+		str_add_visible(d->out, t->columns[i].name);
+		str_add(d->out, " holds paths of files, which stay behind their rows: documents = \"KIND\" (doc/map.md) takes them along\n");
+	}
+}
+
 /* Rules and triggers are listed, not acknowledged: that is for a person who has read them. Their names
  * stand in comments, which nobody's line feed ends and no bidirectional character rearranges. */
 static void
@@ -335,8 +350,10 @@ write_table(struct drafter *d, int table, bool is_last)
 	bool is_owned = map_action_is_owned(draft->action);
 	int created = guess_created(t);
 
-	if (is_owned)
+	if (is_owned) {
 		add_code(d, table);
+		add_file_names(d, table);
+	}
 	str_add(d->out, "  {");
 	add_setting(d->out, "table", t->full);
 	if (draft->logged >= 0) {

@@ -187,6 +187,28 @@ guess_is_large_object(const struct cat_column *column)
 	return strcmp(column->type, "oid") == 0 || strcmp(dot == NULL ? column->type : dot + 1, "lo") == 0;
 }
 
+/* A word of the name, not a part of one: a profile is no file. */
+bool
+guess_is_file_name(const struct cat_column *column)
+{
+	static const char *const words[] = { "file", "filename", "filepath", "path", "attachment", "document", "scan", NULL };
+
+	if (column->category != 'S' || column->generated)
+		return false;
+	for (const char *at = column->name; *at != '\0'; at += strcspn(at, "_ "), at += strspn(at, "_ ")) {
+		char word[32];
+		size_t n = strcspn(at, "_ ");
+
+		if (n >= sizeof(word))
+			continue;
+		(void)memcpy(word, at, n);
+		word[n] = '\0';
+		if (is_word(word, words))
+			return true;
+	}
+	return false;
+}
+
 bool
 guess_is_free_text(const struct cat_column *column)
 {

@@ -24,6 +24,8 @@ int guess_reference(const struct cat_table *table, const struct cat_table *subje
 int guess_polymorphic(const struct cat_table *table, int *ret_type);
 bool guess_is_identifying(const struct cat_column *column);
 bool guess_is_large_object(const struct cat_column *column);
+/* By its name it holds the path of a file outside the database. */
+bool guess_is_file_name(const struct cat_column *column);
 bool guess_is_free_text(const struct cat_column *column);
 /* "financial" for invoices and the like, whose rows law may keep; NULL. */
 const char *guess_class(const struct cat_table *table);

@@ -115,6 +115,13 @@ check --map "$T/draft.conf"
 is "$FOUND" "delete-trigger app.appointment,delete-trigger app.note,delete-trigger app.patient" \
 	"its draft lacks nothing but a person's look at three triggers"
 ok "... and marks what it is unsure of" grep -q '# unsure: no foreign key, owner by the column.s name' "$T/draft.conf"
+sql clinic "ALTER TABLE app.letter ADD scan_path text, ADD profile text, ADD files int" >/dev/null
+run "$EXPUNGE" -c "$CONF" map discover
+is "$(grep -o 'unsure: by its name .* holds paths' "$T/out")" "unsure: by its name scan_path holds paths" "a column that looks like a path of files outside the database, too"
+cp "$T/out" "$T/draft.conf"
+check --map "$T/draft.conf"
+is "$FOUND" "delete-trigger app.appointment,delete-trigger app.note,delete-trigger app.patient" "which leaves the draft a map"
+sql clinic "ALTER TABLE app.letter DROP scan_path, DROP profile, DROP files" >/dev/null
 run "$EXPUNGE" -c "$CONF" map discover --subject app.nix
 rc_is 2 "a subject's table that does not exist"
 
