@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "archive/drill.h"
+#include "archive/receiver.h"
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "erasure/guard.h"
@@ -38,15 +39,54 @@ open_keys(const struct job *job, const char *instance, struct keys *ret, struct 
 
 /* ---- keys status -------------------------------------------------------------------------------- */
 
+/* One answer in two forms: json NULL prints a line at once. */
+struct shown {
+	struct json *json;
+	int n_bad;
+};
+
 static void
-add(struct json *status, const char *name, char *text)
+show_text(const struct shown *s, const char *name, const char *text)
 {
-	json_set_text(status, name, text);
-	free(text);
+	if (s->json != NULL)
+		json_set_text(s->json, name, text);
+	else
+		printf("%-18s%s\n", name, text == NULL ? "none" : text);
+}
+
+static void
+show_int(const struct shown *s, const char *name, int64_t n)
+{
+	if (s->json != NULL)
+		json_set_int(s->json, name, n);
+	else
+		printf("%-18s%" PRId64 "\n", name, n);
+}
+
+/* A list in JSON, a line each in text. */
+static void
+show_lines(const struct shown *s, const char *name, const struct str *lines)
+{
+	struct json *list = s->json == NULL ? NULL : json_new_array();
+	CLEANUP(free_text) char *text = mem_copy(str_cstr(lines));
+
+	if (list == NULL && text[0] == '\0')
+		show_text(s, name, "all good");
+	for (char *line = text, *end; *line != '\0'; line = end) {
+		end = line + strcspn(line, "\n");
+		if (*end != '\0')
+			*end++ = '\0';
+		if (list == NULL)
+			show_text(s, name, line);
+		else
+			json_push_text(list, line);
+	}
+	if (list != NULL)
+		json_set(s->json, name, list);
 }
 
 static int
-add_tree(struct job *job, struct json *status, int *ret_bad, struct err *err)
+show_tree(struct job *job, struct shown *s, struct err *err)
 {
 	CLEANUP(db_result_freep) struct db_result *res = NULL;
 
@@ -54,85 +94,118 @@ add_tree(struct job *job, struct json *status, int *ret_bad, struct err *err)
 		return -1;
 	for (int c = 0; c < db_columns(res); c++)
 		if (db_column_type(res, c) == DB_TYPE_INTEGER && db_get(res, 0, c) != NULL)
-			json_set_int(status, db_column_name(res, c), db_get_int(res, 0, c));
+			show_int(s, db_column_name(res, c), db_get_int(res, 0, c));
 		else
-			json_set_text(status, db_column_name(res, c), db_get(res, 0, c));
-	*ret_bad += db_get(res, 0, STATUS_CHANGE_WAITS) != NULL;
+			show_text(s, db_column_name(res, c), db_get(res, 0, c));
+	s->n_bad += db_get(res, 0, STATUS_CHANGE_WAITS) != NULL;
 	return 0;
 }
 
-/* One line a replica that needs a person; *ret_bad: how many things do. */
+/* One line a replica that needs a person. */
 static void
-add_places(const struct keys *keys, const struct root_id *root, struct json *status, int *ret_bad)
+show_places(const struct keys *keys, const struct root_id *root, struct shown *s)
 {
 	CLEANUP(root_report_release) struct root_report report = { 0 };
 	CLEANUP(secret_erase) struct secret unused = SECRET_INIT;
 	CLEANUP(str_release) struct str warnings = STR_INIT;
 	CLEANUP(str_release) struct str lines = STR_INIT;
 	CLEANUP(str_release) struct str drivers = STR_INIT;
+	CLEANUP(free_text) char *verdict_text = NULL;
 	struct err why = { 0 };
 	enum root_verdict verdict;
 
 	if (root_read(keys->store, root, &unused, &verdict, &report, &why) != 0)
-		add(status, "root", mem_printf("%s: %s", root_verdict_text(verdict), why.msg));
-	else
-		json_set_text(status, "root", root_verdict_text(verdict));
-	json_set_int(status, "shares", root_shares(keys->store));
+		verdict_text = mem_printf("%s: %s", root_verdict_text(verdict), why.msg);
+	show_text(s, "root", verdict_text != NULL ? verdict_text : root_verdict_text(verdict));
+	show_int(s, "shares", root_shares(keys->store));
 	for (uint32_t share = 1; share <= root_shares(keys->store); share++)
 		str_addf(&drivers, "%s%s", share > 1 ? ", " : "", root_share_driver(keys->store, share));
-	json_set_text(status, "drivers", str_cstr(&drivers));
+	show_text(s, "drivers", str_cstr(&drivers));
 	root_report_add_text(&report, &lines);
 	root_device_warnings(keys->store, &warnings);
-	json_set_text(status, "places", lines.len == 0 ? "all good" : lines.s);
-	json_set_text(status, "devices", warnings.len == 0 ? "all good" : warnings.s);
-	*ret_bad += (int)root_report_problems(&report);
+	show_lines(s, "places", &lines);
+	show_lines(s, "devices", &warnings);
+	s->n_bad += (int)root_report_problems(&report);
 }
 
 static void
-add_journals(const struct keys *keys, const struct keyring_state *state, struct json *status, int *ret_bad)
+show_journal(const struct journal *journal, const struct keyring_state *state, struct shown *s, struct json *list)
 {
-	struct json *list = json_new_array();
+	struct json *one = list == NULL ? NULL : json_new_object();
+	int64_t base = 0, last = 0;
+	struct journal_head head;
+	struct err why = { 0 };
+	bool found = false, bad;
+	const char *text;
 
-	for (size_t i = 0; i < keys->n_journals; i++) {
-		struct json *one = json_new_object();
-		struct err why = { 0 };
-		int64_t base = 0, last = 0;
-		struct journal_head head;
-		bool found = false;
+	bad = journal_verify(journal, &base, &last, &why) != 0 || journal_head(journal, &head, &found, &why) != 0;
+	text = bad ? why.msg : head.header.key_seq < state->key_seq ? "behind: the next run brings it up to date" : "whole and up to date";
+	s->n_bad += bad;
+	if (one == NULL) {
+		printf("%-18s%s: %s\n", "journal", journal->directory, text);
+		return;
+	}
+	json_set_text(one, "directory", journal->directory);
+	if (!bad) {
+		json_set_int(one, "base", base);
+		json_set_int(one, "last", last);
+	}
+	json_set_text(one, "state", text);
+	json_push(list, one);
+}
 
-		json_set_text(one, "directory", keys->journals[i].directory);
-		if (journal_verify(&keys->journals[i], &base, &last, &why) != 0 ||
-		    journal_head(&keys->journals[i], &head, &found, &why) != 0) {
-			json_set_text(one, "state", why.msg);
-			++*ret_bad;
-		} else {
-			bool behind = head.header.key_seq < state->key_seq;
+static void
+show_journals(const struct keys *keys, const struct keyring_state *state, struct shown *s)
+{
+	struct json *list = s->json == NULL ? NULL : json_new_array();
 
-			json_set_int(one, "base", base);
-			json_set_int(one, "last", last);
-			json_set_text(one, "state", behind ? "behind: the next run brings it up to date" : "whole and up to date");
+	for (size_t i = 0; i < keys->n_journals; i++)
+		show_journal(&keys->journals[i], state, s, list);
+	if (list != NULL)
+		json_set(s->json, "journals", list);
+}
+
+/* They have no journal. */
+static void
+show_commands(const struct config *config, const struct shown *s)
+{
+	struct json *list = s->json == NULL ? NULL : json_new_array();
+	const struct receiver *receiver;
+
+	for (size_t i = 0; (receiver = receiver_at(config, i)) != NULL; i++) {
+		bool fetches = receiver_program(receiver, RECEIVER_FETCH) != NULL, removes = receiver_program(receiver, RECEIVER_REMOVE) != NULL;
+		struct json *one;
+
+		if (list == NULL) {
+			printf("%-18s%s: %s%s%s\n", "command", receiver_name(receiver), receiver_program(receiver, RECEIVER_STORE),
+				fetches ? "" : ", gives nothing back", removes ? "" : ", removes nothing");
+			continue;
 		}
+		one = json_new_object();
+		json_set_text(one, "name", receiver_name(receiver));
+		json_set_text(one, "store", receiver_program(receiver, RECEIVER_STORE));
+		json_set_bool(one, "fetches", fetches);
+		json_set_bool(one, "removes", removes);
 		json_push(list, one);
 	}
-	json_set(status, "journals", list);
+	if (list != NULL)
+		json_set(s->json, "commands", list);
 }
 
 static void
-add_anchor(const struct keys *keys, const struct keyring_state *state, struct json *status, int *ret_bad)
+show_anchor(const struct keys *keys, const struct keyring_state *state, struct shown *s)
 {
 	CLEANUP(anchor_release) struct anchor anchor = ANCHOR_INIT;
+	CLEANUP(free_text) char *text = NULL;
 	enum anchor_verdict verdict;
 	struct err why = { 0 };
 
-	if (anchor_read(keys->roots.anchor, keys->instance, &anchor, &verdict, &why) != 0) {
-		json_set_text(status, "anchor", why.msg);
-		++*ret_bad;
-	} else if (anchor.epoch != state->root.epoch) {
-		add(status, "anchor", mem_printf("it knows of epoch %" PRId64, anchor.epoch));
-		++*ret_bad;
-	} else {
-		json_set_text(status, "anchor", "good");
-	}
+	if (anchor_read(keys->roots.anchor, keys->instance, &anchor, &verdict, &why) != 0)
+		text = mem_copy(why.msg);
+	else if (anchor.epoch != state->root.epoch)
+		text = mem_printf("it knows of epoch %" PRId64, anchor.epoch);
+	s->n_bad += text != NULL;
+	show_text(s, "anchor", text != NULL ? text : "good");
 }
 
 static int
@@ -141,8 +214,7 @@ run_status(struct job *job, struct err *err)
 	CLEANUP(keyring_state_release) struct keyring_state state = { 0 };
 	CLEANUP(keys_close) struct keys keys = { 0 };
 	struct instance instance;
-	struct json *status;
-	int bad = 0;
+	struct shown s = { 0 };
 
 	if (guard_instance(job->db, &instance, err) != 0 || open_keys(job, instance.id, &keys, err) != 0 ||
 	    keyring_state(job->db, &state, err) != 0)
@@ -151,16 +223,17 @@ run_status(struct job *job, struct err *err)
 		(void)err_set(err, ERR_FAILED, "there is no key tree in this database");
 		return err_hint(err, "expunge init makes it");
 	}
-	status = json_new_object();
-	if (add_tree(job, status, &bad, err) != 0) {
-		json_free(status);
+	s.json = job_flag(job, "json") ? json_new_object() : NULL;
+	if (show_tree(job, &s, err) != 0) {
+		json_free(s.json);
 		return -1;
 	}
-	add_places(&keys, &state.root, status, &bad);
-	add_journals(&keys, &state, status, &bad);
-	add_anchor(&keys, &state, status, &bad);
-	job->exit_code = bad > 0 ? 3 : 0;
-	return json_print(stdout, status, err);
+	show_places(&keys, &state.root, &s);
+	show_journals(&keys, &state, &s);
+	show_commands(job->config, &s);
+	show_anchor(&keys, &state, &s);
+	job->exit_code = s.n_bad > 0 ? 3 : 0;
+	return s.json == NULL ? 0 : json_print(stdout, s.json, err);
 }
 
 /* ---- keys rotate, drill ------------------------------------------------------------------------- */

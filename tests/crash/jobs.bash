@@ -29,7 +29,7 @@ rotate_run() {
 # a killed change is gone on with, and then comes the one that was asked for
 rotate_end() {
 	expunge_as night drill
-	expunge_as night keys status --json | jq -r '.root, .places, .anchor, (.change_under_way | tostring), (.journals[].state)'
+	expunge_as night keys status --json | jq -r '.root, (.places | tostring), .anchor, (.change_under_way | tostring), (.journals[].state)'
 	find "$T/clinic/shares" -name 'root.*' -printf '%h\n' | sort | sed "s|$T||"
 }
 
@@ -101,7 +101,7 @@ shred_end() {
 		shred_leaf 1 40 43
 		shred_leaf 2 248
 	} 2>&1
-	expunge_as night keys status --json | jq -r '.root, .places, .anchor, (.change_under_way | tostring), (.journals[].state)'
+	expunge_as night keys status --json | jq -r '.root, (.places | tostring), .anchor, (.change_under_way | tostring), (.journals[].state)'
 	find "$T/clinic/shares" -name '*root.*' -printf '%h\n' | sort | sed "s|$T||"
 }
 
@@ -224,7 +224,7 @@ adopt_end() {
 		expunge_as night drill
 		expunge_as night backup --verify >/dev/null
 	} 2>&1 | sed '/info/d'
-	expunge_as night keys status --json | jq -r '.root, .places, .anchor, (.change_under_way | tostring), (.journals[].state)'
+	expunge_as night keys status --json | jq -r '.root, (.places | tostring), .anchor, (.change_under_way | tostring), (.journals[].state)'
 	find "$T/clinic/shares" -name '*root.*' -printf '%h\n' | sort | sed "s|$T||"
 	disk_end
 }

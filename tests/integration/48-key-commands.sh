@@ -18,7 +18,19 @@ records() { find "$T/clinic/shares" -name 'root.*' | wc -l; }
 ok "init makes it" with_keys
 is "$(status .epoch)" 1 "in epoch 1"
 is "$(records)" 4 "with a record in each of four places"
-is "$(status .root)/$(status .places)/$(status .anchor)" "present/all good/good" "and all is well"
+is "$(status .root)/$(status '.places | length')/$(status .anchor)" "present/0/good" "and all is well"
+is "$(status '.devices | map(contains("\n")) | unique | .[]')" false "which two are on one disk is a list"
+run expunge_as night keys status
+out_like '^epoch +1$' "text is for people"
+out_like "^journal +$T/clinic/here: whole and up to date" "with a line for each journal"
+is "$(grep -c '^devices ' <<<"$OUT")" "$(status '.devices | length')" "and for each thing to look at"
+out_unlike '[{}"]|\\n' "and is no JSON"
+cp "$CONF" "$T/conf"
+sed -i 's|^\( *destinations = .*\) );|\1, { name = "outside"; store = ["/usr/bin/dd", "of=/{id}"]; } );|' "$CONF"
+run expunge_as night keys status
+out_like '^command +outside: /usr/bin/dd, gives nothing back, removes nothing$' "a destination that is a command is shown"
+is "$(status '.commands | tostring')" '[{"name":"outside","store":"/usr/bin/dd","fetches":false,"removes":false}]' "as JSON, too"
+cp "$T/conf" "$CONF"
 is "$(status '.journals | map(.state) | unique | .[]')" "whole and up to date" "with a journal on each destination"
 expunge_as postgres init 2>/dev/null
 is "$(status .epoch)/$(records)" 1/4 "init again changes nothing"

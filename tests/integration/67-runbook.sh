@@ -23,7 +23,7 @@ fresh_db clinic
 install clinic
 mkrole ada expunge_operator expunge_job
 ok "init makes the tree" with_keys
-is "$(status .places)/$(records)" "all good/4" "every place has its share"
+is "$(status '.places | length')/$(records)" "0/4" "every place has its share"
 run expunge_as night check
 out_like '^warning +root shares: .* are on one device' "check says what one disk would take"
 ok "journal and root suffice" expunge_as night drill
@@ -33,11 +33,11 @@ ok "a first backup" expunge_as night backup
 entry 'Moving a share'
 cp -a "$T/clinic/shares/1a" "$T/clinic/shares/moved"
 sed -i "s|shares/1a\"|shares/moved\"|" "$CONF"
-is "$(status .places)" "all good" "the copy is as good as the old one"
+is "$(status '.places | length')" 0 "the copy is as good as the old one"
 shred -u "$T/clinic/shares/1a"/root.*
 rm -r "$T/clinic/shares/1a"
 ok "a fresh root" expunge_as night keys rotate
-is "$(status .places)/$(records)" "all good/4" "and all is well"
+is "$(status '.places | length')/$(records)" "0/4" "and all is well"
 
 entry 'Losing a replica of a share'
 mv "$T/clinic/shares/2b" "$T/broken"
@@ -57,11 +57,11 @@ rc_is 0 "the new disk is marked"
 ok "the night goes on" expunge_as night nightly
 is "$(request_state clinic "$request")" certified "and certifies"
 ok "a fresh root" expunge_as night keys rotate
-is "$(status .places)/$(records)" "all good/4" "after which the lost disk opens nothing"
+is "$(status '.places | length')/$(records)" "0/4" "after which the lost disk opens nothing"
 rm "$T/clinic/shares/2b"/root.*
 run expunge_as night nightly
 err_like '1 replicas of root shares were absent, and are written again' "a record that is lost alone is written again by the night"
-is "$(status .places)" "all good" "from the other replica"
+is "$(status '.places | length')" 0 "from the other replica"
 
 # ---------------------------------------------------------------------------- destinations
 entry 'Losing a destination'
@@ -210,7 +210,7 @@ if softhsm >/dev/null; then
 	sed -i "s|^  shares = (\(.*\) );|  shares = (\1, { replicas = [\"$T/clinic/shares/3a\"]; tokens = ( $(token_of "$(softhsm)" expunge "$T/clinic/pin") ); } );|" "$CONF"
 	ok "a directory and its token are marked" expunge_as night keys mark "$T/clinic/shares/3a"
 	ok "a root that needs it, too" expunge_as night keys rotate
-	is "$(status .drivers)/$(status .places)" "file, file, pkcs11/all good" "status says so"
+	is "$(status .drivers)/$(status '.places | length')" "file, file, pkcs11/0" "status says so"
 	ok "the drills pass" expunge_as night drill
 fi
 
