@@ -267,10 +267,10 @@ tell_patient() {
 }
 
 tell_backup() {
-	heading 'The hourly backup: one sealed archive a practice, in two places'
+	heading 'The hourly backup: a sealed archive of each practice, and one of what belongs to none, in two places'
 	try 0 expunge -U night backup
 	sha256sum "$D"/*/archives/*/*.archive >"$W/archives"
-	claim "$(wc -l <"$W/archives") archives, and not one name, address or number of the patient in them" no_traces_in_archives
+	claim "$(($(wc -l <"$W/archives") / 2)) archives, each in two places, and not one name, address or number of the patient in them" no_traces_in_archives
 }
 
 no_traces_in_archives() {
@@ -312,6 +312,7 @@ tell_approval() {
 
 tell_night() {
 	heading 'The night'
+	say 'It would come seven days later (policy.undo_days, 0 here): until then the approval can be taken back.'
 	"$ROOT/tests/sample/rows.sh" clinic >"$W/rows.before"
 	psql -v patients="$PATIENTS" -v what=gone -f "$ROOT/tests/sample/rows_of.sql" | LC_ALL=C sort >"$W/rows.gone"
 	psql -v patients="$PATIENTS" -v what=new -f "$ROOT/tests/sample/rows_of.sql" | LC_ALL=C sort >"$W/rows.new"
@@ -416,7 +417,7 @@ tell_proof() {
 
 tell_restore() {
 	local practice
-	heading 'And the backup? The archive of yesterday is restored'
+	heading 'And the backup? The archives of before the night are restored'
 	claim 'not a byte of the archives has changed' sha256sum --quiet -c "$W/archives"
 	command psql -Xq -c 'CREATE DATABASE again TEMPLATE template0'
 	psql -d again -f "$ROOT/tests/sample/schema.sql" >"$W/load"
@@ -425,6 +426,7 @@ tell_restore() {
 		pg_dump --data-only -t "$table"
 	done | psql -d again >"$W/load"
 	try 0 expunge -U night restore --tenant 1 --into "dbname=again user=postgres host=$PGHOST port=$PGPORT"
+	say 'A row that two patients own is in the archive under the key of each, and goes in once.'
 	for practice in 2 3; do
 		quietly 0 expunge -U night restore --tenant "$practice" --into "dbname=again user=postgres host=$PGHOST port=$PGPORT"
 	done
