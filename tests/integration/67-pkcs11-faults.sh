@@ -31,8 +31,8 @@ whole() { # "whole" if all is as after any change: one record, one key and the m
 		cat "$T/end"
 		return
 	fi
-	[ "$(status '.root + .places + .anchor')/$(record | wc -l)/$(token_objects)" = "presentall goodgood/1/2" ] ||
-		{ status '.root + .places + .anchor'; record; token_objects; return; }
+	[ "$(status '.root + (.places | tostring) + .anchor')/$(record | wc -l)/$(token_objects)" = "present[]good/1/2" ] ||
+		{ status '.root + (.places | tostring) + .anchor'; record; token_objects; return; }
 	echo whole
 }
 

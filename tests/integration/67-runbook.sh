@@ -230,10 +230,10 @@ if softhsm >/dev/null; then
 	one=$(token_of "$(softhsm)" expunge "$T/clinic/pin") two=$(token_of "$(softhsm)" second "$T/clinic/pin")
 	sed -i -e "s|\"$T/clinic/shares/3a\"|&, \"$T/clinic/shares/3b\"|" -e "s|tokens = (.*|tokens = ( $one, $two ); } );|" "$CONF"
 	ok "the new token is one more replica" expunge_as night keys mark "$T/clinic/shares/3b"
-	is "$(status .places)" "all good" "that has the share"
+	is "$(status '.places | length')" 0 "that has the share"
 	cp -p "$T/clinic/shares/3b"/root.* "$T/clinic/shares/3a/"
 	sed -i -e "s|, \"$T/clinic/shares/3b\"||" -e "s|tokens = (.*|tokens = ( $two ); } );|" "$CONF"
-	is "$(status .places)" "all good" "it takes the place of the first"
+	is "$(status '.places | length')" 0 "it takes the place of the first"
 	ok "a fresh root" expunge_as night keys rotate
 	rm -r "$T/clinic/shares/3b"
 	softhsm2-util --delete-token --token expunge >/dev/null
@@ -251,7 +251,7 @@ if softhsm >/dev/null; then
 	softhsm2-util --init-token --free --label fourth --so-pin 12345678 --pin "$PIN" >/dev/null
 	sed -i "s|label = \"second\"|label = \"fourth\"|" "$CONF"
 	ok "another one in its place" expunge_as night keys mark "$T/clinic/shares/3a"
-	is "$(status .places)" "all good" "gets the share from the one that is left"
+	is "$(status '.places | length')" 0 "gets the share from the one that is left"
 	ok "a fresh root" expunge_as night keys rotate
 	ok "the drills pass" expunge_as night drill
 fi
