@@ -118,9 +118,9 @@ enter(const struct root_place *place, bool write, struct token **ret, struct err
 static enum root_place_state
 check_token(const struct root_place *place, struct token *token, struct err *err)
 {
-	CLEANUP(free_text) char *mark = name_of(place, MARK);
+	CLEANUP(free_text) char *name = name_of(place, MARK);
 
-	switch (token_look(token, mark, err)) {
+	switch (token_look(token, name, err)) {
 	case TOKEN_KEY_OURS:
 		return ROOT_PLACE_OURS;
 	case TOKEN_KEY_ABSENT:
@@ -196,7 +196,7 @@ mark_token(const struct root_place *place, struct err *err)
 {
 	CLEANUP(token_closep) struct token *token = NULL;
 	CLEANUP(root_ids_release) struct root_ids ids = { 0 };
-	CLEANUP(free_text) char *mark = name_of(place, MARK);
+	CLEANUP(free_text) char *name = name_of(place, MARK);
 	enum root_place_state state;
 
 	if (enter(place, true, &token, err) != 0)
@@ -208,7 +208,7 @@ mark_token(const struct root_place *place, struct err *err)
 	if (list_keys(place, token, &ids, err) != 0)
 		return -1;
 	if (ids.n == 0)
-		return token_make(token, mark, err);
+		return token_make(token, name, err);
 	(void)err_set(err, ERR_REFUSED, "token %s holds keys of %zu roots, and no mark", called(place), ids.n);
 	return err_hint(err, "bring back the token as it was; if nothing on it is needed any more, initialize it");
 }
@@ -226,15 +226,15 @@ seal(const struct root_place *place, struct token *token, const char *key, const
 	struct secret *ret, struct err *err)
 {
 	struct root_sealed head = { .id = *id, .share = place->marker.share };
-	struct token_seal seal = { .n_aad = ROOT_SEALED_HEAD };
+	struct token_seal with = { .n_aad = ROOT_SEALED_HEAD };
 
 	(void)memcpy(head.instance, place->marker.instance, sizeof(head.instance));
 	secret_new(ret, ROOT_SEALED_SIZE);
-	seal.aad = ret->bytes;
-	if (crypt_random(seal.nonce, sizeof(seal.nonce), err) != 0 || root_sealed_head(&head, ret->bytes, err) != 0 ||
-	    token_seal(token, key, &seal, record->bytes, record->n, root_sealed_body(ret->bytes), err) != 0)
+	with.aad = ret->bytes;
+	if (crypt_random(with.nonce, sizeof(with.nonce), err) != 0 || root_sealed_head(&head, ret->bytes, err) != 0 ||
+	    token_seal(token, key, &with, record->bytes, record->n, root_sealed_body(ret->bytes), err) != 0)
 		return -1;
-	(void)memcpy(root_sealed_nonce(ret->bytes), seal.nonce, sizeof(seal.nonce));
+	(void)memcpy(root_sealed_nonce(ret->bytes), with.nonce, sizeof(with.nonce));
 	return root_sealed_sum(ret->bytes, err);
 }
 
@@ -288,7 +288,7 @@ static enum root_state
 unseal(const struct root_place *place, struct token *token, const char *key, const struct root_id *id, const struct secret *sealed,
 	struct secret *ret, struct err *err)
 {
-	struct token_seal seal = { .aad = sealed->bytes, .n_aad = ROOT_SEALED_HEAD };
+	struct token_seal with = { .aad = sealed->bytes, .n_aad = ROOT_SEALED_HEAD };
 	struct root_sealed head;
 	bool authentic;
 
@@ -305,8 +305,8 @@ unseal(const struct root_place *place, struct token *token, const char *key, con
 			(long long)head.id.epoch, head.id.attempt);
 		return ROOT_STALE;
 	}
-	(void)memcpy(seal.nonce, root_sealed_nonce(sealed->bytes), sizeof(seal.nonce));
-	if (token_unseal(token, key, &seal, root_sealed_body(sealed->bytes), ROOT_SEALED_BODY, ret, &authentic, err) != 0)
+	(void)memcpy(with.nonce, root_sealed_nonce(sealed->bytes), sizeof(with.nonce));
+	if (token_unseal(token, key, &with, root_sealed_body(sealed->bytes), ROOT_SEALED_BODY, ret, &authentic, err) != 0)
 		return ROOT_UNREADABLE;
 	if (authentic)
 		return ROOT_GOOD;

@@ -238,8 +238,8 @@ take_key(const struct token *token, const char *name, CK_OBJECT_HANDLE *ret, str
 static CK_GCM_PARAMS
 gcm_of(struct token_seal *seal)
 {
-	return (CK_GCM_PARAMS){ seal->nonce, TOKEN_NONCE_SIZE, TOKEN_NONCE_SIZE * 8, (unsigned char *)(uintptr_t)seal->aad,
-		seal->n_aad, TOKEN_TAG_SIZE * 8 };
+	return (CK_GCM_PARAMS){ seal->nonce, TOKEN_NONCE_SIZE, TOKEN_NONCE_SIZE * 8UL, (unsigned char *)(uintptr_t)seal->aad,
+		seal->n_aad, TOKEN_TAG_SIZE * 8UL };
 }
 
 int

@@ -64,7 +64,7 @@ run "$EXPUNGE" certificate verify "$D"/certificates/*.note
 rc_is 0 "it is good"
 
 # a copy of the sealed record comes back, and the other share with it: nothing opens it any more
-cp -a "$T/kept" "$share/root.1.$(sed 's/.*\.//' <<<"$old")"
+cp -a "$T/kept" "$share/root.1.${old##*.}"
 run expunge_as night keys status
 is "$(status .root)" present "a copy of the old record is put back: the present root is not touched by it"
 run expunge_as night drill --negative
