@@ -371,7 +371,7 @@ build_probe() {
 # directory of $CONF, and makes it
 with_keys() {
 	local dir=${CONF%/*}
-	mkdir -p -m 0700 "$dir/shares" "$dir/here" "$dir/there"
+	(umask 077 && mkdir -p "$dir/shares" "$dir/here" "$dir/there")
 	cat >>"$CONF" <<-CONF
 		keys : {
 		  shares = ( { replicas = ["$dir/shares/1a", "$dir/shares/1b"]; }, { replicas = ["$dir/shares/2a", "$dir/shares/2b"]; } );

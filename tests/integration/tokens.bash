@@ -14,7 +14,7 @@ softhsm() {
 # make_token NAME [LABEL]: in $T/NAME/tokens, its PIN in $T/NAME/pin; SOFTHSM2_CONF then names it
 make_token() {
 	local dir=$T/$1
-	mkdir -p -m 0700 "$dir/tokens"
+	(umask 077 && mkdir -p "$dir/tokens")
 	printf 'directories.tokendir = %s\nobjectstore.backend = file\nlog.level = ERROR\n' "$dir/tokens" >"$dir/softhsm.conf"
 	export SOFTHSM2_CONF=$dir/softhsm.conf
 	softhsm2-util --init-token --free --label "${2:-expunge}" --so-pin 12345678 --pin "$PIN" >/dev/null
@@ -25,7 +25,7 @@ make_token() {
 # one). A module gets its environment from the configuration, for a timer that starts the program has none.
 with_token_keys() {
 	local dir=${CONF%/*}
-	mkdir -p -m 0700 "$dir/shares" "$dir/here" "$dir/there"
+	(umask 077 && mkdir -p "$dir/shares" "$dir/here" "$dir/there")
 	cat >>"$CONF" <<-CONF
 		keys : {
 		  shares = ( { replicas = ["$dir/shares/1a", "$dir/shares/1b"]; },
