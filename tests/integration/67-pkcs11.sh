@@ -147,6 +147,24 @@ rm -r "$D/tokens"
 mv "$T/away" "$D/tokens"
 good_end "with the token back"
 
+# which token is meant
+softhsm2-util --init-token --free --label expunge --so-pin 12345678 --pin "$PIN" >/dev/null
+run expunge_as night keys rotate
+rc_is 1 "two tokens of one label"
+err_like 'there are several of this label' "are not chosen from"
+err_like 'hint: name under keys.shares the serial number' "and what to do is said"
+for serial in $(softhsm2-util --show-slots | sed -n 's/^ *Serial number: *\([0-9a-f]\)/\1/p'); do
+	sed "s|label = \"expunge\"|serial = \"$serial\"|" "$T/conf" >"$CONF"
+	if [ "$(status .root)" = present ]; then good_end "by its serial number it is found"; else other=$serial; fi
+done
+cp "$T/conf" "$CONF"
+softhsm2-util --delete-token --serial "$other" >/dev/null
+sed -i "s|pin_file = \"[^\"]*\"|pin_file = \"$share/pin\"|" "$CONF"
+run expunge_as night keys status
+rc_is 2 "a PIN beside the share that it opens"
+err_like 'holds the PIN of a token' "is refused"
+cp "$T/conf" "$CONF"
+
 # ---------------------------------------------------------------------------- keys of the token
 before=$(find "$D/tokens" -name '*.object' | sort)
 run expunge_as night keys rotate
