@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Opens a sealed archive with its keys, independently of Expunge; archive.md is the format.
 
-    open-archive.py KEYS ARCHIVE
+    open-archive.py KEYS ARCHIVE [EARLIER]...
 
 KEYS is a file with a line for each key, in hexadecimal: "signer <public key>", "generation <key>", "leaf <id> <key>".
-Rows are printed as COPY text below a line "-- table (columns)"; rows whose leaf key is not given are counted at the end.
+EARLIER are the archives that this one refers to. Rows are printed as COPY text below a line "-- table (columns)"; rows whose
+leaf key is not given are counted at the end.
 Needs python3 with the package cryptography, and the program zstd. Reads the whole file into memory."""
 import hashlib
 import hmac
@@ -60,15 +61,16 @@ class Archive:
         assert check == data[176:192], "wrong generation key"
         self.read_contents(contents, length)
 
-    def chunks(self, at, length, domain, key, binding, number):
+    def chunks(self, at, length, domain, key, binding, number, data=None):
         """The texts of a row of chunks at this place; it takes length bytes, if that is known."""
-        begin, chunk, last, texts = at, 0, False, []
+        data = data or self.data
+        begin, chunk, last, texts, archive = at, 0, False, [], data[24:56]
         while not last:
-            head, = struct.unpack(">I", self.data[at:at + 4])
+            head, = struct.unpack(">I", data[at:at + 4])
             last, n = bool(head >> 31), head & 0x7fffffff
-            info = fields(domain, self.id, u64(number), u32(chunk))
-            aad = fields(domain, self.id, binding, u64(number), u32(chunk), bytes([last]))
-            packed = gcm_open(key, info, self.data[at + 4:at + 4 + n], aad)
+            info = fields(domain, archive, u64(number), u32(chunk))
+            aad = fields(domain, archive, binding, u64(number), u32(chunk), bytes([last]))
+            packed = gcm_open(key, info, data[at + 4:at + 4 + n], aad)
             texts.append(subprocess.run(["zstd", "-dc"], input=packed, stdout=subprocess.PIPE, check=True).stdout)
             at, chunk = at + 4 + n, chunk + 1
         assert length in (at - begin, None), "chunks end elsewhere"
@@ -89,25 +91,35 @@ class Archive:
         for _ in range(number()):
             name, rows, size = take(number()).decode(), number(8), number(8)
             self.tables.append((name, rows, [(take(number()).decode(), take(number()).decode()) for _ in range(number())]))
-        assert number() == 0, "frames in other files"
+        self.files = [(take(32), take(32), number(8)) for _ in range(number())]
         self.frames = []
         left = number(8)
         for i in range((left + 1023) // 1024):
             part = self.chunks(number(8), None, b"expunge/archive/index/v1", self.generation, self.binding, i)[0]
-            self.frames += [part[k:k + 104] for k in range(0, len(part), 104)]
+            self.frames += [part[k:k + 120] for k in range(0, len(part), 120)]
         assert len(self.frames) == left and text == b""
 
-    def rows(self, number, leaf_keys):
+    def lies_in(self, file, earlier):
+        """The bytes of a file: itself, or one that it refers to."""
+        if file == 0:
+            return self.data
+        ident, digest, size = self.files[file - 1]
+        assert ident in earlier, f"archive {ident.hex()} is needed"
+        data = earlier[ident]
+        assert len(data) == size and hashlib.sha256(data[:-232]).digest() == digest, "another archive than the one referred to"
+        return data
+
+    def rows(self, number, leaf_keys, earlier):
         """(table, text) of a frame; None if the key of its leaf is not given."""
         entry = self.frames[number]
-        leaf, _, _, _, offset, length, size, rows = struct.unpack(">QIIQQQQQ", entry[:56])
+        leaf, _, file, sealed_as, offset, length, size, rows = struct.unpack(">QIIQQQQQ", entry[:56])
         if leaf not in leaf_keys:
             return None
         domain = b"expunge/archive/wrap/v1"
-        key = gcm_open(leaf_keys[leaf] + self.generation, fields(domain, self.id, u64(number)), entry[56:],
-                       fields(domain, self.id, u64(number), entry[:56]))
+        key = gcm_open(leaf_keys[leaf] + self.generation, fields(domain, self.id, u64(number)), entry[72:],
+                       fields(domain, self.id, u64(number), entry[:72]))
         pieces = []
-        for text in self.chunks(offset, length, b"expunge/archive/chunk/v1", key, u64(leaf), number):
+        for text in self.chunks(offset, length, b"expunge/archive/chunk/v1", key, u64(leaf), sealed_as, self.lies_in(file, earlier)):
             while text:
                 table, n = struct.unpack(">II", text[:8])
                 pieces.append((table, text[8:8 + n]))
@@ -119,11 +131,15 @@ class Archive:
 def main():
     keys = {tuple(line.split()[:-1]): bytes.fromhex(line.split()[-1]) for line in open(sys.argv[1])}
     leaves = {int(name[1]): key for name, key in keys.items() if name[0] == "leaf"}
-    with open(sys.argv[2], "rb") as file:
-        archive = Archive(file.read(), keys["signer",], keys["generation",])
+    data = []
+    for path in sys.argv[2:]:
+        with open(path, "rb") as file:
+            data.append(file.read())
+    archive = Archive(data[0], keys["signer",], keys["generation",])
+    earlier = {bytes[24:56]: bytes for bytes in data[1:]}
     texts, withheld = [b""] * len(archive.tables), 0
     for number in range(len(archive.frames)):
-        pieces = archive.rows(number, leaves)
+        pieces = archive.rows(number, leaves, earlier)
         withheld += pieces is None
         for table, text in pieces or []:
             texts[table] += text
@@ -135,7 +151,7 @@ def main():
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
+    if len(sys.argv) < 3:
         sys.exit(__doc__)
     try:
         main()

@@ -57,8 +57,11 @@ read_tenants(struct backup_session *s, struct db_result **ret, struct err *err)
 static void
 tell_result(const char *tenant, const struct backup_result *result)
 {
-	log_info("tenant %s: archive %.16s, %" PRId64 " subjects, %" PRIu64 " rows in %" PRIu64 " frames, %" PRIu64 " bytes", tenant,
-		result->id, result->subjects, result->summary.rows, result->summary.frames, result->summary.size);
+	log_info("tenant %s: archive %.16s, %" PRId64 " subjects, %" PRIu64 " rows in %" PRIu64 " frames, %" PRIu64 " of them unchanged, %" PRIu64
+		" bytes", tenant, result->id, result->subjects, result->summary.rows, result->summary.frames, result->summary.referred,
+		result->summary.size);
+	if (result->whole.code != ERR_NONE)
+		log_warning("tenant %s: everything is written again: %s", tenant, result->whole.msg);
 	if (result->withheld > 0)
 		log_info("tenant %s: %" PRId64 " withheld, their keys are shredded", tenant, result->withheld);
 	/* no failure: a row may be there before its file is, or after it */
@@ -288,6 +291,8 @@ end_run(const struct backup_session *s, const char *run, int exit_code)
 static int
 check_options(const struct job *job, struct err *err)
 {
+	if (job_flag(job, "full") && (job_flag(job, "verify") || job_flag(job, "expire")))
+		return err_set(err, ERR_USAGE, "--full makes archives: it goes without --verify and --expire");
 	if (job_flag(job, "dry-run") && job_flag(job, "verify"))
 		return err_set(err, ERR_USAGE, "--verify makes no archive: it goes without --dry-run");
 	if (job_flag(job, "repair") && !job_flag(job, "verify"))
@@ -337,6 +342,7 @@ run_list(struct job *job, struct err *err)
 static const struct option_row backup_options[] = {
 	OPTION_TENANT,
 	OPTION_DRY_RUN,
+	{ "full", NULL, "write everything, and refer to no earlier archive", NULL },
 	{ "verify", NULL, "make nothing: read every archive again, to its last frame", NULL },
 	{ "repair", NULL, "with --verify: copy what is bad or missing in one destination from a good copy", NULL },
 	{ "expire", NULL, "make nothing: shred and remove what no archives.keep_ setting keeps", NULL },

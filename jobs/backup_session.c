@@ -144,7 +144,7 @@ backup_session_open(struct backup_session *s, struct job *job, struct err *err)
 	}
 	s->workers[0] = (struct backup){ .program = s->program, .db = s->workers[0].db, .keys_db = s->own[0].keys_db, .keys = &s->own[0].keys, .config = job->config,
 		.hash = hash_name, .hash_ctx = s->own[0].ledger, .system_identifier = strtoull(instance.system_identifier, NULL, 10),
-		.progress = show_rows, .stop = stop_asked };
+		.full = job_flag(job, "full"), .progress = show_rows, .stop = stop_asked };
 	s->n_workers = 1;
 	running = s;
 	stop_on_second(cancel, s);

@@ -8,6 +8,7 @@
 #include "archive/backup_private.h"
 #include "archive/receiver.h"
 #include "archive/restore.h"
+#include "archive/sources.h"
 #include "base/bytes.h"
 #include "base/cleanup.h"
 #include "base/mem.h"
@@ -168,11 +169,25 @@ open_copy(const struct keys *keys, const struct db_result *row, const struct lea
 	return fetch_copy(keys, row, hash, generation, ret, ret_fd, err);
 }
 
+/* For files that the archive refers to: each from wherever it is whole. */
+static void
+look_everywhere(struct sources *sources, const struct keys *keys)
+{
+	const struct receiver *receiver;
+
+	sources_init(sources, keys, stop_asked);
+	for (size_t i = 0; i < keys->n_journals; i++)
+		sources_look_in(sources, &keys->journals[i]);
+	for (size_t i = 0; (receiver = receiver_at(keys->config, i)) != NULL; i++)
+		sources_look_with(sources, receiver);
+}
+
 static int
 load(struct job *job, const struct keys *keys, const struct db_result *row, const struct leaf_keys *leaves, struct db *target,
 	struct err *err)
 {
 	const struct leaf *generation = leaf_keys_find(leaves, db_get_int(row, 0, A_GENERATION));
+	CLEANUP(sources_release) struct sources sources = { 0 };
 	CLEANUP(archive_closep) struct archive *archive = NULL;
 	CLEANUP(close_fd) int fd = -1;
 	struct restore_result result;
@@ -182,7 +197,8 @@ load(struct job *job, const struct keys *keys, const struct db_result *row, cons
 
 	if (generation == NULL)
 		return err_set(err, ERR_FAILED, "the key of its generation is shredded: nobody can open it any more");
-	if (open_copy(keys, row, generation, &archive, &fd, err) != 0)
+	look_everywhere(&sources, keys);
+	if (open_copy(keys, row, generation, &archive, &fd, err) != 0 || sources_attach(&sources, archive, err) != 0)
 		return -1;
 	restore.archive = archive;
 	progress_start("restoring", 0);

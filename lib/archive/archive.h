@@ -30,6 +30,8 @@
 #define ARCHIVE_NAME_MAX 1000        /* bytes of a name or a type */
 #define ARCHIVE_CONTENTS_MAX 8388608 /* bytes of the closing part of the index; tables and columns may take half */
 #define ARCHIVE_SEVERAL UINT32_MAX /* a frame's table, when it holds rows of more than one */
+#define ARCHIVE_TAG_SIZE 16
+#define ARCHIVE_FILES_MAX 1000 /* earlier archives whose frames one may refer to */
 
 enum archive_kind { ARCHIVE_BACKUP = 1, ARCHIVE_DORMANT = 2, ARCHIVE_RETAINED = 3 };
 
@@ -74,15 +76,23 @@ struct archive_table {
 
 void archive_table_release(struct archive_table *table);
 
+/* Another archive, with frames that this one refers to. */
+struct archive_file {
+	uint8_t id[ARCHIVE_ID_SIZE];
+	uint8_t hash[SHA256_SIZE]; /* of everything before its footer */
+	uint64_t size;             /* bytes */
+};
+
 /* One entry of the index. */
 struct archive_frame {
 	uint64_t number; /* in the index, from 0 */
 	int64_t leaf;    /* whose rows these are: id of the leaf key; > 0 */
 	uint32_t table;  /* number of the table, or ARCHIVE_SEVERAL */
-	uint32_t file;   /* 0: this one. Others are for generations that refer to frames of earlier files */
+	uint32_t file;   /* 0: this one; n: the nth of the other files, from 1, where an unchanged frame was written */
 	uint64_t sealed_as; /* the number under which it was sealed; that of the index while file is 0 */
 	uint64_t offset, length; /* bytes, in the file */
 	uint64_t text, rows;     /* bytes of COPY text, without what separates pieces */
+	uint8_t tag[ARCHIVE_TAG_SIZE]; /* of its rows, under the leaf key (content.h); zeros: never referred to */
 	uint8_t wrapped[ARCHIVE_WRAPPED_SIZE];
 };
 

@@ -28,6 +28,7 @@ struct sealing {
 	struct archive_header header;
 	struct destinations places;
 	struct archive_writer *writer;
+	struct earlier *earlier;
 	struct fill fill;
 	struct backup_result *result;
 };
@@ -44,6 +45,7 @@ release(struct sealing *sealing)
 {
 	archive_writer_free(sealing->writer);
 	sealing->writer = NULL;
+	earlier_free(TAKE_PTR(sealing->earlier));
 	destinations_release(&sealing->places);
 	fill_release(&sealing->fill);
 	leaf_wipe(&sealing->generation, 1);
@@ -203,9 +205,12 @@ seal_subjects(struct sealing *sealing, struct err *err)
 	CLEANUP(str_release) struct str sql = STR_INIT;
 	CLEANUP(free_text) char *fetch = mem_printf("FETCH %d FROM seal_subjects", FILL_OWNERS_MAX);
 
-	str_addf(&sql, "DECLARE seal_subjects NO SCROLL CURSOR FOR SELECT t.%s::text",
-		program_cat(program, program->map->subject)->columns[program->map->subject_key_column].quoted);
+	const char *key = program_cat(program, program->map->subject)->columns[program->map->subject_key_column].quoted;
+
+	/* in the same order every time: an owner whose rows need several frames gets the same ones again */
+	str_addf(&sql, "DECLARE seal_subjects NO SCROLL CURSOR FOR SELECT t.%s::text", key);
 	sql_subjects(&sql, program, sealing->tenant);
+	str_addf(&sql, " ORDER BY t.%s", key);
 	if (db_command(db, sql.s, 0, NULL, NULL, err) != 0)
 		return -1;
 	for (;;) {
@@ -227,6 +232,8 @@ seal_rows(struct sealing *sealing, struct err *err)
 	const struct backup *b = sealing->backup;
 	struct archive_sink sink;
 
+	if (!b->full && earlier_open(&sealing->earlier, b->keys, &sealing->ring, sealing->tenant, clock_now(), &sealing->result->whole, err) != 0)
+		return -1;
 	if (begin_snapshot(b, err) != 0 || fill_header(sealing, err) != 0)
 		return -1;
 	destinations_init(&sealing->places, b->keys, sealing->header.id);
@@ -236,7 +243,11 @@ seal_rows(struct sealing *sealing, struct err *err)
 	sealing->fill = (struct fill){ .program = b->program, .db = b->db, .writer = sealing->writer, .tenant = sealing->tenant,
 		.progress = b->progress, .stop = b->stop };
 	documents_init(&sealing->fill.documents, b->config, b->keys->instance);
-	if (fill_tables(&sealing->fill, err) != 0 || seal_tenant(sealing, err) != 0 ||
+	if (fill_tables(&sealing->fill, err) != 0)
+		return -1;
+	if (sealing->earlier != NULL && earlier_has_tables(sealing->earlier, sealing->writer))
+		sealing->fill.earlier = sealing->earlier;
+	if (seal_tenant(sealing, err) != 0 ||
 	    (!tenant_is_nobody(b->program, sealing->tenant) && seal_subjects(sealing, err) != 0))
 		return -1;
 	sealing->result->n_missing = sealing->fill.n_missing;
@@ -254,11 +265,26 @@ add_names(struct str *array, const struct destinations *places, bool named)
 			array_add(array, places->items[i].name);
 }
 
+/* The archives that it refers to. */
+static void
+add_needs(struct str *array, const struct archive_writer *writer)
+{
+	char id[2 * ARCHIVE_ID_SIZE + 1];
+	size_t n;
+	const struct archive_file *files = archive_writer_files(writer, &n);
+
+	for (size_t i = 0; i < n; i++) {
+		bytes_to_hex(files[i].id, ARCHIVE_ID_SIZE, id);
+		array_add(array, id);
+	}
+}
+
 static int
 announce(const struct sealing *sealing, struct err *err)
 {
 	const struct archive_summary *summary = &sealing->result->summary;
 	CLEANUP(str_release) struct str names = STR_INIT;
+	CLEANUP(str_release) struct str needs = STR_INIT;
 	char generation[24], created[24], lsn[24], size[24], frames[24], rows[24], withheld[24], hash[2 * SHA256_SIZE + 1];
 
 	(void)snprintf(generation, sizeof(generation), "%" PRId64, sealing->header.generation);
@@ -270,9 +296,10 @@ announce(const struct sealing *sealing, struct err *err)
 	(void)snprintf(withheld, sizeof(withheld), "%" PRId64, sealing->result->withheld);
 	bytes_to_hex(summary->hash, SHA256_SIZE, hash);
 	add_names(&names, &sealing->places, false);
+	add_needs(&needs, sealing->writer);
 	return db_query(sealing->backup->keys_db, &QUERY_ARCHIVE_ADD,
 		DB_PARAMS(sealing->result->id, sealing->tenant, generation, created, lsn, hash, size, frames, rows, withheld,
-			array_end(&names)), NULL, err);
+			array_end(&names), array_end(&needs)), NULL, err);
 }
 
 /* Commands are given what stands in a directory, and only after the catalogue says that something may be with them. */

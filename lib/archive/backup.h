@@ -22,6 +22,7 @@ struct backup {
 	struct db *keys_db; /* the keyring's, and the catalogue's */
 	const struct keys *keys;
 	const struct config *config; /* where files are that rows name */
+	bool full;                   /* refer to no earlier archive */
 	keys_hash *hash; /* what a tombstone keeps of a name */
 	void *hash_ctx;
 	uint64_t system_identifier;
@@ -34,6 +35,7 @@ struct backup_result {
 	struct archive_summary summary;
 	int64_t subjects, withheld;
 	int64_t n_missing;   /* files that rows name, and that were not there */
+	struct err whole;    /* why nothing of the archive before could be referred to, where something should have been */
 	size_t n_failed;     /* destinations, or archives that a command has not taken */
 	struct str failures; /* a line for each */
 };
@@ -45,7 +47,7 @@ void backup_result_release(struct backup_result *result);
 int backup_tenant(const struct backup *backup, const char *tenant, struct backup_result *ret, struct err *err);
 
 /* Reads every catalogued archive of a tenant again in each of its destinations: signature, hash, index, and each frame whose
- * leaf lives. tell() gets a line for each copy; the counts are of copies. n_unread: with commands that give nothing back; tally
+ * leaf lives, those in files that it refers to as well; such a file whose generation is shredded, to its hash. tell() gets a line for each copy; the counts are of copies. n_unread: with commands that give nothing back; tally
  * and why are NULL then. n_missing: in destinations of the configuration that never had one. The catalogue keeps which are bad.
  * With `repair` those bad and missing are copied from a good one (repair.h), and count no more as bad; a place that cannot be
  * written to is told once more, with the reason. */

@@ -24,8 +24,6 @@ format_contents_release(struct format_contents *contents)
 {
 	for (size_t i = 0; i < contents->n_tables; i++)
 		archive_table_release(&contents->tables[i]);
-	for (size_t i = 0; i < contents->n_files; i++)
-		free(contents->files[i].name);
 	free(contents->tables);
 	free(contents->files);
 	free(contents->parts);
@@ -86,7 +84,8 @@ format_contents_encode(const struct format_contents *contents, struct str *ret)
 	format_add_u32(ret, (uint32_t)contents->n_files);
 	for (size_t i = 0; i < contents->n_files; i++) {
 		str_add_n(ret, (const char *)contents->files[i].id, ARCHIVE_ID_SIZE);
-		add_text(ret, contents->files[i].name);
+		str_add_n(ret, (const char *)contents->files[i].hash, SHA256_SIZE);
+		format_add_u64(ret, contents->files[i].size);
 	}
 	format_add_u64(ret, contents->frames);
 	for (size_t i = 0; i < contents->n_parts; i++)
@@ -169,11 +168,12 @@ take_contents(struct cursor *c, struct format_contents *ret)
 	ret->tables = mem_zero(ret->n_tables, sizeof(*ret->tables));
 	for (size_t i = 0; i < ret->n_tables && !c->bad; i++)
 		take_table(c, &ret->tables[i]);
-	ret->n_files = take_count(c, ARCHIVE_TABLES_MAX, ARCHIVE_ID_SIZE + 5);
+	ret->n_files = take_count(c, ARCHIVE_FILES_MAX, ARCHIVE_ID_SIZE + SHA256_SIZE + 8);
 	ret->files = mem_zero(ret->n_files, sizeof(*ret->files));
 	for (size_t i = 0; i < ret->n_files && !c->bad; i++) {
 		(void)memcpy(ret->files[i].id, take(c, ARCHIVE_ID_SIZE), ARCHIVE_ID_SIZE);
-		ret->files[i].name = take_name(c);
+		(void)memcpy(ret->files[i].hash, take(c, SHA256_SIZE), SHA256_SIZE);
+		ret->files[i].size = take_u64(c);
 	}
 	ret->frames = take_u64(c);
 	if (ret->frames > FORMAT_FRAMES_MAX)

@@ -43,7 +43,7 @@ int destinations_need_one(const struct destinations *list, struct err *err);
 /* *ret: where an archive is written to, for all of them; it goes on while one is left. One that is
  * `failed` already is left out. The list must stay where it is. */
 int destinations_open(struct destinations *list, struct archive_sink *ret, struct err *err);
-/* Every file to its disk, and read back from there: signed, whole, of this hash, and its index opens. */
+/* Every file to its disk, and read back from there: signed, whole, of this hash, and its index opens; that not without a key. */
 int destinations_verify(struct destinations *list, const struct archive_summary *summary,
 	const uint8_t generation_key[ARCHIVE_KEY_SIZE], struct err *err);
 /* The write-ahead rule: an archive gets its name in a place only when the journal of the keys there knows its leaves.

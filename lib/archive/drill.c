@@ -10,6 +10,7 @@
 
 #include "archive/destination.h"
 #include "archive/format.h"
+#include "archive/sources.h"
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "sys/file.h"
@@ -41,6 +42,7 @@ struct drill {
 	struct tree tree;     /* pages of its tenant, and the directory's */
 	struct leaf_place *places; /* leaves of its tenant, by id */
 	size_t n_places;
+	struct sources sources; /* what archives beside it may refer to */
 };
 
 static void
@@ -53,6 +55,7 @@ release(struct drill *drill)
 	free(drill->candidates);
 	free(drill->places);
 	tree_release(&drill->tree);
+	sources_release(&drill->sources);
 }
 
 static void
@@ -292,11 +295,15 @@ read_one_frame(struct drill *drill, struct archive *archive, struct err *err)
 		if (place == NULL || !place->lives)
 			continue;
 		if (place->is_subject)
-			return archive_read_frame(archive, &frame, &reading, &tally, &verdict, err);
+			return sources_attach_frame(&drill->sources, archive, &frame, err) != 0 ? -1
+				: archive_read_frame(archive, &frame, &reading, &tally, &verdict, err);
 		other = frame;
 		is_other = true;
 	}
-	return is_other ? archive_read_frame(archive, &other, &reading, &tally, &verdict, err) : 0;
+	if (!is_other)
+		return 0;
+	return sources_attach_frame(&drill->sources, archive, &other, err) != 0 ? -1
+		: archive_read_frame(archive, &other, &reading, &tally, &verdict, err);
 }
 
 static int
@@ -370,6 +377,8 @@ archive_drill(const struct keys *keys, void (*opened)(const char *path, int64_t 
 		CLEANUP(release) struct drill drill = { .keys = keys, .journal = &keys->journals[i] };
 		struct err why = { 0 };
 
+		sources_init(&drill.sources, keys, NULL);
+		sources_look_in(&drill.sources, &keys->journals[i]);
 		if (drill_one(&drill, opened, &why) != 0) {
 			*err = why;
 			return -1;

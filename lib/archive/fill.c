@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "archive/content.h"
+#include "archive/format.h"
 #include "base/array.h"
 #include "base/cleanup.h"
 #include "base/mem.h"
@@ -120,40 +122,74 @@ by_owner(const void *a, const void *b)
 }
 
 static int
-begin_frame(struct fill *fill, int64_t id, struct err *err)
+write_frame(struct fill *fill, const struct leaf *leaf, const struct content *parts, size_t n, const uint8_t tag[ARCHIVE_TAG_SIZE],
+	struct err *err)
+{
+	if (archive_write_frame_begin(fill->writer, leaf->id, leaf->key, err) != 0)
+		return -1;
+	archive_write_frame_tag(fill->writer, tag);
+	for (size_t i = 0; i < n; i++)
+		if (archive_write_frame_table(fill->writer, parts[i].table, err) != 0 ||
+		    archive_write_frame_text(fill->writer, parts[i].text, parts[i].n, err) != 0)
+			return -1;
+	return archive_write_frame_end(fill->writer, err);
+}
+
+/* 1; 0: there is no earlier frame with these rows. */
+static int
+write_reference(struct fill *fill, const struct leaf *leaf, const struct content *parts, size_t n, const uint8_t tag[ARCHIVE_TAG_SIZE],
+	struct err *err)
+{
+	struct archive_reference reference = { 0 };
+	struct archive_share *shares = NULL;
+	int rc = fill->earlier == NULL ? 0 : earlier_find(fill->earlier, fill->writer, leaf->id, leaf->key, tag, &reference, err);
+
+	if (rc <= 0)
+		return rc;
+	for (size_t i = 0; i < n; i++)
+		*MEM_PUSH(shares, reference.n_shares) =
+			(struct archive_share){ parts[i].table, format_rows(parts[i].text, parts[i].n), parts[i].n };
+	reference.shares = shares;
+	rc = archive_write_reference(fill->writer, &reference, err) != 0 ? -1 : 1;
+	free(shares);
+	return rc;
+}
+
+/* Rows of one owner: one frame, or a reference to one. */
+static int
+write_owner(struct fill *fill, int64_t id, const struct content *parts, size_t n, struct err *err)
 {
 	const struct leaf wanted = { .id = id };
 	const struct leaf *leaf = bsearch(&wanted, fill->leaves, fill->n_leaves, sizeof(*leaf), by_id);
+	uint8_t tag[ARCHIVE_TAG_SIZE];
+	int rc;
 
 	if (leaf == NULL)
 		return err_set(err, ERR_FAILED, "a row of leaf key %" PRId64 ", which was not asked for", id);
-	return archive_write_frame_begin(fill->writer, id, leaf->key, err);
-}
-
-static int
-write_run(struct fill *fill, const struct fill_run *run, const char *text, struct err *err)
-{
-	return archive_write_frame_table(fill->writer, run->table, err) != 0 ? -1
-		: archive_write_frame_text(fill->writer, text, run->n, err);
+	if (content_tag(leaf->key, parts, n, tag, err) != 0)
+		return -1;
+	rc = write_reference(fill, leaf, parts, n, tag, err);
+	return rc != 0 ? (rc > 0 ? 0 : -1) : write_frame(fill, leaf, parts, n, tag, err);
 }
 
 /* What is in the buffer, a frame for each owner; the buffer is empty then. */
 static int
 flush(struct fill *fill, struct err *err)
 {
+	CLEANUP(free_text) char *memory = mem_zero(fill->n_runs + 1, sizeof(struct content));
+	struct content *parts = (struct content *)(void *)memory;
 	int failed = 0;
 
 	if (fill->n_runs > 0)
 		qsort(fill->runs, fill->n_runs, sizeof(*fill->runs), by_owner);
-	for (size_t i = 0; i < fill->n_runs && failed == 0; i++) {
+	for (size_t i = 0, first = 0; i < fill->n_runs && failed == 0; i++) {
 		const struct fill_run *run = &fill->runs[i];
 
-		if (i == 0 || run->leaf != run[-1].leaf)
-			failed = begin_frame(fill, run->leaf, err);
-		if (failed == 0)
-			failed = write_run(fill, run, fill->text + run->at, err);
-		if (failed == 0 && (i + 1 == fill->n_runs || run[1].leaf != run->leaf))
-			failed = archive_write_frame_end(fill->writer, err);
+		parts[i] = (struct content){ run->table, fill->text + run->at, run->n };
+		if (i + 1 < fill->n_runs && run[1].leaf == run->leaf)
+			continue;
+		failed = write_owner(fill, run->leaf, parts + first, i + 1 - first, err);
+		first = i + 1;
 	}
 	free(fill->runs);
 	fill->runs = NULL;
@@ -168,9 +204,7 @@ flush(struct fill *fill, struct err *err)
 static int
 write_alone(struct fill *fill, const struct fill_run *run, const char *text, struct err *err)
 {
-	if (begin_frame(fill, run->leaf, err) != 0 || write_run(fill, run, text, err) != 0)
-		return -1;
-	return archive_write_frame_end(fill->writer, err);
+	return write_owner(fill, run->leaf, &(struct content){ run->table, text, run->n }, 1, err);
 }
 
 int

@@ -11,7 +11,7 @@
 #ifndef EXPUNGE_ARCHIVE_FILL_H
 #define EXPUNGE_ARCHIVE_FILL_H
 
-#include "archive/write.h"
+#include "archive/earlier.h"
 #include "keys/leaf.h"
 #include "map/documents.h"
 #include "map/program.h"
@@ -26,6 +26,7 @@ struct fill {
 	const struct program *program;
 	struct db *db; /* in the transaction of the snapshot, with the tables of collect_seal_tables */
 	struct archive_writer *writer;
+	struct earlier *earlier; /* what has not changed since is referred to; NULL: all is written */
 	const char *tenant;
 	void (*progress)(int64_t rows); /* so many more; may be NULL */
 	bool (*stop)(void);             /* may be NULL */

@@ -232,6 +232,7 @@ format_record_encode(const struct archive_frame *frame, uint8_t ret[FORMAT_RECOR
 	bytes_put_u64(ret + 32, frame->length);
 	bytes_put_u64(ret + 40, frame->text);
 	bytes_put_u64(ret + 48, frame->rows);
+	(void)memcpy(ret + 56, frame->tag, ARCHIVE_TAG_SIZE);
 	(void)memcpy(ret + FORMAT_RECORD_CLEAR, frame->wrapped, ARCHIVE_WRAPPED_SIZE);
 }
 
@@ -247,6 +248,7 @@ format_record_decode(const uint8_t bytes[FORMAT_RECORD_SIZE], uint64_t number, s
 	ret->length = bytes_get_u64(bytes + 32);
 	ret->text = bytes_get_u64(bytes + 40);
 	ret->rows = bytes_get_u64(bytes + 48);
+	(void)memcpy(ret->tag, bytes + 56, ARCHIVE_TAG_SIZE);
 	(void)memcpy(ret->wrapped, bytes + FORMAT_RECORD_CLEAR, ARCHIVE_WRAPPED_SIZE);
 	if (ret->leaf <= 0 || (ret->file == 0 && ret->sealed_as != number) || ret->sealed_as >= FORMAT_FRAMES_MAX ||
 	    ret->offset > INT64_MAX || ret->length > INT64_MAX || ret->text > INT64_MAX || ret->rows > INT64_MAX)

@@ -15,8 +15,8 @@
 
 #define FORMAT_HEADER_SIZE 192
 #define FORMAT_FOOTER_SIZE 232
-#define FORMAT_RECORD_SIZE 104 /* an entry of the index, with its wrapped key */
-#define FORMAT_RECORD_CLEAR 56 /* the entry without it */
+#define FORMAT_RECORD_SIZE 120 /* an entry of the index, with its wrapped key */
+#define FORMAT_RECORD_CLEAR 72 /* the entry without it */
 #define FORMAT_PART_RECORDS 1024
 #define FORMAT_FRAMES_MAX ((uint64_t)1 << 28)
 #define FORMAT_PIECE_HEAD 8
@@ -54,16 +54,11 @@ void format_footer_signed(const struct format_footer *footer, struct str *ret);
 void format_record_encode(const struct archive_frame *frame, uint8_t ret[FORMAT_RECORD_SIZE]);
 int format_record_decode(const uint8_t bytes[FORMAT_RECORD_SIZE], uint64_t number, struct archive_frame *ret);
 
-struct format_file {
-	uint8_t id[ARCHIVE_ID_SIZE];
-	char *name;
-};
-
 /* The closing part of the index. */
 struct format_contents {
 	struct archive_table *tables;
 	size_t n_tables;
-	struct format_file *files; /* other archives whose frames this index lists: none in version 1 */
+	struct archive_file *files; /* other archives whose frames this index lists */
 	size_t n_files;
 	uint64_t frames;
 	uint64_t *parts; /* offset of each part of the index; each but the last has FORMAT_PART_RECORDS entries */

@@ -8,10 +8,11 @@
 #include "base/mem.h"
 
 #define PART_SIZE ((size_t)FORMAT_PART_RECORDS * FORMAT_RECORD_SIZE)
+#define REMEMBERED_MAX 4194304 /* frames of one file that a check remembers, 8 bytes each */
 
-/* The chunk at *at, which must end at `end` or before, opened into a->text; *at behind it. */
+/* The chunk at *at of a file, which must end at `end` or before, opened into a->text; *at behind it. */
 static int
-open_chunk(struct archive *a, struct seal_place *place, uint64_t *at, uint64_t end, size_t *ret_n,
+open_chunk(struct archive *a, uint32_t file, struct seal_place *place, uint64_t *at, uint64_t end, size_t *ret_n,
 	enum archive_verdict *ret_verdict, struct err *err)
 {
 	const uint8_t *bytes;
@@ -21,13 +22,13 @@ open_chunk(struct archive *a, struct seal_place *place, uint64_t *at, uint64_t e
 	if (*at > end || end - *at < FORMAT_CHUNK_HEAD)
 		return archive_refuse(ret_verdict, ARCHIVE_ALTERED, err, "no chunk has room at byte %llu",
 			(unsigned long long)*at);
-	bytes = archive_fetch(a, *at, FORMAT_CHUNK_HEAD, ret_verdict, err);
+	bytes = archive_fetch(a, file, *at, FORMAT_CHUNK_HEAD, ret_verdict, err);
 	if (bytes == NULL)
 		return -1;
 	if (format_chunk_decode(bytes, &n, &place->last) != 0 || n > end - *at - FORMAT_CHUNK_HEAD)
 		return archive_refuse(ret_verdict, ARCHIVE_ALTERED, err, "the chunk at byte %llu has no possible length",
 			(unsigned long long)*at);
-	bytes = archive_fetch(a, *at + FORMAT_CHUNK_HEAD, n, ret_verdict, err);
+	bytes = archive_fetch(a, file, *at + FORMAT_CHUNK_HEAD, n, ret_verdict, err);
 	if (bytes == NULL)
 		return -1;
 	if (seal_open_chunk(&a->sealer, place, bytes, n, a->text.bytes, ret_n, &authentic, err) != 0) {
@@ -59,7 +60,7 @@ read_contents(struct archive *a, enum archive_verdict *ret_verdict, struct err *
 	size_t n = 0;
 
 	for (; !place.last; place.chunk++) {
-		if (open_chunk(a, &place, &at, end, &n, ret_verdict, err) != 0)
+		if (open_chunk(a, 0, &place, &at, end, &n, ret_verdict, err) != 0)
 			return -1;
 		if (text.len + n > ARCHIVE_CONTENTS_MAX)
 			return archive_refuse(ret_verdict, ARCHIVE_ALTERED, err, "its contents are longer than any can be");
@@ -97,6 +98,7 @@ archive_unlock(struct archive *a, const uint8_t generation_key[ARCHIVE_KEY_SIZE]
 		archive_lock(a);
 		return -1;
 	}
+	a->sources = mem_zero(a->contents.n_files + 1, sizeof(*a->sources));
 	a->is_unlocked = true;
 	return 0;
 }
@@ -108,6 +110,7 @@ archive_lock(struct archive *a)
 	secret_erase(&a->key);
 	secret_erase(&a->text);
 	format_contents_release(&a->contents);
+	free(TAKE_PTR(a->sources));
 	free(TAKE_PTR(a->part));
 }
 
@@ -129,6 +132,31 @@ archive_frames(const struct archive *a)
 	return a->contents.frames;
 }
 
+size_t
+archive_files(const struct archive *a)
+{
+	return a->contents.n_files;
+}
+
+const struct archive_file *
+archive_file(const struct archive *a, size_t i)
+{
+	return &a->contents.files[i];
+}
+
+void
+archive_attach(struct archive *a, size_t number, struct archive_source *source)
+{
+	a->sources[number] = source;
+}
+
+int
+archive_frame_key(const struct archive *a, const struct archive_frame *frame, const uint8_t leaf_key[ARCHIVE_KEY_SIZE],
+	uint8_t ret[ARCHIVE_KEY_SIZE], bool *ret_authentic, struct err *err)
+{
+	return seal_unwrap(a->header.id, leaf_key, a->key.bytes, frame, ret, ret_authentic, err);
+}
+
 /* Where the part ends that is before part p: frames begin there. */
 static int
 part_begin(struct archive *a, uint64_t p, uint64_t *ret, enum archive_verdict *ret_verdict, struct err *err)
@@ -140,7 +168,7 @@ part_begin(struct archive *a, uint64_t p, uint64_t *ret, enum archive_verdict *r
 	*ret = p == 0 ? FORMAT_HEADER_SIZE : a->part_end;
 	if (p == 0 || a->next_part == p)
 		return 0;
-	bytes = archive_fetch(a, a->contents.parts[p - 1], FORMAT_CHUNK_HEAD, ret_verdict, err);
+	bytes = archive_fetch(a, 0, a->contents.parts[p - 1], FORMAT_CHUNK_HEAD, ret_verdict, err);
 	if (bytes == NULL)
 		return -1;
 	if (format_chunk_decode(bytes, &n, &last) != 0)
@@ -186,7 +214,7 @@ load_part(struct archive *a, uint64_t p, enum archive_verdict *ret_verdict, stru
 	size_t n_records = left < FORMAT_PART_RECORDS ? (size_t)left : FORMAT_PART_RECORDS, n = 0;
 
 	a->has_part = false;
-	if (open_chunk(a, &place, &at, a->footer.contents, &n, ret_verdict, err) != 0)
+	if (open_chunk(a, 0, &place, &at, a->footer.contents, &n, ret_verdict, err) != 0)
 		return -1;
 	if (!place.last || n != n_records * FORMAT_RECORD_SIZE)
 		return archive_refuse(ret_verdict, ARCHIVE_ALTERED, err, "part %llu of its index is malformed",
@@ -257,13 +285,14 @@ read_chunks(struct archive *a, struct progress *progress, const uint8_t *key, en
 {
 	const struct archive_frame *f = progress->frame;
 	uint8_t leaf[8];
-	struct seal_place place = { SEAL_FRAME, key, a->header.id, leaf, sizeof(leaf), f->sealed_as, 0, false };
+	struct seal_place place = { SEAL_FRAME, key, f->file == 0 ? a->header.id : a->sources[f->file]->file.id, leaf, sizeof(leaf),
+		f->sealed_as, 0, false };
 	uint64_t at = f->offset, end = f->offset + f->length;
 	size_t n = 0;
 
 	bytes_put_u64(leaf, (uint64_t)f->leaf);
 	for (; !place.last; place.chunk++)
-		if (open_chunk(a, &place, &at, end, &n, ret_verdict, err) != 0 ||
+		if (open_chunk(a, f->file, &place, &at, end, &n, ret_verdict, err) != 0 ||
 		    take_pieces(a, progress, n, ret_verdict, err) != 0)
 			return -1;
 	if (at != end || progress->rows != f->rows || progress->text != f->text)
@@ -282,7 +311,7 @@ frame_key(struct archive *a, const struct progress *progress, uint8_t ret[ARCHIV
 	bool authentic = false;
 	int rc = progress->reading->key(progress->reading->ctx, f->leaf, leaf_key, err);
 
-	if (rc > 0 && seal_unwrap(a->header.id, leaf_key, a->key.bytes, f, ret, &authentic, err) != 0) {
+	if (rc > 0 && archive_frame_key(a, f, leaf_key, ret, &authentic, err) != 0) {
 		*ret_verdict = ARCHIVE_UNREADABLE;
 		rc = -1;
 	} else if (rc > 0 && !authentic)
@@ -292,24 +321,61 @@ frame_key(struct archive *a, const struct progress *progress, uint8_t ret[ARCHIV
 	return rc;
 }
 
+/* Whether a check has opened the very same frame before, under another archive's index; if not, *ret_mark is what is to be
+ * kept when it does open, in *ret_slot. */
+static bool
+was_opened(struct archive *a, const struct archive_frame *f, const uint8_t *key, uint64_t **ret_slot, uint64_t *ret_mark)
+{
+	struct archive_source *source = a->sources[f->file];
+	uint8_t hash[SHA256_SIZE];
+	struct err unused;
+
+	*ret_slot = NULL;
+	if (source == NULL || f->sealed_as >= REMEMBERED_MAX || crypt_sha256(key, ARCHIVE_KEY_SIZE, hash, &unused) != 0)
+		return false;
+	while (source->n_opened <= f->sealed_as)
+		*MEM_PUSH(source->opened, source->n_opened) = 0;
+	*ret_mark = bytes_get_u64(hash) | 1;
+	*ret_slot = &source->opened[f->sealed_as];
+	return **ret_slot == *ret_mark;
+}
+
+static int
+open_frame(struct archive *a, struct progress *progress, const uint8_t *key, enum archive_verdict *ret_verdict, struct err *err)
+{
+	uint64_t *slot = NULL, mark = 0;
+
+	if (progress->reading->text == NULL && was_opened(a, progress->frame, key, &slot, &mark)) {
+		progress->rows = progress->frame->rows;
+		progress->text = progress->frame->text;
+		return 0;
+	}
+	if (read_chunks(a, progress, key, ret_verdict, err) != 0)
+		return -1;
+	if (slot != NULL)
+		*slot = mark;
+	return 0;
+}
+
 static int
 read_frame(struct archive *a, struct progress *progress, struct archive_tally *tally, enum archive_verdict *ret_verdict,
 	struct err *err)
 {
+	const struct archive_frame *f = progress->frame;
 	uint8_t key[ARCHIVE_KEY_SIZE] = { 0 };
 	int rc;
 
-	if (progress->frame->file != 0)
-		return archive_refuse(ret_verdict, ARCHIVE_NEWER_FORMAT, err, "frame %llu is in another file",
-			(unsigned long long)progress->frame->number);
 	rc = frame_key(a, progress, key, ret_verdict, err);
 	if (rc == 0) {
 		tally->withheld++;
-		tally->withheld_rows += progress->frame->rows;
+		tally->withheld_rows += f->rows;
 		return 0;
 	}
-	if (rc > 0)
-		rc = read_chunks(a, progress, key, ret_verdict, err);
+	if (rc > 0 && f->file > 0 && (f->file > a->contents.n_files || a->sources[f->file] == NULL))
+		rc = archive_refuse(ret_verdict, ARCHIVE_UNREADABLE, err, "frame %llu lies in another archive, which is not at hand",
+			(unsigned long long)f->number);
+	else if (rc > 0)
+		rc = open_frame(a, progress, key, ret_verdict, err);
 	secret_wipe(key, sizeof(key));
 	if (rc != 0)
 		return -1;

@@ -37,12 +37,12 @@ not_tried(enum archive_verdict *ret_verdict, struct err *err)
 /* ---- bytes --------------------------------------------------------------------------------- */
 
 static int
-read_at(const struct archive *a, uint64_t at, void *ret, size_t n, enum archive_verdict *ret_verdict, struct err *err)
+read_at(int fd, uint64_t at, void *ret, size_t n, enum archive_verdict *ret_verdict, struct err *err)
 {
 	uint8_t *to = ret;
 
 	while (n > 0) {
-		ssize_t got = pread(a->fd, to, n, (off_t)at);
+		ssize_t got = pread(fd, to, n, (off_t)at);
 
 		if (got < 0 && errno == EINTR)
 			continue;
@@ -51,8 +51,7 @@ read_at(const struct archive *a, uint64_t at, void *ret, size_t n, enum archive_
 			return not_tried(ret_verdict, err);
 		}
 		if (got == 0)
-			return archive_refuse(ret_verdict, ARCHIVE_TRUNCATED, err, "nothing is left at byte %llu of %llu",
-				(unsigned long long)at, (unsigned long long)a->size);
+			return archive_refuse(ret_verdict, ARCHIVE_TRUNCATED, err, "nothing is left at byte %llu", (unsigned long long)at);
 		to += got;
 		at += (uint64_t)got;
 		n -= (size_t)got;
@@ -61,19 +60,22 @@ read_at(const struct archive *a, uint64_t at, void *ret, size_t n, enum archive_
 }
 
 const uint8_t *
-archive_fetch(struct archive *a, uint64_t at, size_t n, enum archive_verdict *ret_verdict, struct err *err)
+archive_fetch(struct archive *a, uint32_t file, uint64_t at, size_t n, enum archive_verdict *ret_verdict, struct err *err)
 {
-	if (n > WINDOW_SIZE || at > a->size || n > a->size - at) {
+	uint64_t size = file == 0 ? a->size : a->sources[file]->file.size;
+
+	if (n > WINDOW_SIZE || at > size || n > size - at) {
 		(void)archive_refuse(ret_verdict, ARCHIVE_ALTERED, err, "%zu bytes at %llu are beyond its end", n,
 			(unsigned long long)at);
 		return NULL;
 	}
-	if (at < a->window_at || at + n > a->window_at + a->n_window) {
-		size_t some = a->size - at < WINDOW_SIZE ? (size_t)(a->size - at) : WINDOW_SIZE;
+	if (file != a->window_file || at < a->window_at || at + n > a->window_at + a->n_window) {
+		size_t some = size - at < WINDOW_SIZE ? (size_t)(size - at) : WINDOW_SIZE;
 
 		a->n_window = 0;
-		if (read_at(a, at, a->window, some, ret_verdict, err) != 0)
+		if (read_at(file == 0 ? a->fd : a->sources[file]->fd, at, a->window, some, ret_verdict, err) != 0)
 			return NULL;
+		a->window_file = file;
 		a->window_at = at;
 		a->n_window = some;
 	}
@@ -111,14 +113,14 @@ read_ends(struct archive *a, enum archive_verdict *ret_verdict, struct err *err)
 	uint8_t head[FORMAT_END_SIZE] = { 0 }, foot[FORMAT_FOOTER_SIZE];
 	size_t n = a->size < sizeof(head) ? (size_t)a->size : sizeof(head);
 
-	if (read_at(a, 0, head, n, ret_verdict, err) != 0)
+	if (read_at(a->fd, 0, head, n, ret_verdict, err) != 0)
 		return -1;
 	if (a->size < FORMAT_HEADER_SIZE + FORMAT_FOOTER_SIZE)
 		return format_begins_header(head, n)
 			? archive_refuse(ret_verdict, ARCHIVE_TRUNCATED, err, "it breaks off after %llu bytes",
 				  (unsigned long long)a->size)
 			: archive_refuse(ret_verdict, ARCHIVE_UNREADABLE, err, "this is no archive");
-	if (read_at(a, a->size - sizeof(foot), foot, sizeof(foot), ret_verdict, err) != 0 ||
+	if (read_at(a->fd, a->size - sizeof(foot), foot, sizeof(foot), ret_verdict, err) != 0 ||
 	    judge_ends(head, foot, a->size, ret_verdict, err) != 0)
 		return -1;
 	if (format_footer_decode(foot, &a->footer) != 0)
@@ -179,7 +181,7 @@ check_hash(struct archive *a, uint8_t header[FORMAT_HEADER_SIZE], enum archive_v
 		return not_tried(ret_verdict, err);
 	for (uint64_t at = 0; at < end;) {
 		size_t n = end - at < WINDOW_SIZE ? (size_t)(end - at) : WINDOW_SIZE;
-		const uint8_t *bytes = archive_fetch(a, at, n, ret_verdict, err);
+		const uint8_t *bytes = archive_fetch(a, 0, at, n, ret_verdict, err);
 
 		if (bytes == NULL)
 			return -1;
@@ -203,7 +205,9 @@ check(struct archive *a, const uint8_t (*signers)[ED25519_KEY_SIZE], size_t n_si
 	uint8_t header[FORMAT_HEADER_SIZE];
 
 	if (read_ends(a, ret_verdict, err) != 0 || check_signature(a, signers, n_signers, ret_verdict, err) != 0 ||
-	    check_places(a, ret_verdict, err) != 0 || check_hash(a, header, ret_verdict, err) != 0)
+	    check_places(a, ret_verdict, err) != 0)
+		return -1;
+	if ((a->in_part ? read_at(a->fd, 0, header, sizeof(header), ret_verdict, err) : check_hash(a, header, ret_verdict, err)) != 0)
 		return -1;
 	if (format_header_decode(header, &a->header) != 0 || memcmp(a->header.id, a->footer.id, ARCHIVE_ID_SIZE) != 0)
 		return archive_refuse(ret_verdict, ARCHIVE_ALTERED, err, "its header is malformed, or another's");
@@ -212,8 +216,8 @@ check(struct archive *a, const uint8_t (*signers)[ED25519_KEY_SIZE], size_t n_si
 	return 0;
 }
 
-int
-archive_open(struct archive **ret, int fd, const uint8_t (*signers)[ED25519_KEY_SIZE], size_t n_signers,
+static int
+open_archive(struct archive **ret, int fd, bool in_part, const uint8_t (*signers)[ED25519_KEY_SIZE], size_t n_signers,
 	enum archive_verdict *ret_verdict, struct err *err)
 {
 	CLEANUP(archive_closep) struct archive *a = mem_zero(1, sizeof(*a));
@@ -222,6 +226,7 @@ archive_open(struct archive **ret, int fd, const uint8_t (*signers)[ED25519_KEY_
 	*ret = NULL;
 	*ret_verdict = ARCHIVE_OK;
 	a->fd = fd;
+	a->in_part = in_part;
 	if (fstat(fd, &st) != 0) {
 		(void)err_sys(err, "looking at its size");
 		return not_tried(ret_verdict, err);
@@ -229,11 +234,25 @@ archive_open(struct archive **ret, int fd, const uint8_t (*signers)[ED25519_KEY_
 	if (!S_ISREG(st.st_mode))
 		return archive_refuse(ret_verdict, ARCHIVE_UNREADABLE, err, "not a regular file");
 	a->size = (uint64_t)st.st_size;
-	a->window = mem_zero(a->size < WINDOW_SIZE ? (size_t)a->size : WINDOW_SIZE, 1);
+	a->window = mem_zero(WINDOW_SIZE, 1);
 	if (check(a, signers, n_signers, ret_verdict, err) != 0)
 		return -1;
 	*ret = TAKE_PTR(a);
 	return 0;
+}
+
+int
+archive_open(struct archive **ret, int fd, const uint8_t (*signers)[ED25519_KEY_SIZE], size_t n_signers,
+	enum archive_verdict *ret_verdict, struct err *err)
+{
+	return open_archive(ret, fd, false, signers, n_signers, ret_verdict, err);
+}
+
+int
+archive_open_index(struct archive **ret, int fd, const uint8_t (*signers)[ED25519_KEY_SIZE], size_t n_signers,
+	enum archive_verdict *ret_verdict, struct err *err)
+{
+	return open_archive(ret, fd, true, signers, n_signers, ret_verdict, err);
 }
 
 void
@@ -257,6 +276,12 @@ const struct archive_header *
 archive_header(const struct archive *a)
 {
 	return &a->header;
+}
+
+uint64_t
+archive_size(const struct archive *a)
+{
+	return a->size;
 }
 
 const uint8_t *

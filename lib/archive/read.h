@@ -10,6 +10,8 @@
 #ifndef EXPUNGE_ARCHIVE_READ_H
 #define EXPUNGE_ARCHIVE_READ_H
 
+#include <stdbool.h>
+
 #include "archive/archive.h"
 
 struct archive;
@@ -19,12 +21,18 @@ struct archive;
  * on failure. */
 int archive_open(struct archive **ret, int fd, const uint8_t (*signers)[ED25519_KEY_SIZE], size_t n_signers,
 	enum archive_verdict *ret_verdict, struct err *err);
+/* The same without the hash of it all: of what is read, the header and the index are still certain, because they open under
+ * the generation's key only as they were written; of the frames' bytes each is when it opens. */
+int archive_open_index(struct archive **ret, int fd, const uint8_t (*signers)[ED25519_KEY_SIZE], size_t n_signers,
+	enum archive_verdict *ret_verdict, struct err *err);
 /* Wipes keys and clear text, and frees. NULL is fine. */
 void archive_close(struct archive *archive);
 void archive_closep(struct archive **archive);
 
 /* Owned by the archive; so with all that follows. */
 const struct archive_header *archive_header(const struct archive *archive);
+/* Bytes of the file. */
+uint64_t archive_size(const struct archive *archive);
 /* The hash that is signed: of everything before the footer. */
 const uint8_t *archive_hash(const struct archive *archive);
 /* The trusted key that has signed it. */
@@ -41,6 +49,25 @@ uint64_t archive_frames(const struct archive *archive);
 /* The entry of the index. Entries are read fastest in their order. */
 int archive_frame(struct archive *archive, uint64_t number, struct archive_frame *ret, enum archive_verdict *ret_verdict,
 	struct err *err);
+
+/* The other archives that frames of this one lie in. */
+size_t archive_files(const struct archive *archive);
+const struct archive_file *archive_file(const struct archive *archive, size_t i);
+
+/* A file that frames are read from, and which of them have been opened: who only checks need not open them again for the
+ * next archive that refers to them (sources.h). */
+struct archive_source {
+	struct archive_file file;
+	int fd;
+	uint64_t *opened; /* by the number a frame was sealed under: part of a hash of its key; 0: not yet */
+	size_t n_opened;
+};
+/* number 0: itself; n: archive_file(n - 1), of which the source is known to be. The source must live as long. Frames in
+ * files that are not attached cannot be read. */
+void archive_attach(struct archive *archive, size_t number, struct archive_source *source);
+/* The key that a frame was sealed under. *ret_authentic false: these keys do not open it. */
+int archive_frame_key(const struct archive *archive, const struct archive_frame *frame, const uint8_t leaf_key[ARCHIVE_KEY_SIZE],
+	uint8_t ret[ARCHIVE_KEY_SIZE], bool *ret_authentic, struct err *err);
 
 /* What a reading calls. */
 struct archive_reading {

@@ -43,14 +43,20 @@ tell(const struct repair *task, const char *name, bool later, const struct err *
 
 /* ---- directories -------------------------------------------------------------------------------- */
 
-/* Those that have a good copy are left out. */
+/* Whether a directory is to get it. */
+static bool
+is_chosen(const struct repair *task, const char *name, bool bare)
+{
+	return !backup_is_listed(name, task->intact) && (!bare || backup_is_listed(name, task->listed));
+}
+
 static size_t
-choose(const struct repair *task, struct destinations *places)
+choose(const struct repair *task, struct destinations *places, bool bare)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < places->n; i++) {
-		places->items[i].failed = backup_is_listed(places->items[i].name, task->good);
+		places->items[i].failed = !is_chosen(task, places->items[i].name, bare);
 		n += !places->items[i].failed;
 	}
 	return n;
@@ -104,14 +110,14 @@ write_copies(const struct repair *task, struct destinations *places, const uint8
 }
 
 static int
-enter(const struct repair *task, const struct destinations *places, const struct err *all, struct err *err)
+enter(const struct repair *task, const struct destinations *places, bool bare, const struct err *all, struct err *err)
 {
 	for (size_t i = 0; i < places->n; i++) {
 		const struct destination *place = &places->items[i];
 
-		if (backup_is_listed(place->name, task->good))
+		if (!is_chosen(task, place->name, bare))
 			continue;
-		if (place->named && db_query(task->backup->keys_db, &QUERY_ARCHIVE_SENT, DB_PARAMS(task->id, place->name), NULL, err) != 0)
+		if (place->named && db_query(task->backup->keys_db, &QUERY_ARCHIVE_COPIED, DB_PARAMS(task->id, place->name), NULL, err) != 0)
 			return -1;
 		tell(task, place->name, false, place->named ? NULL : place->why.code != ERR_NONE ? &place->why : all);
 	}
@@ -125,13 +131,13 @@ repair_directories(const struct repair *task, const uint8_t generation_key[ARCHI
 	struct err why = { 0 };
 
 	destinations_init(&places, task->backup->keys, task->id_bytes);
-	if (choose(task, &places) == 0)
+	if (choose(task, &places, generation_key == NULL) == 0)
 		return 0;
 	if (write_copies(task, &places, generation_key, &why) != 0 && (why.code == ERR_REFUSED || why.code == ERR_LOST)) {
 		*err = why;
 		return -1;
 	}
-	return enter(task, &places, &why, err);
+	return enter(task, &places, generation_key == NULL, &why, err);
 }
 
 /* ---- commands ----------------------------------------------------------------------------------- */
@@ -142,7 +148,7 @@ is_wanted(const struct repair *task, const struct receiver *receiver)
 {
 	const char *name = receiver_name(receiver);
 
-	if (backup_is_listed(name, task->good) || backup_is_listed(name, task->sending))
+	if (backup_is_listed(name, task->intact) || backup_is_listed(name, task->sending))
 		return false;
 	return is_missing(task, name) || receiver_program(receiver, RECEIVER_FETCH) != NULL;
 }
@@ -166,6 +172,8 @@ int
 repair_copies(const struct repair *task, const uint8_t generation_key[ARCHIVE_KEY_SIZE], struct err *err)
 {
 	if (task->source < 0)
-		return repair_count(task);
-	return repair_directories(task, generation_key, err) != 0 ? -1 : repair_receivers(task, err);
+		return generation_key == NULL ? 0 : repair_count(task);
+	if (repair_directories(task, generation_key, err) != 0)
+		return -1;
+	return generation_key == NULL ? 0 : repair_receivers(task, err);
 }

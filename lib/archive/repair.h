@@ -16,11 +16,13 @@ struct repair {
 	const uint8_t *id_bytes, *hash;
 	uint64_t frames;
 	int source; /* a good copy, or -1 */
-	const char *good, *listed, *sending;
+	const char *intact; /* destinations whose own file is whole: what it refers to is not repaired with it, but as an archive itself */
+	const char *listed, *sending;
 };
 
 /* Counts copies that are missing; 0. */
 int repair_count(const struct repair *task);
+/* generation_key NULL: its generation is shredded, and others refer to its file: copies that are bad, none that are missing. */
 int repair_copies(const struct repair *task, const uint8_t generation_key[ARCHIVE_KEY_SIZE], struct err *err);
 
 #endif

@@ -39,7 +39,7 @@ struct archive_writer {
 	struct format_contents contents;
 	size_t n_tables_bytes;
 	uint8_t *part; /* entries of the index that are not sealed yet */
-	uint64_t rows, total;
+	uint64_t rows, total, referred;
 };
 
 struct keys {
@@ -321,23 +321,39 @@ end_part(struct archive_writer *w, size_t n_records, struct err *err)
 	return emit_chunk(w, &place, w->part, n_records * FORMAT_RECORD_SIZE, err);
 }
 
+/* The entry of w->frame, whose key is wrapped. */
 static int
-end_frame(struct archive_writer *w, struct err *err)
+enter_frame(struct archive_writer *w, const uint8_t *leaf_key, const uint8_t *frame_key, struct err *err)
 {
 	size_t n_records = (size_t)(w->contents.frames % FORMAT_PART_RECORDS);
 
-	if (end_chunk(w, true, err) != 0)
+	if (seal_wrap(w->header.id, leaf_key, keys_of(w)->generation, &w->frame, frame_key, err) != 0)
 		return -1;
-	w->frame.length = w->at - w->frame.offset;
-	if (seal_wrap(w->header.id, keys_of(w)->leaf, keys_of(w)->generation, &w->frame, keys_of(w)->frame, err) != 0)
-		return -1;
-	secret_wipe(keys_of(w)->leaf, ARCHIVE_KEY_SIZE);
-	secret_wipe(keys_of(w)->frame, ARCHIVE_KEY_SIZE);
 	format_record_encode(&w->frame, w->part + n_records * FORMAT_RECORD_SIZE);
 	w->contents.frames++;
 	w->rows += w->frame.rows;
 	w->total += w->frame.text;
 	return n_records + 1 == FORMAT_PART_RECORDS ? end_part(w, n_records + 1, err) : 0;
+}
+
+static int
+end_frame(struct archive_writer *w, struct err *err)
+{
+	int failed;
+
+	if (end_chunk(w, true, err) != 0)
+		return -1;
+	w->frame.length = w->at - w->frame.offset;
+	failed = enter_frame(w, keys_of(w)->leaf, keys_of(w)->frame, err);
+	secret_wipe(keys_of(w)->leaf, ARCHIVE_KEY_SIZE);
+	secret_wipe(keys_of(w)->frame, ARCHIVE_KEY_SIZE);
+	return failed;
+}
+
+void
+archive_write_frame_tag(struct archive_writer *w, const uint8_t tag[ARCHIVE_TAG_SIZE])
+{
+	(void)memcpy(w->frame.tag, tag, ARCHIVE_TAG_SIZE);
 }
 
 int
@@ -351,6 +367,74 @@ archive_write_frame_end(struct archive_writer *w, struct err *err)
 		return spoil(w, err);
 	w->state = BETWEEN;
 	return 0;
+}
+
+/* ---- references ---------------------------------------------------------------------------- */
+
+int
+archive_write_file(struct archive_writer *w, const struct archive_file *file, uint32_t *ret_number, struct err *err)
+{
+	if (expect(w, BETWEEN, err) != 0)
+		return -1;
+	if (w->contents.n_files == ARCHIVE_FILES_MAX) {
+		(void)err_set(err, ERR_FAILED, "it refers to more than %d others", ARCHIVE_FILES_MAX);
+		return spoil(w, err);
+	}
+	*MEM_PUSH(w->contents.files, w->contents.n_files) = *file;
+	*ret_number = (uint32_t)w->contents.n_files;
+	return 0;
+}
+
+/* The shares are all of it, and each of a table there is. */
+static bool
+adds_up(const struct archive_writer *w, const struct archive_reference *reference)
+{
+	const struct archive_frame *frame = &reference->frame;
+	uint64_t rows = 0, text = 0;
+
+	for (size_t i = 0; i < reference->n_shares; i++) {
+		if (reference->shares[i].table >= w->contents.n_tables)
+			return false;
+		rows += reference->shares[i].rows;
+		text += reference->shares[i].text;
+	}
+	return frame->leaf > 0 && frame->file >= 1 && frame->file <= w->contents.n_files && rows == frame->rows && text == frame->text &&
+		w->contents.frames < FORMAT_FRAMES_MAX;
+}
+
+int
+archive_write_reference(struct archive_writer *w, const struct archive_reference *reference, struct err *err)
+{
+	if (expect(w, BETWEEN, err) != 0)
+		return -1;
+	if (!adds_up(w, reference)) {
+		(void)err_set(err, ERR_FAILED, "frame %llu is not what it refers to", (unsigned long long)w->contents.frames);
+		return spoil(w, err);
+	}
+	w->frame = reference->frame;
+	w->frame.number = w->contents.frames;
+	if (enter_frame(w, reference->leaf_key, reference->frame_key, err) != 0)
+		return spoil(w, err);
+	for (size_t i = 0; i < reference->n_shares; i++) {
+		w->contents.tables[reference->shares[i].table].rows += reference->shares[i].rows;
+		w->contents.tables[reference->shares[i].table].text += reference->shares[i].text;
+	}
+	w->referred++;
+	return 0;
+}
+
+const struct archive_table *
+archive_writer_tables(const struct archive_writer *w, size_t *ret_n)
+{
+	*ret_n = w->contents.n_tables;
+	return w->contents.tables;
+}
+
+const struct archive_file *
+archive_writer_files(const struct archive_writer *w, size_t *ret_n)
+{
+	*ret_n = w->contents.n_files;
+	return w->contents.files;
 }
 
 /* ---- end ----------------------------------------------------------------------------------- */
@@ -398,7 +482,8 @@ end(struct archive_writer *w, const struct signer *signer, struct archive_summar
 	format_footer_encode(&footer, bytes);
 	if (emit_plain(w, bytes, sizeof(bytes), err) != 0 || flush(w, err) != 0)
 		return -1;
-	*ret = (struct archive_summary){ footer.size, w->contents.frames, w->rows, w->total, { 0 } };
+	*ret = (struct archive_summary){ .size = footer.size, .frames = w->contents.frames, .rows = w->rows, .text = w->total,
+		.referred = w->referred };
 	(void)memcpy(ret->hash, footer.hash, SHA256_SIZE);
 	return 0;
 }

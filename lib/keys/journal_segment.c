@@ -264,7 +264,7 @@ static int
 parse_other(char *fields[FIELDS], int n, enum journal_row_kind *ret)
 {
 	static const struct { const char *name; int n; enum journal_row_kind kind; } others[] = {
-		{ "archive", 13, JOURNAL_ARCHIVE }, { "certificate", 12, JOURNAL_CERTIFICATE }, { "sequence", 4, JOURNAL_SEQUENCE },
+		{ "archive", 14, JOURNAL_ARCHIVE }, { "certificate", 12, JOURNAL_CERTIFICATE }, { "sequence", 4, JOURNAL_SEQUENCE },
 	};
 
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)

@@ -123,6 +123,9 @@ static const struct setting settings[SETTING_COUNT] = {
 		"Of so many weeks, from Monday, that have a backup, the last one of each is kept."),
 	[SET_ARCHIVES_KEEP_MONTHLY] = INT("archives.keep_monthly", "0", 0, 100000,
 		"Of so many months that have a backup, the last one of each is kept."),
+	[SET_ARCHIVES_REUSE_DAYS] = INT("archives.reuse_days", "30", 0, 3650,
+		"A backup does not write again what has not changed: it refers to the rows in earlier archives, as long as these are younger than "
+		"so many days; then all is written anew. 0: every archive holds everything."),
 	[SET_LOG_LEVEL] = CHOICE("log.level", "info", "error|warning|info|debug",
 		"What a run says on standard error."),
 };

@@ -111,10 +111,10 @@ BEGIN
 		(SELECT max(p.id) FROM expunge.key_page p), (SELECT max(l.id) FROM expunge.key_leaf l)));
 	-- one whose generation is shredded is on its way out, wherever its file still is
 	INSERT INTO expunge.archive (id, tenant, generation, state, created_at, lsn, sha256, size, n_frames, n_rows, n_withheld,
-		destinations, finished_at, seq)
+		destinations, needs, finished_at, seq)
 	SELECT a.f[2], expunge.unhex(a.f[3]), l.id, s.state, s.created_at, '0/0'::pg_lsn + a.f[7]::numeric,
 		a.f[8], a.f[9]::bigint, a.f[10]::bigint, a.f[11]::bigint, a.f[12]::bigint,
-		string_to_array(expunge.unhex(a.f[13]), chr(10)),
+		string_to_array(expunge.unhex(a.f[13]), chr(10)), coalesce(string_to_array(nullif(a.f[14], '-'), ','), '{}'),
 		CASE s.state WHEN 'naming' THEN NULL ELSE s.created_at END, head_seq
 	FROM expunge.adopted('{archive}', '{2}') a
 	JOIN expunge.key_leaf l ON l.id = a.f[4]::bigint

@@ -1,8 +1,8 @@
 -- An archive that is about to get its name in these destinations.
--- params: 1 id, 2 tenant, 3 generation, 4 seconds since 1970, 5 LSN as a number, 6 SHA-256, 7 size, 8 frames, 9 rows, 10 withheld, 11 destinations
+-- params: 1 id, 2 tenant, 3 generation, 4 seconds since 1970, 5 LSN as a number, 6 SHA-256, 7 size, 8 frames, 9 rows, 10 withheld, 11 destinations, 12 archives that it refers to
 -- rows: none
 WITH next AS (UPDATE expunge.key_tree t SET key_seq = t.key_seq + 1 RETURNING t.key_seq)
-INSERT INTO expunge.archive (id, tenant, generation, created_at, lsn, sha256, size, n_frames, n_rows, n_withheld, destinations, seq)
+INSERT INTO expunge.archive (id, tenant, generation, created_at, lsn, sha256, size, n_frames, n_rows, n_withheld, destinations, needs, seq)
 SELECT $1, $2, $3::bigint, to_timestamp($4::bigint), '0/0'::pg_lsn + $5::numeric, $6, $7::bigint, $8::bigint, $9::bigint,
-       $10::bigint, $11::text[], next.key_seq
+       $10::bigint, $11::text[], $12::text[], next.key_seq
   FROM next

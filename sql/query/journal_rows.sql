@@ -20,7 +20,7 @@ UNION ALL
 SELECT 'archive ' || a.id || ' ' || encode(convert_to(a.tenant, 'UTF8'), 'hex') || ' ' || a.generation || ' ' || a.state || ' ' ||
        extract(epoch FROM a.created_at)::bigint || ' ' || (a.lsn - '0/0'::pg_lsn)::numeric || ' ' || a.sha256 || ' ' || a.size || ' ' ||
        a.n_frames || ' ' || a.n_rows || ' ' || a.n_withheld || ' ' ||
-       encode(convert_to(array_to_string(a.destinations, E'\n'), 'UTF8'), 'hex')
+       encode(convert_to(array_to_string(a.destinations, E'\n'), 'UTF8'), 'hex') || ' ' || coalesce(nullif(array_to_string(a.needs, ','), ''), '-')
   FROM expunge.archive a WHERE a.seq > $1::bigint
 UNION ALL
 SELECT 'certificate ' || c.serial || ' ' || c.id || ' ' || c.kind || ' ' || c.stage || ' ' ||

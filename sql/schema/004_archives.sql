@@ -17,6 +17,7 @@ CREATE TABLE expunge.archive (
 	n_withheld   bigint NOT NULL,
 	destinations text[] NOT NULL,
 	sending      text[] NOT NULL DEFAULT '{}',
+	needs        text[] NOT NULL DEFAULT '{}',
 	damaged      text[] NOT NULL DEFAULT '{}',
 	finished_at  timestamptz,
 	seq          bigint NOT NULL,
@@ -24,6 +25,7 @@ CREATE TABLE expunge.archive (
 	CHECK (state = 'expired' OR cardinality(destinations) > 0)
 );
 CREATE INDEX archive_seq ON expunge.archive (seq);
+CREATE INDEX archive_needs ON expunge.archive USING gin (needs);
 CREATE INDEX archive_tenant ON expunge.archive (tenant, created_at);
 COMMENT ON TABLE expunge.archive IS 'every archive that is under its final name somewhere';
 COMMENT ON COLUMN expunge.archive.generation IS 'the leaf key without which the archive opens for nobody';
@@ -33,6 +35,7 @@ COMMENT ON COLUMN expunge.archive.seq IS 'key_seq of its last change: the journa
 COMMENT ON COLUMN expunge.archive.sha256 IS 'of all before the archive''s footer: what its signature speaks of';
 COMMENT ON COLUMN expunge.archive.n_withheld IS 'subjects that were left out because their keys are shredded';
 COMMENT ON COLUMN expunge.archive.destinations IS 'names in the configuration; complete: where it is; expired: where its file has not been removed yet';
+COMMENT ON COLUMN expunge.archive.needs IS 'archives whose files hold rows of it that had not changed: these files stay while it has not expired';
 COMMENT ON COLUMN expunge.archive.sending IS 'destinations that are commands, and have not taken it yet: they may have parts of it; the next backup sends it again';
 COMMENT ON COLUMN expunge.archive.damaged IS 'destinations whose copy the last verification found bad, or could not read; the journal does not have this';
 

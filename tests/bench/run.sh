@@ -190,10 +190,10 @@ backup() {
 	dump=$(for _ in 1 2 3; do seconds pg_dump -Fc -f "$T/dump" seal; done | middle)
 	for workers in 1 2; do
 		sed -i "s/^workers = .*/workers = $workers;/" "$CONF"
-		ours+=("$(for _ in 1 2 3; do seconds expunge_as night backup; done | middle)")
+		ours+=("$(for _ in 1 2 3; do seconds expunge_as night backup --full; done | middle)")
 	done
 	"${CC:-cc}" -O1 -o "$T/maxrss" "$ROOT/tests/bench/maxrss.c"
-	"$T/maxrss" "$T/rss" "$EXPUNGE" -c "$CONF" -U night backup >"$T/out" 2>&1 || { tail "$T/out" >&2; exit 1; }
+	"$T/maxrss" "$T/rss" "$EXPUNGE" -c "$CONF" -U night backup --full >"$T/out" 2>&1 || { tail "$T/out" >&2; exit 1; }
 	say "bench backup_10000_first $first s"
 	say "bench backup_10000_one_worker ${ours[0]} s"
 	say "bench backup_10000 ${ours[1]} s"
@@ -203,6 +203,22 @@ backup() {
 	say "bench pg_dump_10000_room $(calc "$(stat -c %s "$T/dump") / 1048576" 1) MiB"
 	ratio backup_one_worker_vs_pg_dump "${ours[0]}" "$dump"
 	ratio backup_vs_pg_dump "${ours[1]}" "$dump"
+	next_backups
+}
+
+# The next ones, each after one patient of a hundred has changed, against one that writes everything.
+next_backups() {
+	local n next=() full room
+	sum() { sql seal "SELECT sum(size) FROM (SELECT size FROM expunge.archive ORDER BY created_at DESC, finished_at DESC LIMIT 10) a"; }
+	full=$(seconds expunge_as night backup --full)
+	room=$(sum)
+	for n in 1 2 3; do
+		sql seal "UPDATE app.note SET body = body || '.' WHERE patient_id % 100 = $n"
+		next+=("$(seconds expunge_as night backup)")
+	done
+	say "bench backup_second $(printf '%s\n' "${next[@]}" | middle) s"
+	ratio backup_second_vs_first "$(printf '%s\n' "${next[@]}" | middle)" "$full"
+	ratio backup_second_vs_first_bytes "$(sum)" "$room"
 }
 
 if wanted erase; then erase; fi

@@ -252,11 +252,11 @@ def try_archives(directories, attacker, leaves):
             leaf, = struct.unpack(">Q", entry[:8])
             state, kcv = leaves[leaf]
             info = reader.fields(b"expunge/archive/wrap/v1", archive.id, reader.u64(number))
-            aad = reader.fields(b"expunge/archive/wrap/v1", archive.id, reader.u64(number), entry[:56])
+            aad = reader.fields(b"expunge/archive/wrap/v1", archive.id, reader.u64(number), entry[:72])
             counts[state] += 1
             for key in every if state == "dead" else attacker.keys.get(kcv, ()):
                 try:
-                    reader.gcm_open(key + generation, info, entry[56:], aad)
+                    reader.gcm_open(key + generation, info, entry[72:], aad)
                     counts["opened " + state] += 1
                 except InvalidTag:
                     pass

@@ -8,6 +8,7 @@ build_probe archive_probe
 fresh_db clinic
 install clinic
 with_keys 2>/dev/null
+sed -i 's/^archives : {/&\n  reuse_days = 0;/' "$CONF" # each archive by itself; 63-incremental.sh has the others
 MARKER=Quillfeather-Backup
 sql clinic "UPDATE app.appointment SET reason = '$MARKER' WHERE patient_id IN (42, 43, 251)" \
 	"UPDATE app.note SET body = E'a tab\t, a line\nend and a \\\\ \\\\N, $MARKER' WHERE id % 7 = 0" \

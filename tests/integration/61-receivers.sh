@@ -8,6 +8,7 @@
 fresh_db clinic
 install clinic
 with_keys 2>/dev/null
+sed -i 's/^archives : {/&\n  reuse_days = 0;/' "$CONF" # each archive by itself; 63-incremental.sh has the others
 set_option wait_seconds 30
 sql clinic "SELECT setseed(0.5)" "CREATE FUNCTION pg_temp.noise(n int) RETURNS bytea LANGUAGE sql AS
 		'SELECT string_agg(sha512(random()::text::bytea), NULL) FROM generate_series(1, n / 64)'" \

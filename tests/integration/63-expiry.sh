@@ -9,6 +9,7 @@ build_probe archive_probe
 fresh_db clinic
 install clinic
 with_keys 2>/dev/null
+sed -i 's/^archives : {/&\n  reuse_days = 0;/' "$CONF" # each archive by itself; 63-incremental.sh has the others
 set_option wait_seconds 30
 keep() { # keep SETTING=VALUE...: no others
 	sed -i '/keep_/d' "$CONF"

@@ -8,6 +8,7 @@ build_probe archive_probe
 fresh_db clinic
 install clinic
 with_keys 2>/dev/null
+sed -i 's/^archives : {/&\n  reuse_days = 0;/' "$CONF" # each archive by itself; 63-incremental.sh has the others
 workers() { sed -i '/^workers = /d' "$CONF" && sed -i "s/^archives : {/&\nworkers = $1;/" "$CONF"; }
 backup() { run expunge_as night backup; }
 # opened TENANT: the rows of its newest archive, whoever's leaves they are under
