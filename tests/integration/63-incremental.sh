@@ -77,19 +77,25 @@ damaged() { # damaged NAME COMMAND...: the copy of $first in `there`; who refers
 	is "$RC/$(diff <(rows clinic) <(rows "$copy") | head -n 3)" 0/ "$name: it is restored from the other place"
 	backup --tenant 1
 	rc_is 0 "$name: a backup goes on"
-	extra=$(latest)
+	is "$(sql clinic "SELECT '$first' = ANY (needs) FROM expunge.archive WHERE id = '$(latest)'")" f "$name: and refers to it no more"
+	forget "$(latest)"
 	cp -p "$T/kept" "$path"
+	backup --verify --tenant 1
+	rc_is 0 "$name: until it is found whole again"
 }
 damaged "an altered file" "$ROOT/tests/alter.sh" "$(file there "$first")" 5000
-forget "$extra"
 damaged "a missing file" rm "$(file there "$first")"
-is "$(sql clinic "SELECT '$first' = ANY (needs) FROM expunge.archive WHERE id = '$extra'")" f "and refers to no file that is not in both places"
-forget "$extra"
 damaged "a file that is cut short" truncate -s -1000 "$(file there "$first")"
-is "$(sql clinic "SELECT '$first' = ANY (needs) FROM expunge.archive WHERE id = '$extra'")" f "nor to one of another length"
-forget "$extra"
 damaged "another archive under its name" cp "$(file there "$second")" "$(file there "$first")"
-forget "$extra"
+for harm in "rm" "truncate -s -1000"; do # nobody has verified it
+	cp -p "$(file there "$first")" "$T/kept"
+	path=$(file there "$first")
+	$harm "$path"
+	backup --tenant 1
+	is "$RC/$(sql clinic "SELECT '$first' = ANY (needs) FROM expunge.archive WHERE id = '$(latest)'")" 0/f "$harm: a file that is not there in its length is not referred to"
+	forget "$(latest)"
+	cp -p "$T/kept" "$path"
+done
 mv "$T/clinic/there/archives" "$T/away"
 backup --tenant 1
 rc_is 0 "a directory that was emptied"
@@ -127,7 +133,6 @@ for generation in "$first" "$second" "$fourth"; do
 	out_like ' [1-9][0-9]* rows withheld' "and says so"
 done
 backup --tenant 1
-fifth=$(latest)
 restore
 is "$RC/$(diff <(rows clinic) <(rows "$copy") | head -n 3)" 0/ "a backup after it restores as the practice is now"
 out_like ' 0 rows withheld' "nothing of it is left out"
@@ -153,7 +158,24 @@ nok "it cannot be restored by itself" test "$RC" = 0
 restore
 is "$RC/$(diff <(rows clinic) <(rows "$copy") | head -n 3)" 0/ "and the last restores with what expired ones hold"
 backup --verify --tenant 1
-is "$RC/$OUT" "0/2 good, 0 bad" "it is good"
+is "$RC/$OUT" "0/8 good, 0 bad" "it is good, and so are the three expired files it refers to"
+"$ROOT/tests/alter.sh" "$(file there "$first")" 5000
+backup --verify --tenant 1
+is "$RC/$OUT" "3/6 good, 2 bad" "an expired file that is altered, and what refers to it"
+backup --verify --repair --tenant 1
+is "$RC/$OUT" "0/7 good, 0 bad, 1 repaired" "it is copied from where it is whole"
+ok "byte for byte" cmp "$(file here "$first")" "$(file there "$first")"
+"$ROOT/tests/alter.sh" "$(file there "$first")" 5000
+"$ROOT/tests/alter.sh" "$(file here "$first")" 6000
+backup --verify --repair --tenant 1
+is "$RC/$OUT" "3/4 good, 4 bad, 0 repaired" "what is whole nowhere is not called repaired, nor what refers to it"
+backup --tenant 1
+is "$RC/$(sql clinic "SELECT '$first' = ANY (needs) FROM expunge.archive WHERE id = '$(latest)'")" 0/f "the next backup writes it again"
+forget "$(latest)"
+"$ROOT/tests/alter.sh" "$(file there "$first")" 5000
+"$ROOT/tests/alter.sh" "$(file here "$first")" 6000
+backup --verify --tenant 1
+is "$RC/$OUT" "0/8 good, 0 bad" "good again"
 run expunge_as night drill
 rc_is 0 "journal and root open it, too"
 
@@ -185,7 +207,7 @@ backup --tenant 1
 eighth=$(latest)
 is "$RC/$(needs "$eighth")/$(find "$T/outside" -type f | wc -l)" 0/1/1 "what it has not got yet is no reason to write everything"
 backup --verify --tenant 1
-is "$RC/$OUT" "3/6 good, 1 bad" "but its copy is not whole"
+is "$RC/$OUT" "3/6 good, 1 bad, 1 missing" "but its copy is not whole"
 err_like "in outside: archive $(cut -c 1-16 <<<"$seventh"), where some of its rows lie" "and why is told"
 backup --tenant 1 --full
 backup --tenant 1
