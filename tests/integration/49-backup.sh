@@ -227,7 +227,7 @@ file=$T/clinic/there/archives/$instance/$(basename "$old")
 backup --verify
 rc_is 3 "a copy that was altered"
 err_like "archive $(basename "$old" | cut -c1-16) in there: .*altered" "is named"
-out_like ' 1 bad$' "and is the only one"
+out_like ' 1 bad(,|$)' "and is the only one"
 cp "$old" "$file"
 
 # ---------------------------------------------------------------------------- killed while it gave names
