@@ -93,7 +93,8 @@ CREATE VIEW expunge.status_archive AS
 	SELECT (SELECT count(*) FROM expunge.archive a WHERE a.state = 'complete') AS archives,
 		n.tenants, n.newest_age_seconds,
 		(SELECT count(*) FROM expunge.archive a WHERE a.state = 'naming') AS unnamed,
-		(SELECT count(*) FROM expunge.archive a WHERE a.state = 'expired') AS expired,
+		(SELECT count(*) FROM expunge.archive a WHERE a.state = 'expired'
+			AND NOT EXISTS (SELECT FROM expunge.archive n WHERE n.needs @> ARRAY[a.id] AND n.state <> 'expired')) AS expired,
 		d.at AS last_drill, d.kind = 'drill-passed' AS last_drill_passed,
 		(SELECT c.barrier FROM expunge.key_change c WHERE c.state = 'journalled') AS change_waits_for
 	FROM (SELECT count(*) FILTER (WHERE t.tenant <> '@nobody') AS tenants, floor(extract(epoch FROM now() - min(t.newest)))::bigint AS newest_age_seconds

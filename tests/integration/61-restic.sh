@@ -12,6 +12,7 @@ done
 fresh_db clinic
 install clinic
 with_keys 2>/dev/null
+sed -i 's/^archives : {/&\n  reuse_days = 0;/' "$CONF" # each archive by itself; 63-incremental.sh has the others
 set_option wait_seconds 30
 cp "$CONF" "$T/plain.conf"
 directories=$(sed -n 's/^ *destinations = ( \(.*\) );$/\1/p' "$CONF")

@@ -24,6 +24,7 @@ port=$(cat "$T/port")
 fresh_db clinic
 install clinic
 with_keys 2>/dev/null
+sed -i 's/^archives : {/&\n  reuse_days = 0;/' "$CONF" # each archive by itself; 63-incremental.sh has the others
 directories=$(sed -n 's/^ *destinations = ( \(.*\) );$/\1/p' "$CONF")
 cp "$CONF" "$T/plain.conf"
 # a practice whose archive goes in several parts, whatever the client

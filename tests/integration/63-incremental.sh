@@ -151,6 +151,7 @@ for place in here there; do
 	ok "what the last refers to stays ($place)" test "$(stat -c %s "$(file $place "$first")")" = "$size"
 	nok "what it does not is gone ($place)" test -e "$(file $place "$second")"
 done
+is "$(sql clinic "SELECT expired FROM expunge.status_archive")" 0 "status does not miss its removal"
 run expunge_as night backup list --tenant 1
 out_like "^$(cut -c 1-16 <<<"$first").* needed" "backup list says why it is there"
 restore --generation "$first"
