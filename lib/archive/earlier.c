@@ -15,6 +15,7 @@
 #include "query.h"
 
 #define DAY 86400
+#define REFER_MAX 250 /* files that one archive refers to: frames of others are written again, so that they come together */
 
 /* columns of archive_earlier */
 enum { E_ID, E_HASH, E_SIZE, E_CREATED, E_DESTINATIONS };
@@ -281,7 +282,7 @@ number_of(struct lying *lying, struct archive_writer *writer, struct err *err)
 	if (lying->number > 0)
 		return 1;
 	(void)archive_writer_files(writer, &n);
-	if (n == ARCHIVE_FILES_MAX)
+	if (n >= REFER_MAX)
 		return 0;
 	return archive_write_file(writer, &lying->file, &lying->number, err) != 0 ? -1 : 1;
 }

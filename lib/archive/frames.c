@@ -22,13 +22,13 @@ open_chunk(struct archive *a, uint32_t file, struct seal_place *place, uint64_t 
 	if (*at > end || end - *at < FORMAT_CHUNK_HEAD)
 		return archive_refuse(ret_verdict, ARCHIVE_ALTERED, err, "no chunk has room at byte %llu",
 			(unsigned long long)*at);
-	bytes = archive_fetch(a, file, *at, FORMAT_CHUNK_HEAD, ret_verdict, err);
+	bytes = archive_fetch(a, file, *at, FORMAT_CHUNK_HEAD, end, ret_verdict, err);
 	if (bytes == NULL)
 		return -1;
 	if (format_chunk_decode(bytes, &n, &place->last) != 0 || n > end - *at - FORMAT_CHUNK_HEAD)
 		return archive_refuse(ret_verdict, ARCHIVE_ALTERED, err, "the chunk at byte %llu has no possible length",
 			(unsigned long long)*at);
-	bytes = archive_fetch(a, file, *at + FORMAT_CHUNK_HEAD, n, ret_verdict, err);
+	bytes = archive_fetch(a, file, *at + FORMAT_CHUNK_HEAD, n, end, ret_verdict, err);
 	if (bytes == NULL)
 		return -1;
 	if (seal_open_chunk(&a->sealer, place, bytes, n, a->text.bytes, ret_n, &authentic, err) != 0) {
@@ -168,7 +168,7 @@ part_begin(struct archive *a, uint64_t p, uint64_t *ret, enum archive_verdict *r
 	*ret = p == 0 ? FORMAT_HEADER_SIZE : a->part_end;
 	if (p == 0 || a->next_part == p)
 		return 0;
-	bytes = archive_fetch(a, 0, a->contents.parts[p - 1], FORMAT_CHUNK_HEAD, ret_verdict, err);
+	bytes = archive_fetch(a, 0, a->contents.parts[p - 1], FORMAT_CHUNK_HEAD, a->size, ret_verdict, err);
 	if (bytes == NULL)
 		return -1;
 	if (format_chunk_decode(bytes, &n, &last) != 0)

@@ -59,8 +59,30 @@ read_at(int fd, uint64_t at, void *ret, size_t n, enum archive_verdict *ret_verd
 	return 0;
 }
 
+static int
+descriptor_of(const struct archive *a, uint32_t file, enum archive_verdict *ret_verdict, struct err *err)
+{
+	struct archive_source *source = file == 0 ? NULL : a->sources[file];
+
+	if (source == NULL || source->fd >= 0 || source->open == NULL)
+		return source == NULL ? a->fd : source->fd;
+	return source->open(source->ctx, source, err) == 0 ? source->fd : not_tried(ret_verdict, err);
+}
+
+/* Ahead to the end of the window, while one file is read on; of frames that lie here and there, each by itself. */
+static size_t
+read_ahead(const struct archive *a, uint32_t file, uint64_t at, size_t n, uint64_t end, uint64_t size)
+{
+	uint64_t some = size - at;
+
+	if ((file > 0 || file != a->window_file) && end > at && end - at < some)
+		some = end - at;
+	some = some < WINDOW_SIZE ? some : WINDOW_SIZE;
+	return some < n ? n : (size_t)some;
+}
+
 const uint8_t *
-archive_fetch(struct archive *a, uint32_t file, uint64_t at, size_t n, enum archive_verdict *ret_verdict, struct err *err)
+archive_fetch(struct archive *a, uint32_t file, uint64_t at, size_t n, uint64_t end, enum archive_verdict *ret_verdict, struct err *err)
 {
 	uint64_t size = file == 0 ? a->size : a->sources[file]->file.size;
 
@@ -70,10 +92,11 @@ archive_fetch(struct archive *a, uint32_t file, uint64_t at, size_t n, enum arch
 		return NULL;
 	}
 	if (file != a->window_file || at < a->window_at || at + n > a->window_at + a->n_window) {
-		size_t some = size - at < WINDOW_SIZE ? (size_t)(size - at) : WINDOW_SIZE;
+		size_t some = read_ahead(a, file, at, n, end, size);
+		int fd = descriptor_of(a, file, ret_verdict, err);
 
 		a->n_window = 0;
-		if (read_at(file == 0 ? a->fd : a->sources[file]->fd, at, a->window, some, ret_verdict, err) != 0)
+		if (fd < 0 || read_at(fd, at, a->window, some, ret_verdict, err) != 0)
 			return NULL;
 		a->window_file = file;
 		a->window_at = at;
@@ -181,7 +204,7 @@ check_hash(struct archive *a, uint8_t header[FORMAT_HEADER_SIZE], enum archive_v
 		return not_tried(ret_verdict, err);
 	for (uint64_t at = 0; at < end;) {
 		size_t n = end - at < WINDOW_SIZE ? (size_t)(end - at) : WINDOW_SIZE;
-		const uint8_t *bytes = archive_fetch(a, 0, at, n, ret_verdict, err);
+		const uint8_t *bytes = archive_fetch(a, 0, at, n, end, ret_verdict, err);
 
 		if (bytes == NULL)
 			return -1;

@@ -58,7 +58,9 @@ const struct archive_file *archive_file(const struct archive *archive, size_t i)
  * next archive that refers to them (sources.h). */
 struct archive_source {
 	struct archive_file file;
-	int fd;
+	int fd; /* -1: open() gives one when it is needed */
+	int (*open)(void *ctx, struct archive_source *source, struct err *err);
+	void *ctx;
 	uint64_t *opened; /* by the number a frame was sealed under: part of a hash of its key; 0: not yet */
 	size_t n_opened;
 };

@@ -36,9 +36,9 @@ struct archive {
 int archive_refuse(enum archive_verdict *ret_verdict, enum archive_verdict verdict, struct err *err, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 /* n <= WINDOW_SIZE bytes of a file, until the next call; NULL when they cannot be read. file: 0, itself; n: one that is
- * attached. */
-const uint8_t *archive_fetch(struct archive *archive, uint32_t file, uint64_t at, size_t n, enum archive_verdict *ret_verdict,
-	struct err *err);
+ * attached. end: what is behind it is not wanted next. */
+const uint8_t *archive_fetch(struct archive *archive, uint32_t file, uint64_t at, size_t n, uint64_t end,
+	enum archive_verdict *ret_verdict, struct err *err);
 /* Wipes and frees what archive_unlock has made. */
 void archive_lock(struct archive *archive);
 

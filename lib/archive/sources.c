@@ -10,10 +10,17 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 
+#define OPEN_MAX 64 /* files at a time */
+
 struct source_item {
-	struct archive_source source;
+	struct archive_source source; /* first: open_again is given it */
+	bool checked;   /* whole, in the place */
+	size_t place;
+	uint64_t opened_as; /* the how many-th opening of any; for the one that is closed when there are too many */
 	struct err why; /* it cannot be used */
 };
+
+static int open_again(void *ctx, struct archive_source *source, struct err *err);
 
 static struct source_item *
 item_of(struct sources *sources, const struct archive_file *file)
@@ -24,8 +31,7 @@ item_of(struct sources *sources, const struct archive_file *file)
 		if (memcmp(sources->items[i]->source.file.id, file->id, ARCHIVE_ID_SIZE) == 0)
 			return sources->items[i];
 	item = mem_zero(1, sizeof(*item));
-	item->source.file = *file;
-	item->source.fd = -1;
+	item->source = (struct archive_source){ .file = *file, .fd = -1, .open = open_again, .ctx = sources };
 	*MEM_PUSH(sources->items, sources->n) = item;
 	return item;
 }
@@ -97,19 +103,65 @@ open_whole(const struct sources *sources, const struct source_place *place, cons
 	return -1;
 }
 
+/* One more: the one that was opened longest ago may have to go. */
+static void
+note_open(struct sources *sources, struct source_item *item, int fd)
+{
+	struct source_item *oldest = NULL;
+	size_t n = 0;
+
+	for (size_t i = 0; i < sources->n; i++) {
+		struct source_item *other = sources->items[i];
+
+		if (other->source.fd < 0)
+			continue;
+		n++;
+		if (oldest == NULL || other->opened_as < oldest->opened_as)
+			oldest = other;
+	}
+	if (n >= OPEN_MAX) {
+		(void)close(oldest->source.fd);
+		oldest->source.fd = -1;
+	}
+	item->source.fd = fd;
+	item->opened_as = ++sources->n_openings;
+}
+
+/* For struct archive_source: again, what has been checked. Its frames open only as they were written. */
+static int
+open_again(void *ctx, struct archive_source *source, struct err *err)
+{
+	struct sources *sources = ctx;
+	struct source_item *item = (struct source_item *)(void *)source;
+	int fd = open_file(sources, &sources->places[item->place], &source->file, err);
+
+	if (fd < 0)
+		return -1;
+	note_open(sources, item, fd);
+	return 0;
+}
+
 static void
 find(struct sources *sources, struct source_item *item)
 {
-	struct archive_source *source = &item->source;
 	char id[2 * ARCHIVE_ID_SIZE + 1];
+	int fd = -1;
 
-	if (source->fd >= 0 || item->why.code != ERR_NONE)
+	if (item->checked || item->why.code != ERR_NONE)
 		return;
-	for (size_t i = 0; i < sources->n_places && source->fd < 0; i++)
-		source->fd = open_whole(sources, &sources->places[i], &source->file, &item->why);
-	bytes_to_hex(source->file.id, ARCHIVE_ID_SIZE, id);
-	if (source->fd < 0)
-		(void)err_prefix(&item->why, "archive %.16s, where some of its rows lie", id);
+	for (size_t i = 0; i < sources->n_places && fd < 0; i++) {
+		fd = open_whole(sources, &sources->places[i], &item->source.file, &item->why);
+		item->place = i;
+	}
+	item->checked = fd >= 0;
+	if (item->checked) {
+		note_open(sources, item, fd);
+		return;
+	}
+	bytes_to_hex(item->source.file.id, ARCHIVE_ID_SIZE, id);
+	if (item->why.code == ERR_NONE)
+		(void)err_set(&item->why, ERR_FAILED, "there is no place to look for it");
+	(void)err_prefix(&item->why, "archive %.16s, where some of its rows lie", id);
 }
 
 static int
@@ -118,7 +170,7 @@ attach(struct sources *sources, struct archive *archive, size_t number, struct e
 	struct source_item *item = item_of(sources, archive_file(archive, number - 1));
 
 	find(sources, item);
-	if (item->source.fd < 0) {
+	if (!item->checked) {
 		*err = item->why;
 		return -1;
 	}
@@ -145,10 +197,13 @@ void
 sources_attach_itself(struct sources *sources, struct archive *archive)
 {
 	struct archive_file file = { .size = archive_size(archive) };
+	struct source_item *item;
 
 	(void)memcpy(file.id, archive_header(archive)->id, ARCHIVE_ID_SIZE);
 	(void)memcpy(file.hash, archive_hash(archive), SHA256_SIZE);
-	archive_attach(archive, 0, &item_of(sources, &file)->source);
+	item = item_of(sources, &file);
+	item->checked = true;
+	archive_attach(archive, 0, &item->source);
 }
 
 void

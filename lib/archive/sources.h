@@ -1,6 +1,6 @@
 /*
- * sources: the earlier files that archives of one tenant refer to, each found, checked whole and opened once, however many
- * archives refer to it.
+ * sources: the earlier files that archives of one tenant refer to, each found and checked whole once, however many archives
+ * refer to it. A few of them are open at a time.
  */
 #ifndef EXPUNGE_ARCHIVE_SOURCES_H
 #define EXPUNGE_ARCHIVE_SOURCES_H
@@ -19,6 +19,7 @@ struct sources {
 	size_t n_places;
 	struct source_item **items;
 	size_t n;
+	uint64_t n_openings;
 };
 
 void sources_init(struct sources *ret, const struct keys *keys, bool (*stop)(void));
@@ -29,7 +30,8 @@ void sources_look_with(struct sources *sources, const struct receiver *receiver)
 int sources_attach(struct sources *sources, struct archive *archive, struct err *err);
 /* Only the file that this frame lies in, if it is another. */
 int sources_attach_frame(struct sources *sources, struct archive *archive, const struct archive_frame *frame, struct err *err);
-/* The archive itself: which of its frames have been opened is kept for those that refer to them. */
+/* The archive itself, which was opened whole in the one place of these sources: it need not be checked again, and which of its
+ * frames have been opened is kept, for those that refer to them. */
 void sources_attach_itself(struct sources *sources, struct archive *archive);
 /* Closes the files, and forgets the places. Archives that they are attached to must be closed before. */
 void sources_release(struct sources *sources);

@@ -217,6 +217,16 @@ restore
 is "$RC/$(diff <(rows clinic) <(rows "$copy") | head -n 3)" 0/ "an archive and what it refers to are fetched"
 for place in here there; do rmdir "$T/clinic/$place/archives" && mv "$T/archives.$place" "$T/clinic/$place/archives"; done
 
+# ---------------------------------------------------------------------------- many generations
+for n in $(seq 68); do
+	sql clinic "UPDATE app.appointment SET reason = 'changed $n' WHERE patient_id =
+		(SELECT id FROM app.patient WHERE practice_id = 2 ORDER BY id OFFSET $n LIMIT 1)" >/dev/null
+	expunge_as night backup --tenant 2 2>/dev/null || break
+done
+is "$(sql clinic "SELECT max(cardinality(needs)) FROM expunge.archive WHERE tenant = '2'")" 67 "an archive that refers to 67 others"
+run bash -c 'ulimit -n 80; exec "$@"' limited "$EXPUNGE" -c "$CONF" -U night backup --verify --tenant 2
+is "$RC/$OUT" "0/204 good, 0 bad" "all are checked, with a few files open at a time"
+
 # ---------------------------------------------------------------------------- adoption
 pg_dump -Fc -f "$T/dump" clinic
 backup --tenant 1

@@ -105,7 +105,7 @@ read_with(struct archive_source *source)
 
 START_TEST(rows_come_back)
 {
-	struct archive_source source = { file, first_fd, NULL, 0 };
+	struct archive_source source = { .file = file, .fd = first_fd };
 
 	ck_assert_uint_eq(archive_files(archive), 1);
 	ck_assert(memcmp(archive_file(archive, 0), &file, sizeof(file)) == 0);
@@ -120,7 +120,7 @@ END_TEST
 
 START_TEST(a_shredded_leaf_is_withheld_here_too)
 {
-	struct archive_source source = { file, first_fd, NULL, 0 };
+	struct archive_source source = { .file = file, .fd = first_fd };
 
 	reader.withheld = DROPPED;
 	ck_assert_int_eq(read_with(&source), ARCHIVE_OK);
@@ -140,7 +140,7 @@ END_TEST
 /* Every byte of the earlier file's frames counts, and so does whose file it is. */
 START_TEST(another_file_opens_nothing)
 {
-	struct archive_source source = { file, -1, NULL, 0 };
+	struct archive_source source = { .file = file, .fd = -1 };
 	struct archive_frame frame;
 
 	ck_assert_int_eq(archive_frame(earlier, 6, &frame, &verdict, &err), 0);
@@ -165,7 +165,7 @@ END_TEST
 START_TEST(a_check_remembers_what_it_has_opened)
 {
 	const struct archive_reading check = { give_key, NULL, &reader };
-	struct archive_source source = { file, first_fd, NULL, 0 };
+	struct archive_source source = { .file = file, .fd = first_fd };
 
 	archive_attach(archive, 1, &source);
 	ck_assert_int_eq(archive_read(archive, ARCHIVE_SEVERAL, &check, &tally, &verdict, &err), 0);
