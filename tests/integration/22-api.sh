@@ -240,7 +240,7 @@ is "$(as ops "SELECT expunge.extend_request('$PARTIAL', 'many records') = expung
 	"an extension goes to three months from the start"
 refused ops EX424 "SELECT expunge.extend_request('$PARTIAL', 'again')"
 late=$(file 62)
-sql ctl "SET ROLE expunge_owner" "UPDATE expunge.request SET received_at = now() - interval '40 days' WHERE id = '$late'"
+sql ctl "SET ROLE expunge_owner" "UPDATE expunge.request SET received_at = (now() AT TIME ZONE 'Europe/London' - interval '40 days') AT TIME ZONE 'Europe/London' WHERE id = '$late'"
 refused ops EX423 "SELECT expunge.extend_request('$late', 'too late')"
 early=$(file 63)
 as ops "SELECT expunge.extend_request('$early', 'many records')" >"$T/null"
