@@ -44,7 +44,7 @@ backup --tenant 1
 second=$(latest)
 is "$RC/$(unchanged)/$(needs "$second")" "0/$(frames)/1" "the next one refers to all of it"
 ok "and is small" test "$(stat -c %s "$(file here "$second")")" -lt $(($(stat -c %s "$(file here "$first")") / 5))
-sql clinic "UPDATE app.appointment SET reason = 'another reason' WHERE patient_id = $patient" >/dev/null
+sql clinic "UPDATE app.appointment SET reason = 'x' || substr(reason, 2) WHERE patient_id = $patient" >/dev/null # of the same length
 backup --tenant 1
 third=$(latest)
 is "$RC/$(unchanged)/$(needs "$third")" "0/$(($(frames) - 1))/1" "a patient who has changed is written again, and nobody else"
@@ -56,7 +56,7 @@ restore
 is "$RC/$(diff <(rows clinic) <(rows "$copy") | head -n 3)" 0/ "the last restores as the practice is"
 restore --generation "$second"
 is "$RC" 0 "one between, too"
-is "$(sql "$copy" "SELECT count(*) FROM app.appointment WHERE reason = 'another reason'")" 0 "as it was then"
+is "$(sql "$copy" "SELECT count(*) FROM app.appointment WHERE reason LIKE 'x%'")" 0 "as it was then"
 backup --verify --tenant 1
 is "$RC/$OUT" "0/8 good, 0 bad" "all are good"
 backup --tenant 1 --full
