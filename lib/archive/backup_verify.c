@@ -218,7 +218,7 @@ repair(const struct checking *c, const uint8_t id[ARCHIVE_ID_SIZE], struct err *
 	if (generation == NULL && !c->bare)
 		return 0;
 	if (!c->check->repair)
-		return c->bare ? 0 : repair_count(&task);
+		return repair_count(&task);
 	return repair_copies(&task, c->bare ? NULL : generation->key, err);
 }
 

@@ -45,18 +45,18 @@ tell(const struct repair *task, const char *name, bool later, const struct err *
 
 /* Whether a directory is to get it. */
 static bool
-is_chosen(const struct repair *task, const char *name, bool bare)
+is_chosen(const struct repair *task, const char *name)
 {
-	return !backup_is_listed(name, task->intact) && (!bare || backup_is_listed(name, task->listed));
+	return !backup_is_listed(name, task->intact);
 }
 
 static size_t
-choose(const struct repair *task, struct destinations *places, bool bare)
+choose(const struct repair *task, struct destinations *places)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < places->n; i++) {
-		places->items[i].failed = !is_chosen(task, places->items[i].name, bare);
+		places->items[i].failed = !is_chosen(task, places->items[i].name);
 		n += !places->items[i].failed;
 	}
 	return n;
@@ -110,12 +110,12 @@ write_copies(const struct repair *task, struct destinations *places, const uint8
 }
 
 static int
-enter(const struct repair *task, const struct destinations *places, bool bare, const struct err *all, struct err *err)
+enter(const struct repair *task, const struct destinations *places, const struct err *all, struct err *err)
 {
 	for (size_t i = 0; i < places->n; i++) {
 		const struct destination *place = &places->items[i];
 
-		if (!is_chosen(task, place->name, bare))
+		if (!is_chosen(task, place->name))
 			continue;
 		if (place->named && db_query(task->backup->keys_db, &QUERY_ARCHIVE_COPIED, DB_PARAMS(task->id, place->name), NULL, err) != 0)
 			return -1;
@@ -131,13 +131,13 @@ repair_directories(const struct repair *task, const uint8_t generation_key[ARCHI
 	struct err why = { 0 };
 
 	destinations_init(&places, task->backup->keys, task->id_bytes);
-	if (choose(task, &places, generation_key == NULL) == 0)
+	if (choose(task, &places) == 0)
 		return 0;
 	if (write_copies(task, &places, generation_key, &why) != 0 && (why.code == ERR_REFUSED || why.code == ERR_LOST)) {
 		*err = why;
 		return -1;
 	}
-	return enter(task, &places, generation_key == NULL, &why, err);
+	return enter(task, &places, &why, err);
 }
 
 /* ---- commands ----------------------------------------------------------------------------------- */
@@ -172,8 +172,6 @@ int
 repair_copies(const struct repair *task, const uint8_t generation_key[ARCHIVE_KEY_SIZE], struct err *err)
 {
 	if (task->source < 0)
-		return generation_key == NULL ? 0 : repair_count(task);
-	if (repair_directories(task, generation_key, err) != 0)
-		return -1;
-	return generation_key == NULL ? 0 : repair_receivers(task, err);
+		return repair_count(task);
+	return repair_directories(task, generation_key, err) != 0 ? -1 : repair_receivers(task, err);
 }

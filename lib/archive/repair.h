@@ -22,7 +22,8 @@ struct repair {
 
 /* Counts copies that are missing; 0. */
 int repair_count(const struct repair *task);
-/* generation_key NULL: its generation is shredded, and others refer to its file: copies that are bad, none that are missing. */
+/* generation_key NULL: its generation is shredded, and others refer to its file, wherever these are copied to: the file's bytes are
+ * checked, and its index is nobody's to open. */
 int repair_copies(const struct repair *task, const uint8_t generation_key[ARCHIVE_KEY_SIZE], struct err *err);
 
 #endif

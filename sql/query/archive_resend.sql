@@ -5,4 +5,6 @@ WITH next AS (UPDATE expunge.key_tree t SET key_seq = t.key_seq + 1 RETURNING t.
 UPDATE expunge.archive a SET destinations = array_remove(a.destinations, $2), sending = array_append(array_remove(a.sending, $2), $2),
        damaged = array_remove(a.damaged, $2), seq = next.key_seq
   FROM next
- WHERE a.id = $1 AND a.state = 'complete' AND cardinality(array_remove(a.destinations, $2)) > 0
+ WHERE a.id = $1 AND (a.state = 'complete' OR
+       a.state = 'expired' AND EXISTS (SELECT FROM expunge.archive n WHERE n.needs @> ARRAY[a.id] AND n.state <> 'expired'))
+   AND cardinality(array_remove(a.destinations, $2)) > 0
