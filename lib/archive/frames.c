@@ -321,21 +321,36 @@ frame_key(struct archive *a, const struct progress *progress, uint8_t ret[ARCHIV
 	return rc;
 }
 
+/* What a check remembers of a frame: its key, and all that an entry says of it, whichever index that is in. */
+static int
+mark_of(const struct archive_frame *f, const uint8_t *key, uint64_t *ret)
+{
+	struct archive_frame anywhere = *f;
+	uint8_t text[FORMAT_RECORD_SIZE + ARCHIVE_KEY_SIZE], hash[SHA256_SIZE];
+	struct err unused;
+	int failed;
+
+	anywhere.file = 0;
+	format_record_encode(&anywhere, text);
+	(void)memcpy(text + FORMAT_RECORD_CLEAR, key, ARCHIVE_KEY_SIZE);
+	failed = crypt_sha256(text, FORMAT_RECORD_CLEAR + ARCHIVE_KEY_SIZE, hash, &unused);
+	secret_wipe(text, sizeof(text));
+	*ret = bytes_get_u64(hash) | 1;
+	return failed;
+}
+
 /* Whether a check has opened the very same frame before, under another archive's index; if not, *ret_mark is what is to be
  * kept when it does open, in *ret_slot. */
 static bool
 was_opened(struct archive *a, const struct archive_frame *f, const uint8_t *key, uint64_t **ret_slot, uint64_t *ret_mark)
 {
 	struct archive_source *source = a->sources[f->file];
-	uint8_t hash[SHA256_SIZE];
-	struct err unused;
 
 	*ret_slot = NULL;
-	if (source == NULL || f->sealed_as >= REMEMBERED_MAX || crypt_sha256(key, ARCHIVE_KEY_SIZE, hash, &unused) != 0)
+	if (source == NULL || f->sealed_as >= REMEMBERED_MAX || mark_of(f, key, ret_mark) != 0)
 		return false;
 	while (source->n_opened <= f->sealed_as)
 		*MEM_PUSH(source->opened, source->n_opened) = 0;
-	*ret_mark = bytes_get_u64(hash) | 1;
 	*ret_slot = &source->opened[f->sealed_as];
 	return **ret_slot == *ret_mark;
 }

@@ -61,7 +61,7 @@ struct archive_source {
 	int fd; /* -1: open() gives one when it is needed */
 	int (*open)(void *ctx, struct archive_source *source, struct err *err);
 	void *ctx;
-	uint64_t *opened; /* by the number a frame was sealed under: part of a hash of its key; 0: not yet */
+	uint64_t *opened; /* by the number a frame was sealed under: part of a hash of its key and entry; 0: not yet */
 	size_t n_opened;
 };
 /* number 0: itself; n: archive_file(n - 1), of which the source is known to be. The source must live as long. Frames in

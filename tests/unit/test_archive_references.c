@@ -179,6 +179,40 @@ START_TEST(a_check_remembers_what_it_has_opened)
 }
 END_TEST
 
+/* Every part of its entry counts, although its key is the one that was opened. */
+START_TEST(a_check_does_not_believe_another_entry)
+{
+	const struct archive_reading check = { give_key, NULL, &reader };
+	struct archive_source source = { file, first_fd, NULL, 0 };
+	CLEANUP(str_release) struct str third = STR_INIT;
+	CLEANUP(archive_closep) struct archive *other = NULL;
+	struct archive_writer *writer = fix_writer("archive three", &third);
+	uint8_t leaf[32], frame[32];
+	struct archive_share share;
+	struct archive_reference r = reference_to(1, &share, leaf, frame);
+	uint32_t number;
+	int fd;
+
+	r.frame.offset += _i == 1;
+	r.frame.length -= _i == 2;
+	share.rows = r.frame.rows += _i == 3;
+	share.text = r.frame.text -= _i == 4;
+	ck_assert_int_eq(archive_write_file(writer, &file, &number, &err), 0);
+	ck_assert_int_eq(archive_write_reference(writer, &r, &err), 0);
+	(void)fix_end(writer);
+	fd = fd_of(third.s, third.len);
+	ck_assert_int_eq(archive_open(&other, fd, signer, 1, &verdict, &err), 0);
+	ck_assert_int_eq(archive_unlock(other, generation, &verdict, &err), 0);
+	archive_attach(archive, 1, &source);
+	ck_assert_int_eq(archive_read(archive, ARCHIVE_SEVERAL, &check, &tally, &verdict, &err), 0);
+	archive_attach(other, 1, &source);
+	ck_assert_int_eq(archive_read(other, ARCHIVE_SEVERAL, &check, &tally, &verdict, &err), _i == 0 ? 0 : -1);
+	ck_assert_int_eq(verdict, _i == 0 ? ARCHIVE_OK : ARCHIVE_ALTERED);
+	free(source.opened);
+	(void)close(fd);
+}
+END_TEST
+
 START_TEST(the_writer_refuses_what_does_not_add_up)
 {
 	CLEANUP(str_release) struct str out = STR_INIT;
@@ -302,6 +336,7 @@ main(void)
 	tcase_add_test(tc, without_the_file_its_frames_cannot_be_read);
 	tcase_add_test(tc, another_file_opens_nothing);
 	tcase_add_test(tc, a_check_remembers_what_it_has_opened);
+	tcase_add_loop_test(tc, a_check_does_not_believe_another_entry, 0, 5);
 	tcase_add_loop_test(tc, the_writer_refuses_what_does_not_add_up, 0, 6);
 	tcase_add_test(tc, no_more_files_than_the_format_has);
 	tcase_add_test(tc, tags);
