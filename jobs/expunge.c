@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
@@ -16,8 +15,6 @@
 #include "svc/crypt.h"
 #include "sys/log.h"
 #include "sys/stop.h"
-
-#define OPEN_FILES 65536
 
 const char expunge_version[] = EXPUNGE_VERSION;
 const char expunge_commit[] = EXPUNGE_COMMIT;
@@ -125,18 +122,6 @@ standard_files_open(void)
 	return true;
 }
 
-/* An archive may refer to a thousand others, in each destination, and all are open while it is read. */
-static void
-raise_file_limit(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= OPEN_FILES)
-		return;
-	limit.rlim_cur = limit.rlim_max < OPEN_FILES ? limit.rlim_max : OPEN_FILES;
-	(void)setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 int
 main(int argc, char **argv)
 {
@@ -149,7 +134,6 @@ main(int argc, char **argv)
 		return 1;
 	(void)setlocale(LC_CTYPE, "C.UTF-8");
 	(void)umask(077);
-	raise_file_limit();
 	log_start(LOG_LEVEL_INFO, "expunge");
 	if (options_parse(&inv, argc, argv, groups, &err) != 0) {
 		log_err(&err);

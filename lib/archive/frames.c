@@ -8,7 +8,8 @@
 #include "base/mem.h"
 
 #define PART_SIZE ((size_t)FORMAT_PART_RECORDS * FORMAT_RECORD_SIZE)
-#define REMEMBERED_MAX 4194304 /* frames of one file that a check remembers, 8 bytes each */
+#define REMEMBERED_MAX 4194304 /* frames of one file that a check remembers, 16 to 32 bytes each */
+#define REMEMBERED_MIN ((size_t)64)
 
 /* The chunk at *at of a file, which must end at `end` or before, opened into a->text; *at behind it. */
 static int
@@ -339,36 +340,55 @@ mark_of(const struct archive_frame *f, const uint8_t *key, uint64_t *ret)
 	return failed;
 }
 
-/* Whether a check has opened the very same frame before, under another archive's index; if not, *ret_mark is what is to be
- * kept when it does open, in *ret_slot. */
-static bool
-was_opened(struct archive *a, const struct archive_frame *f, const uint8_t *key, uint64_t **ret_slot, uint64_t *ret_mark)
+/* Where a mark is, or belongs. */
+static uint64_t *
+place_of_mark(const struct archive_source *source, uint64_t mark)
 {
-	struct archive_source *source = a->sources[f->file];
+	size_t at = (size_t)(mark >> 1) & (source->room - 1);
 
-	*ret_slot = NULL;
-	if (source == NULL || f->sealed_as >= REMEMBERED_MAX || mark_of(f, key, ret_mark) != 0)
-		return false;
-	while (source->n_opened <= f->sealed_as)
-		*MEM_PUSH(source->opened, source->n_opened) = 0;
-	*ret_slot = &source->opened[f->sealed_as];
-	return **ret_slot == *ret_mark;
+	while (source->opened[at] != 0 && source->opened[at] != mark)
+		at = (at + 1) & (source->room - 1);
+	return &source->opened[at];
 }
 
+/* At most half of the room is taken. What there is no room for is opened again the next time. */
+static void
+remember(struct archive_source *source, uint64_t mark)
+{
+	struct archive_source more = *source;
+
+	if (source->n_opened == REMEMBERED_MAX)
+		return;
+	if (2 * (source->n_opened + 1) > source->room) {
+		more.room = source->room == 0 ? REMEMBERED_MIN : 2 * source->room;
+		more.opened = mem_zero(more.room, sizeof(*more.opened));
+		for (size_t i = 0; i < source->room; i++)
+			if (source->opened[i] != 0)
+				*place_of_mark(&more, source->opened[i]) = source->opened[i];
+		free(source->opened);
+		*source = more;
+	}
+	*place_of_mark(source, mark) = mark;
+	source->n_opened++;
+}
+
+/* A check opens a frame once, under whichever archive's index that is. */
 static int
 open_frame(struct archive *a, struct progress *progress, const uint8_t *key, enum archive_verdict *ret_verdict, struct err *err)
 {
-	uint64_t *slot = NULL, mark = 0;
+	struct archive_source *source = a->sources[progress->frame->file];
+	uint64_t mark = 0;
+	bool remembers = progress->reading->text == NULL && source != NULL && mark_of(progress->frame, key, &mark) == 0;
 
-	if (progress->reading->text == NULL && was_opened(a, progress->frame, key, &slot, &mark)) {
+	if (remembers && source->room > 0 && *place_of_mark(source, mark) == mark) {
 		progress->rows = progress->frame->rows;
 		progress->text = progress->frame->text;
 		return 0;
 	}
 	if (read_chunks(a, progress, key, ret_verdict, err) != 0)
 		return -1;
-	if (slot != NULL)
-		*slot = mark;
+	if (remembers)
+		remember(source, mark);
 	return 0;
 }
 

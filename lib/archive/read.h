@@ -61,8 +61,8 @@ struct archive_source {
 	int fd; /* -1: open() gives one when it is needed */
 	int (*open)(void *ctx, struct archive_source *source, struct err *err);
 	void *ctx;
-	uint64_t *opened; /* by the number a frame was sealed under: part of a hash of its key and entry; 0: not yet */
-	size_t n_opened;
+	uint64_t *opened; /* a hash table: of each frame, part of a hash of its key and entry; 0: nothing */
+	size_t n_opened, room;
 };
 /* number 0: itself; n: archive_file(n - 1), of which the source is known to be. The source must live as long. Frames in
  * files that are not attached cannot be read. */

@@ -87,13 +87,4 @@ backup --verify --repair --tenant 1
 is "$RC/$(grep -o '[0-9]* bad.*' <<<"$OUT")" "0/0 bad, ${n% *} repaired" "is given all"
 backup --verify --tenant 1
 is "$RC/$(grep -o ', .* bad.*' <<<"$OUT")" "0/, 0 bad" "and what it was given is good there"
-
-# ---------------------------------------------------------------------------- many files
-for ((i = 0; i < 30; i++)); do
-	sql clinic "UPDATE app.patient SET phone = '$i' WHERE id = (SELECT id FROM app.patient WHERE practice_id = 1 ORDER BY id LIMIT 1 OFFSET $i)" >/dev/null
-	backup --tenant 1
-done
-ulimit -S -n 64
-backup --verify --tenant 1
-is "$RC/$(grep -o ', .* bad' <<<"$OUT")" "0/, 0 bad" "as many files as there may be are open at a time"
 done_testing
