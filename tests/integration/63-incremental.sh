@@ -163,6 +163,8 @@ is "$RC/$OUT" "0/8 good, 0 bad" "it is good, and so are the three expired files 
 "$ROOT/tests/alter.sh" "$(file there "$first")" 5000
 backup --verify --tenant 1
 is "$RC/$OUT" "3/6 good, 2 bad" "an expired file that is altered, and what refers to it"
+run bash -c 'ulimit -f 100; exec "$@"' limited "$EXPUNGE" -c "$CONF" -U night backup --verify --repair --tenant 1
+is "$RC/$OUT" "3/6 good, 2 bad, 0 repaired" "while there is no room for it, what refers to it is not called repaired"
 backup --verify --repair --tenant 1
 is "$RC/$OUT" "0/7 good, 0 bad, 1 repaired" "it is copied from where it is whole"
 ok "byte for byte" cmp "$(file here "$first")" "$(file there "$first")"
