@@ -10,7 +10,8 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 
-#define OPEN_MAX 64 /* files at a time */
+#define OPEN_MAX 64     /* files of directories at a time */
+#define FETCHED_MAX 256 /* of commands: all that one archive refers to, for each is a whole archive to be fetched again */
 
 struct source_item {
 	struct archive_source source; /* first: open_again is given it */
@@ -103,23 +104,30 @@ open_whole(const struct sources *sources, const struct source_place *place, cons
 	return -1;
 }
 
+static bool
+is_fetched(const struct sources *sources, const struct source_item *item)
+{
+	return sources->places[item->place].receiver != NULL;
+}
+
 /* One more: the one that was opened longest ago may have to go. */
 static void
 note_open(struct sources *sources, struct source_item *item, int fd)
 {
 	struct source_item *oldest = NULL;
+	bool fetched = is_fetched(sources, item);
 	size_t n = 0;
 
 	for (size_t i = 0; i < sources->n; i++) {
 		struct source_item *other = sources->items[i];
 
-		if (other->source.fd < 0)
+		if (other->source.fd < 0 || is_fetched(sources, other) != fetched)
 			continue;
 		n++;
 		if (oldest == NULL || other->opened_as < oldest->opened_as)
 			oldest = other;
 	}
-	if (n >= OPEN_MAX) {
+	if (n >= (fetched ? FETCHED_MAX : OPEN_MAX)) {
 		(void)close(oldest->source.fd);
 		oldest->source.fd = -1;
 	}

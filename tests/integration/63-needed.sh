@@ -19,7 +19,7 @@ cat >"$T/receiver" <<-SCRIPT
 		[ ! -e "$T/away" ] || { cat >/dev/null; exit 1; }
 		cat >"$T/outside/\$2"
 		[ "\$(cat "$T/slow" 2>/dev/null)" != "\$2" ] || { touch "$T/waits"; while [ -e "$T/slow" ]; do sleep 0.1; done; } ;;
-	get) cat "$T/outside/\$2" ;;
+	get) echo "\$2" >>"$T/gets" && cat "$T/outside/\$2" ;;
 	remove) rm -f "$T/outside/\$2" ;;
 	esac
 SCRIPT
@@ -87,4 +87,22 @@ backup --verify --repair --tenant 1
 is "$RC/$(grep -o '[0-9]* bad.*' <<<"$OUT")" "0/0 bad, ${n% *} repaired" "is given all"
 backup --verify --tenant 1
 is "$RC/$(grep -o ', .* bad.*' <<<"$OUT")" "0/, 0 bad" "and what it was given is good there"
+
+# ---------------------------------------------------------------------------- many files, and only a command has them
+rm -r "$T/gets" "$T/clinic/third"
+perl -pi -e 's/, \{ name = "third";[^}]*\}//' "$CONF"
+backup --tenant 1 --full
+for ((i = 0; i < 66; i++)); do
+	sql clinic "UPDATE app.patient SET phone = '$i' WHERE id IN (SELECT id FROM app.patient WHERE practice_id = 1 ORDER BY id % 17, id LIMIT 2 OFFSET 2 * $i)" >/dev/null
+	backup --tenant 1
+done
+is "$(sql clinic "SELECT cardinality(needs) > 64 FROM expunge.archive WHERE id = '$(latest)'")" t "an archive refers to more files than are open at a time"
+rm -r "$T/clinic/here/archives" "$T/clinic/there/archives"
+sql postgres "CREATE DATABASE copy TEMPLATE template0"
+psql -XAtq -v ON_ERROR_STOP=1 -d copy -f "$ROOT/tests/sample/schema.sql" >/dev/null
+sed -n 's/.*table = "\([a-z_.]*\)".*action = "reference".*/\1/p' "$ROOT/etc/maps/sample.conf" |
+	while read -r table; do pg_dump -d clinic --data-only -t "$table"; done | psql -XAtq -v ON_ERROR_STOP=1 -d copy >/dev/null
+run expunge_as night restore --into "host=$PGHOST port=$PGPORT dbname=copy user=postgres" --disable-triggers --tenant 1
+rc_is 0 "it is restored from there"
+is "$(sort "$T/gets" | uniq -d | wc -l)" 0 "and each file is fetched once"
 done_testing
