@@ -37,6 +37,7 @@ struct earlier {
 	int fd;
 	struct lying *files;
 	size_t n_files;
+	size_t n_away; /* of these: young, and not everywhere */
 	struct frame_place *frames; /* by leaf, then number */
 	size_t n_frames;
 	uint8_t frame_key[ARCHIVE_KEY_SIZE]; /* of the last find */
@@ -110,9 +111,10 @@ judge(struct earlier *earlier, const struct keys *keys, const struct db_result *
 			struct lying *lying = &earlier->files[k];
 
 			if (memcmp(lying->file.id, known.id, ARCHIVE_ID_SIZE) == 0 && memcmp(lying->file.hash, known.hash, SHA256_SIZE) == 0 &&
-			    lying->file.size == known.size)
-				lying->usable = is_young(keys, db_get_int(rows, i, E_CREATED), now) &&
-					is_everywhere(keys, &known, db_get_text(rows, i, E_DESTINATIONS));
+			    lying->file.size == known.size && is_young(keys, db_get_int(rows, i, E_CREATED), now)) {
+				lying->usable = is_everywhere(keys, &known, db_get_text(rows, i, E_DESTINATIONS));
+				earlier->n_away += !lying->usable;
+			}
 		}
 	}
 	return 0;
@@ -227,6 +229,8 @@ earlier_open(struct earlier **ret, const struct keys *keys, struct keyring *ring
 	}
 	if (earlier->n_frames > 0)
 		*ret = TAKE_PTR(earlier);
+	else if (earlier->n_away > 0)
+		(void)err_set(ret_why, ERR_FAILED, "%zu earlier archives are not whole in every directory", earlier->n_away);
 	return 0;
 }
 

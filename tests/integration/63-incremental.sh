@@ -100,6 +100,7 @@ mv "$T/clinic/there/archives" "$T/away"
 backup --tenant 1
 rc_is 0 "a directory that was emptied"
 is "$(needs "$(latest)")" 0 "gets everything"
+err_like 'everything is written again: [0-9]+ earlier archives are not whole in every directory' "and that is told"
 rm -rf "$T/clinic/there/archives"
 mv "$T/away" "$T/clinic/there/archives"
 forget "$(latest)"
