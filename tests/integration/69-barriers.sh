@@ -212,7 +212,7 @@ chown --reference="$base/data" "$base/wal"
 archive_by() { sql postgres "ALTER SYSTEM SET archive_command = '$1'" "SELECT pg_reload_conf()" >/dev/null; }
 sql postgres "ALTER SYSTEM SET archive_mode = on"
 archive_by "test ! -e $base/wal/%f && cp %p $base/wal/%f"
-cluster_restart immediate
+cluster_restart fast
 run expunge_as night check
 out_like '^warning +barriers: a segment is archived once it is full' "check knows that a quiet server archives nothing"
 rotate
@@ -269,7 +269,7 @@ rotate
 rc_is 3 "a change that waits"
 : >"$base/data/standby.signal"
 chown --reference="$base/data" "$base/data/standby.signal"
-cluster_restart immediate
+cluster_restart fast
 sql postgres "SELECT pg_promote()" >/dev/null
 rotate
 rc_is 5 "a server that was promoted meanwhile"
