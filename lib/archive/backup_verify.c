@@ -242,28 +242,36 @@ check_archive(struct checking *c, struct err *err)
 	return failed ? -1 : 0;
 }
 
-int
-backup_verify(const struct backup *backup, const char *tenant, struct backup_check *check, struct err *err)
+/* With the lock of keys: what the catalogue lists here neither expires nor loses what it refers to meanwhile. */
+static int
+check_all(struct checking *c, struct keyring *ring, struct err *err)
 {
 	CLEANUP(db_result_freep) struct db_result *rows = NULL;
-	CLEANUP(leaf_keys_release) struct leaf_keys leaves = { 0 };
-	struct checking c = { .backup = backup, .tenant = tenant, .leaves = &leaves, .check = check };
-	struct keyring ring;
 	size_t n_places = 0;
 	int failed = 0;
 
-	if (db_query(backup->keys_db, &QUERY_ARCHIVE_CATALOGUE, DB_PARAMS(tenant), &rows, err) != 0)
+	if (db_query(c->backup->keys_db, &QUERY_ARCHIVE_CATALOGUE, DB_PARAMS(c->tenant), &rows, err) != 0 ||
+	    (db_rows(rows) > 0 && leaf_keys_load(c->leaves, ring, c->tenant, err) != 0))
 		return -1;
-	if (db_rows(rows) == 0)
-		return 0;
+	c->rows = rows;
+	c->places = make_places(c->backup, &n_places);
+	for (; failed == 0 && c->row < db_rows(rows); c->row++)
+		failed = check_archive(c, err);
+	free_places(c->places, n_places);
+	return failed;
+}
+
+int
+backup_verify(const struct backup *backup, const char *tenant, struct backup_check *check, struct err *err)
+{
+	CLEANUP(leaf_keys_release) struct leaf_keys leaves = { 0 };
+	struct checking c = { .backup = backup, .tenant = tenant, .leaves = &leaves, .check = check };
+	struct keyring ring;
+	int failed;
+
 	if (keyring_open(&ring, backup->keys_db, backup->keys->store, backup->keys->instance, err) != 0)
 		return -1;
-	failed = leaf_keys_load(&leaves, &ring, tenant, err);
-	c.rows = rows;
-	c.places = make_places(backup, &n_places);
-	for (; failed == 0 && c.row < db_rows(rows); c.row++)
-		failed = check_archive(&c, err);
-	free_places(c.places, n_places);
+	failed = check_all(&c, &ring, err);
 	keyring_close(&ring);
 	return failed;
 }
