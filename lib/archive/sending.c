@@ -78,9 +78,8 @@ enter(struct sending *sending, const struct receiver *receiver, const char *id, 
 
 	if (db_query(sending->backup->keys_db, &QUERY_ARCHIVE_SENT, DB_PARAMS(id, receiver_name(receiver)), &entered, err) != 0)
 		return -1;
-	if (db_rows(entered) == 0 && receiver_program(receiver, RECEIVER_REMOVE) != NULL && receiver_remove(receiver, id, &why) != 0) {
+	if (db_rows(entered) == 0 && receiver_program(receiver, RECEIVER_REMOVE) != NULL && receiver_remove(receiver, id, &why) != 0)
 		fail(sending, receiver, id, "has expired meanwhile, and stays there", &why);
-	}
 	return 0;
 }
 
