@@ -24,7 +24,7 @@ struct target {
 	uint32_t *order; /* parents first */
 	size_t n;
 	struct db_result *triggers, *constraints; /* that are out of the way during the load; columns: S_... */
-	bool made_directory; /* that of the document files was not there */
+	struct unpack_place place; /* of the document files */
 	bool in_row; /* a row has begun and not ended: its leaf is written already */
 	int64_t taken; /* rows of this table */
 	int64_t fresh; /* rows since the last progress */
@@ -38,6 +38,7 @@ target_release(struct target *target)
 	db_result_free(target->constraints);
 	free(target->tables);
 	free(target->order);
+	unpack_release(&target->place);
 }
 
 /* ---- does it fit? -------------------------------------------------------------------------------- */
@@ -397,7 +398,7 @@ check_documents(struct target *target, struct restore_result *ret, struct err *e
 	if (!ret->has_documents)
 		return 0;
 	if (target->restore->documents != NULL)
-		return unpack_prepare(target->restore->documents, &target->made_directory, err);
+		return unpack_prepare(target->restore->documents, &target->place, err);
 	(void)err_set(err, ERR_FAILED, "its rows name document files, which are in it, too");
 	return err_hint(err, "say with --documents DIRECTORY where they are to go: a new directory, or an empty one");
 }
@@ -450,7 +451,7 @@ undo_documents(const struct target *target, const struct restore_result *result,
 		return -1;
 	if (err->code == ERR_UNKNOWN)
 		return err_hint(err, "the files in %s belong to the rows: if these are not there, remove them", directory);
-	if (unpack_undo(directory, target->made_directory, &why) != 0)
+	if (unpack_undo(directory, &target->place, &why) != 0)
 		return err_hint(err, "%s: remove what is there", why.msg);
 	return -1;
 }

@@ -1,6 +1,5 @@
 #include "archive/unpack.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -8,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "archive/fill.h"
@@ -67,25 +67,36 @@ malformed(struct err *err)
 }
 
 int
-unpack_prepare(const char *directory, bool *ret_made, struct err *err)
+unpack_prepare(const char *directory, struct unpack_place *ret, struct err *err)
 {
 	const struct dirent *entry;
-	DIR *there;
 	bool empty = true;
 
-	*ret_made = !file_exists(directory);
+	ret->made_here = !file_exists(directory);
 	if (file_make_directory(directory, 0700, err) != 0)
 		return -1;
-	there = opendir(directory);
-	if (there == NULL)
+	ret->there = opendir(directory);
+	if (ret->there == NULL)
 		return err_sys(err, "opening directory %s", directory);
-	while (empty && (entry = readdir(there)) != NULL)
+	/* flock(2), whose header has the name of one of ours; a file system that has no locks has no other answer */
+	if (syscall(SYS_flock, dirfd(ret->there), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+		(void)err_set(err, ERR_LOCKED, "another restore writes to %s", directory);
+		return err_hint(err, "name a directory of its own with --documents: whichever of them failed would take the other's files away");
+	}
+	while (empty && (entry = readdir(ret->there)) != NULL)
 		empty = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
-	(void)closedir(there);
 	if (empty)
 		return 0;
 	(void)err_set(err, ERR_REFUSED, "%s is not empty", directory);
 	return err_hint(err, "name a new directory with --documents: files there could not be told from those of the archive");
+}
+
+void
+unpack_release(struct unpack_place *place)
+{
+	if (place->there != NULL)
+		(void)closedir(place->there);
+	*place = (struct unpack_place){ 0 };
 }
 
 /* ---- one row ------------------------------------------------------------------------------------ */
@@ -267,9 +278,9 @@ remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
 }
 
 int
-unpack_undo(const char *directory, bool made_here, struct err *err)
+unpack_undo(const char *directory, const struct unpack_place *place, struct err *err)
 {
-	if (nftw(directory, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT) == 0 && (!made_here || rmdir(directory) == 0))
+	if (nftw(directory, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT) == 0 && (!place->made_here || rmdir(directory) == 0))
 		return 0;
 	(void)err_sys(err, "taking the files in %s away again, which are there in clear", directory);
 	return err_hint(err, "remove what is in %s", directory);

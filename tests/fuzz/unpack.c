@@ -112,7 +112,7 @@ fuzz_unpack(const uint8_t *data, size_t n)
 	enum archive_verdict verdict;
 	struct err err = { 0 };
 	uint32_t number;
-	bool made;
+	struct unpack_place place = { 0 };
 	int fd = open(file, O_RDWR | O_CLOEXEC);
 
 	for (int i = 0; i < LEAVES; i++)
@@ -120,13 +120,14 @@ fuzz_unpack(const uint8_t *data, size_t n)
 	REQUIRE(fd >= 0);
 	number = write_archive(fd, input, leaves, key, signed_by[0]);
 	REQUIRE(archive_open(&archive, fd, signed_by, 1, &verdict, &err) == 0 && archive_unlock(archive, key, &verdict, &err) == 0);
-	REQUIRE(unpack_prepare(directory, &made, &err) == 0);
+	REQUIRE(unpack_prepare(directory, &place, &err) == 0);
 	n_files = 0;
 	if (unpack_files(archive, number, &keys, directory, &result, &err) != 0)
 		REQUIRE(err.msg[0] != '\0');
 	REQUIRE(nftw(directory, count_one, 16, FTW_PHYS) == 0);
 	REQUIRE(err.msg[0] != '\0' || n_files == result.files);
 	REQUIRE(nftw(directory, remove_one, 16, FTW_PHYS | FTW_DEPTH) == 0);
+	unpack_release(&place);
 	(void)close(fd);
 	return 0;
 }

@@ -83,6 +83,16 @@ is "$RC $(cd "$T/two" && find . -type f)" "0 ./letters/deep/of-8" "practice 2 ha
 restore copy @nobody --documents "$T/nobody"
 is "$RC $(cd "$T/nobody" && find . -type f)" "0 ./scans/b6" "and nobody what is nobody's"
 
+# ---- two at a time in one directory: whichever failed would take the other's files away
+mkdir "$T/shared"
+exec 9<"$T/shared"
+flock 9
+restore copy 1 --documents "$T/shared"
+rc_is 4 "a directory that another restore writes to is refused"
+err_like "another restore writes to $T/shared" "which is said"
+exec 9<&-
+ok "and stays as it was" rmdir "$T/shared"
+
 # ---- a restore that fails leaves nothing in clear
 empty broken
 small() { run bash -c 'ulimit -f 1500; exec "$@"' limited "$EXPUNGE" -c "$CONF" -U night restore --into "host=$PGHOST port=$PGPORT dbname=$1 user=postgres" --tenant 1 "${@:2}"; }
