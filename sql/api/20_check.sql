@@ -10,6 +10,8 @@
 --     EX213 basis                  EX214 plan hash             EX215 calendar
 --     EX216 date out of range      EX217 id missing            EX218 time of identification
 --     EX219 denied action or code   EX220 store
+--     EX230 template               EX231 audience              EX232 facts of a notice
+--     EX233 once key               EX234 e-mail address        EX235 too many contacts
 --   EX4xx wrong state, not found, not yours
 --     EX401 not your tenant        EX404 no such request or hold (or not of your tenants)
 --     EX409 busy, try again        EX410 idempotency key used for another request

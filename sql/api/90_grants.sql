@@ -23,7 +23,8 @@ GRANT EXECUTE ON FUNCTION
 	expunge_api.withdraw_request(uuid),
 	expunge_api.place_hold(text, text, text, text, date),
 	expunge_api.collect_opening(uuid),
-	expunge_api.certificate_note(uuid)
+	expunge_api.certificate_note(uuid),
+	expunge_api.set_contact(text, text, boolean)
 TO expunge_intake;
 
 -- row-level security calls these with the rights of whoever asks
@@ -112,5 +113,16 @@ GRANT INSERT ON expunge.adopted_line TO expunge_job;
 -- archives: what one is stays as it was written
 GRANT SELECT ON expunge.archive TO expunge_operator, expunge_approver, expunge_dpo;
 GRANT SELECT, INSERT, UPDATE (state, destinations, sending, damaged, finished_at, seq), DELETE ON expunge.archive TO expunge_job;
+
+-- notices: the run says what became of one, and never changes what it says or to whom it goes
+GRANT SELECT ON expunge.contact TO expunge_operator, expunge_dpo, expunge_job;
+GRANT SELECT ON expunge.notice_list TO expunge_operator, expunge_approver, expunge_dpo, expunge_job;
+GRANT SELECT ON expunge.status_notice TO expunge_monitor, expunge_operator, expunge_approver, expunge_dpo, expunge_job;
+GRANT SELECT, UPDATE (state, attempts, last_code, message_id, next_at, settled_at) ON expunge.outbox TO expunge_job;
+GRANT EXECUTE ON FUNCTION expunge.add_contact(text, text, text), expunge.remove_contact(text, text, text) TO expunge_operator, expunge_job;
+GRANT EXECUTE ON FUNCTION expunge.notice_put(text, text, text, jsonb, text), expunge.forget_notices(integer) TO expunge_job;
+GRANT EXECUTE ON FUNCTION expunge.notice_bounced_all(text, text), expunge.notice_reached(text, text)
+TO expunge_operator, expunge_approver, expunge_dpo, expunge_job;
+GRANT EXECUTE ON FUNCTION expunge.bounce_notice(uuid), expunge.retry_notice(uuid) TO expunge_operator, expunge_dpo;
 
 RESET ROLE;

@@ -16,6 +16,7 @@ cat >"$T/want" <<'MATRIX'
 object                                   public intake approver operator job dpo monitor
 expunge.accept_clock()                   -     -     -     x     -     x     -
 expunge.acknowledge_recipient()          -     -     -     x     -     x     -
+expunge.add_contact()                    -     -     -     x     x     -     -
 expunge.adopt_approvals()                -     -     -     -     -     -     -
 expunge.adopt_certificates()             -     -     -     -     -     -     -
 expunge.adopt_changes()                  -     -     -     -     -     -     -
@@ -31,14 +32,18 @@ expunge.adoption_id_seq                  -     -     -     -     -     -     -
 expunge.archive                          -     -     r     r     Wadr  r     -
 expunge.article()                        -     -     -     -     -     -     -
 expunge.bank_holidays()                  -     x     x     x     x     x     x
+expunge.bounce_notice()                  -     -     -     x     -     x     -
 expunge.cap_raise                        -     -     r     r     Wr    r     -
 expunge.cap_raise_id_seq                 -     -     -     -     -     -     -
 expunge.certificate                      -     -     r     r     War   r     -
 expunge.certificate_counter              -     -     r     r     Wr    r     -
 expunge.certificate_name()               -     -     -     -     -     -     -
+expunge.check_address()                  -     -     -     -     -     -     -
 expunge.check_approval()                 -     -     -     -     -     -     -
+expunge.check_audience()                 -     -     -     -     -     -     -
 expunge.check_basis()                    -     -     -     -     -     -     -
 expunge.check_calendar()                 -     x     x     x     x     x     x
+expunge.check_facts()                    -     -     -     -     -     -     -
 expunge.check_hold()                     -     -     -     -     -     -     -
 expunge.check_not_erased()               -     -     -     -     -     -     -
 expunge.check_open()                     -     -     -     -     -     -     -
@@ -47,6 +52,8 @@ expunge.check_receipt()                  -     -     -     -     -     -     -
 expunge.check_request()                  -     -     -     -     -     -     -
 expunge.check_text()                     -     -     -     -     -     -     -
 expunge.civil_date()                     -     x     x     x     x     x     x
+expunge.contact                          -     -     -     r     r     r     -
+expunge.contact_id_seq                   -     -     -     -     -     -     -
 expunge.control_set                      -     -     -     -     adrw  -     -
 expunge.copies_seen()                    -     -     -     x     x     -     -
 expunge.decide_request()                 -     -     x     -     -     -     -
@@ -57,10 +64,12 @@ expunge.event                            -     -     r     r     Ar    r     -
 expunge.event_number_seq                 -     -     -     -     -     -     -
 expunge.extend_request()                 -     -     -     x     -     x     -
 expunge.forget_expired_openings()        -     -     -     x     x     -     -
+expunge.forget_notices()                 -     -     -     -     x     -     -
 expunge.freeze                           -     -     r     r     r     r     r
 expunge.freeze_off()                     -     -     -     x     -     x     -
 expunge.freeze_on()                      -     -     -     x     x     x     -
 expunge.guard_event()                    -     -     -     -     -     -     -
+expunge.guard_notice()                   -     -     -     -     -     -     -
 expunge.guard_transition()               -     -     -     -     -     -     -
 expunge.hold                             -     -     r     r     r     r     -
 expunge.hold_list                        -     -     r     r     r     r     -
@@ -84,20 +93,28 @@ expunge.mapped_table_id_seq              -     -     -     -     -     -     -
 expunge.mapped_via                       -     -     -     -     arw   -     -
 expunge.migration                        -     -     r     r     r     r     r
 expunge.no_request()                     -     -     -     -     -     -     -
+expunge.notice_bounced_all()             -     -     x     x     x     x     -
+expunge.notice_id()                      -     -     -     -     -     -     -
+expunge.notice_list                      -     -     r     r     r     r     -
+expunge.notice_put()                     -     -     -     -     x     -     -
+expunge.notice_reached()                 -     -     x     x     x     x     -
 expunge.oldest_xmin()                    -     -     -     x     x     -     -
 expunge.one_off_holiday                  -     -     r     r     r     r     -
 expunge.open_adoption()                  -     -     -     -     -     -     -
 expunge.opening                          -     -     -     -     Rad   -     -
+expunge.outbox                           -     -     -     -     Wr    -     -
 expunge.own_request()                    -     -     -     -     -     -     -
 expunge.place_hold()                     -     -     -     x     -     x     -
 expunge.plan                             -     -     r     r     adrw  r     -
 expunge.raise_cap()                      -     -     x     -     -     x     -
 expunge.recipient                        -     -     r     r     arw   r     -
 expunge.record_denied()                  -     x     x     x     x     x     x
+expunge.record_notice()                  -     -     -     -     -     -     -
 expunge.record_recipient()               -     -     -     -     -     -     -
 expunge.record_state()                   -     -     -     -     -     -     -
 expunge.refuse_request()                 -     -     -     -     -     -     -
 expunge.release_hold()                   -     -     -     x     -     x     -
+expunge.remove_contact()                 -     -     -     x     x     -     -
 expunge.replay                           -     -     -     r     r     r     -
 expunge.replay_file()                    -     -     -     -     x     -     -
 expunge.replay_request                   -     -     -     r     r     r     -
@@ -106,6 +123,7 @@ expunge.request                          -     -     r     r     Wr    r     -
 expunge.request_leaf                     -     -     -     -     ar    -     -
 expunge.request_list                     -     -     r     r     r     r     -
 expunge.request_store                    -     -     r     r     AWr   r     -
+expunge.retry_notice()                   -     -     -     x     -     x     -
 expunge.run                              -     -     r     r     AWr   r     r
 expunge.run_number_seq                   -     -     -     -     -     -     -
 expunge.same_request()                   -     -     -     -     -     -     -
@@ -117,6 +135,7 @@ expunge.status_archive                   -     -     r     r     r     r     r
 expunge.status_blocked                   -     -     r     r     r     r     r
 expunge.status_copy                      -     -     r     r     r     r     r
 expunge.status_job                       -     -     r     r     r     r     r
+expunge.status_notice                    -     -     r     r     r     r     r
 expunge.switch_wal()                     -     -     -     -     x     -     -
 expunge.tally                            -     -     r     r     adrw  r     -
 expunge.tenant_login                     -     -     r     r     -     r     -
@@ -131,6 +150,7 @@ expunge_api.collect_opening()            -     x     -     -     -     -     -
 expunge_api.place_hold()                 -     x     -     -     -     -     -
 expunge_api.request_erasure()            -     x     -     -     -     -     -
 expunge_api.request_status               -     r     -     -     -     -     -
+expunge_api.set_contact()                -     x     -     -     -     -     -
 expunge_api.withdraw_request()           -     x     -     -     -     -     -
 schema expunge                           -     u     u     u     u     u     u
 schema expunge_api                       -     u     -     -     -     -     -
@@ -152,6 +172,7 @@ is "$(columns expunge_job expunge.opening SELECT)" "request_id tenant expires_at
 is "$(columns expunge_job expunge.event INSERT)" "kind tenant request_id detail" "an event's actor and time are the server's"
 is "$(columns expunge_job expunge.run INSERT)" "id job host" "a run's login and start are the server's"
 is "$(columns expunge_job expunge.request_store UPDATE)" "kind declared until ended_at ended_how" "what a person stated of a store is a person's"
+is "$(columns expunge_job expunge.outbox UPDATE)" "state attempts last_code message_id next_at settled_at" "the run never changes what a notice says, or to whom"
 is "$(columns expunge_job expunge.certificate UPDATE)" "published_at" "a certificate stays as it was issued"
 
 # ---------------------------------------------------------------- the objects themselves
@@ -171,7 +192,7 @@ is "$(sql ctl "SELECT rolname FROM pg_roles WHERE rolname LIKE 'expunge%' AND (r
 is "$(sql ctl "SELECT g.rolname FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid WHERE m.member = 'expunge_owner'::regrole")" \
 	"pg_read_all_stats" "the owner is a member of pg_read_all_stats alone"
 is "$(sql ctl "SELECT relname FROM pg_class WHERE relnamespace = 'expunge'::regnamespace AND relrowsecurity AND relforcerowsecurity ORDER BY 1" | tr '\n' ' ')" \
-	"certificate hold opening request " "row-level security is forced on whatever names tenants"
+	"certificate contact hold opening outbox request " "row-level security is forced on whatever names tenants"
 
 is "$(sql ctl "SELECT reloptions FROM pg_class WHERE oid = 'expunge_api.request_status'::regclass")" "{security_barrier=true}" \
 	"the application's view is a security barrier"
@@ -220,6 +241,9 @@ intake|$denied|SELECT expunge.place_hold('1', '42', 'complaint', 'x', current_da
 intake|$denied|SELECT expunge.freeze_off()
 intake|$denied|SELECT expunge.log_event('x', NULL, NULL, NULL)
 intake|$allowed|SELECT expunge.identify_request(ID)
+intake|$allowed|SELECT expunge_api.set_contact('1', 'manager@practice.example')
+intake|$denied|SELECT expunge.notice_put('done', '1', 'controller', '{}', 'x')
+intake|$denied|SELECT address FROM expunge.contact
 intake|$allowed|SELECT expunge.record_denied('request decide', ID, 'EX501')
 intake|$denied|SET ROLE expunge_owner
 approver|$allowed|SELECT * FROM expunge.request_list
@@ -244,6 +268,7 @@ operator|$denied|SELECT * FROM expunge.opening
 operator|$denied|SELECT * FROM expunge.key_set
 operator|$denied|INSERT INTO expunge.tenant_login VALUES ('t_operator', '*')
 operator|$denied|DELETE FROM expunge.hold
+operator|$denied|SELECT address FROM expunge.outbox
 operator|$denied|UPDATE expunge.hold SET released_at = now()
 job|$allowed|SELECT * FROM expunge.request FOR UPDATE SKIP LOCKED
 job|$allowed|UPDATE expunge.request SET attempts = attempts + 1
@@ -275,6 +300,12 @@ job|$denied|UPDATE expunge.certificate SET note = 'x'
 job|$denied|DELETE FROM expunge.certificate
 job|$denied|UPDATE expunge.instance SET undo_days = 0
 job|$denied|INSERT INTO expunge.transition VALUES ('received', 'scheduled', true)
+job|$allowed|SELECT expunge.notice_put('done', '1', 'controller', '{}', 'x')
+job|$allowed|SELECT * FROM expunge.outbox FOR UPDATE SKIP LOCKED
+job|$denied|UPDATE expunge.outbox SET address = 'x@y.example'
+job|$denied|DELETE FROM expunge.outbox
+job|$denied|INSERT INTO expunge.outbox (id, template, audience, once) VALUES (gen_random_uuid(), 'done', 'operator', 'x')
+job|$denied|SELECT expunge.retry_notice(ID)
 job|$denied|SELECT expunge.decide_request(ID, 'accept', NULL, 'sha256:$(printf '%064d' 0)')
 job|$denied|SELECT expunge.withdraw_request(ID)
 job|$allowed|SELECT * FROM expunge.oldest_xmin()
@@ -295,6 +326,9 @@ monitor|$denied|SELECT * FROM expunge.request_list
 monitor|$denied|SELECT * FROM expunge.request
 monitor|$denied|SELECT * FROM expunge.event
 monitor|$denied|SELECT note FROM expunge.certificate
+monitor|$allowed|SELECT * FROM expunge.status_notice
+monitor|$denied|SELECT * FROM expunge.notice_list
+monitor|$denied|SELECT * FROM expunge.contact
 monitor|$denied|SELECT expunge.freeze_on('x')
 LIST
 
