@@ -125,4 +125,11 @@ GRANT EXECUTE ON FUNCTION expunge.notice_bounced_all(text, text), expunge.notice
 TO expunge_operator, expunge_approver, expunge_dpo, expunge_job;
 GRANT EXECUTE ON FUNCTION expunge.bounce_notice(uuid), expunge.retry_notice(uuid) TO expunge_operator, expunge_dpo;
 
+-- accounts that are closed: who asked, what was promised and who approved stays as it was written
+GRANT SELECT ON expunge.closure, expunge.closure_rule, expunge.closure_plan, expunge.closure_approval, expunge.closure_transition
+TO expunge_operator, expunge_approver, expunge_dpo, expunge_job;
+GRANT UPDATE (state, not_before, complete_by, disagreement, problem, problem_at, removed_at, certified_at, final_at)
+	ON expunge.closure TO expunge_job;
+GRANT INSERT, UPDATE, DELETE ON expunge.closure_plan TO expunge_job;
+
 RESET ROLE;

@@ -52,6 +52,11 @@ expunge.check_receipt()                  -     -     -     -     -     -     -
 expunge.check_request()                  -     -     -     -     -     -     -
 expunge.check_text()                     -     -     -     -     -     -     -
 expunge.civil_date()                     -     x     x     x     x     x     x
+expunge.closure                          -     -     r     r     Wr    r     -
+expunge.closure_approval                 -     -     r     r     r     r     -
+expunge.closure_plan                     -     -     r     r     adrw  r     -
+expunge.closure_rule                     -     -     r     r     r     r     -
+expunge.closure_transition               -     -     r     r     r     r     -
 expunge.contact                          -     -     -     r     r     r     -
 expunge.contact_id_seq                   -     -     -     -     -     -     -
 expunge.control_set                      -     -     -     -     adrw  -     -
@@ -68,6 +73,7 @@ expunge.forget_notices()                 -     -     -     -     x     -     -
 expunge.freeze                           -     -     r     r     r     r     r
 expunge.freeze_off()                     -     -     -     x     -     x     -
 expunge.freeze_on()                      -     -     -     x     x     x     -
+expunge.guard_closure()                  -     -     -     -     -     -     -
 expunge.guard_event()                    -     -     -     -     -     -     -
 expunge.guard_notice()                   -     -     -     -     -     -     -
 expunge.guard_transition()               -     -     -     -     -     -     -
@@ -108,6 +114,7 @@ expunge.place_hold()                     -     -     -     x     -     x     -
 expunge.plan                             -     -     r     r     adrw  r     -
 expunge.raise_cap()                      -     -     x     -     -     x     -
 expunge.recipient                        -     -     r     r     arw   r     -
+expunge.record_closure()                 -     -     -     -     -     -     -
 expunge.record_denied()                  -     x     x     x     x     x     x
 expunge.record_notice()                  -     -     -     -     -     -     -
 expunge.record_recipient()               -     -     -     -     -     -     -
@@ -192,7 +199,7 @@ is "$(sql ctl "SELECT rolname FROM pg_roles WHERE rolname LIKE 'expunge%' AND (r
 is "$(sql ctl "SELECT g.rolname FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid WHERE m.member = 'expunge_owner'::regrole")" \
 	"pg_read_all_stats" "the owner is a member of pg_read_all_stats alone"
 is "$(sql ctl "SELECT relname FROM pg_class WHERE relnamespace = 'expunge'::regnamespace AND relrowsecurity AND relforcerowsecurity ORDER BY 1" | tr '\n' ' ')" \
-	"certificate contact hold opening outbox request " "row-level security is forced on whatever names tenants"
+	"certificate closure closure_approval closure_plan contact hold opening outbox request " "row-level security is forced on whatever names tenants"
 
 is "$(sql ctl "SELECT reloptions FROM pg_class WHERE oid = 'expunge_api.request_status'::regclass")" "{security_barrier=true}" \
 	"the application's view is a security barrier"
