@@ -116,7 +116,8 @@ shred(struct expiring *s, struct err *err)
 	for (size_t i = 0; i < s->expire.n_attempts; i++)
 		leaves[n + i] = s->expire.attempts[i];
 	s->n_shredded = n + s->expire.n_attempts;
-	return keys_shred(&s->keys, s->job->db, leaves, s->n_shredded, hash_name, s->ledger, &s->root, err);
+	return keys_shred(&s->keys, s->job->db, &(struct shred_set){ .leaves = leaves, .n = s->n_shredded }, hash_name, s->ledger, &s->root,
+		err);
 }
 
 /* No archive is on its way while it is found out which leaves have none. */

@@ -261,7 +261,7 @@ run_rotate(struct job *job, struct err *err)
 		return 0;
 	}
 	if (lineage_enter(&keys, job->db, &notes, err) != 0 ||
-	    keys_shred(&keys, job->db, NULL, 0, hash_name, ledger, &root, err) != 0)
+	    keys_shred(&keys, job->db, &(struct shred_set){ 0 }, hash_name, ledger, &root, err) != 0)
 		return -1;
 	printf("epoch %" PRId64 "\n", root.epoch);
 	return 0;

@@ -82,7 +82,12 @@ take_generation(struct sealing *sealing, struct err *err)
 	if (crypt_random(id, ARCHIVE_ID_SIZE, err) != 0)
 		return -1;
 	bytes_to_hex(id, ARCHIVE_ID_SIZE, sealing->result->id);
-	return take_leaves(sealing, "generation", DB_PARAMS(sealing->result->id), 1, &sealing->generation, err);
+	if (take_leaves(sealing, "generation", DB_PARAMS(sealing->result->id), 1, &sealing->generation, err) != 0)
+		return -1;
+	if (sealing->generation.state == LEAF_LIVING)
+		return 0;
+	(void)err_set(err, ERR_FAILED, "the keys of this tenant were shredded as a whole, and nothing of it is sealed any more");
+	return err_hint(err, "its rows should be gone: see why they are there, or came back");
 }
 
 /* ---- the snapshot ------------------------------------------------------------------------------- */

@@ -137,7 +137,8 @@ shred_alone(struct shredding *shredding, struct err *err)
 		return -1;
 	collect_leaves(shredding);
 	if (shredding->n > 0)
-		return keys_shred(&shredding->keys, shredding->db, shredding->leaves, shredding->n, hash_name, run->ledger, NULL, err);
+		return keys_shred(&shredding->keys, shredding->db, &(struct shred_set){ .leaves = shredding->leaves, .n = shredding->n },
+			hash_name, run->ledger, NULL, err);
 	return shredding->interrupted ? keys_resume(&shredding->keys, shredding->db, hash_name, run->ledger, err) : 0;
 }
 

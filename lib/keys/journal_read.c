@@ -301,9 +301,12 @@ take_row(void *ctx, struct journal_row *row, struct err *err)
 {
 	struct barrier *barrier = ctx;
 	bool is_page = row->kind == JOURNAL_PAGE;
-	struct child *child = MEM_PUSH(barrier->children, barrier->n);
+	struct child *child;
 
 	(void)err;
+	if (!is_page && row->kind != JOURNAL_LEAF)
+		return 0;
+	child = MEM_PUSH(barrier->children, barrier->n);
 	if (is_page && row->page.epoch == barrier->root->epoch)
 		(void)tree_load(&barrier->tree, &row->page);
 	*child = (struct child){ .id = is_page ? row->page.id : row->leaf.id, .page = is_page ? row->page.parent : row->leaf.page,

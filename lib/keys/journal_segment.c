@@ -259,6 +259,14 @@ parse_leaf(char *fields[FIELDS], bool dead, struct journal_leaf *ret)
 		? 0 : -1;
 }
 
+/* gone TENANT EPOCH */
+static int
+parse_gone(char *fields[FIELDS], struct journal_gone *ret)
+{
+	*ret = (struct journal_gone){ .tenant = fields[1] };
+	return decode_text(fields[1]) == 0 && *fields[1] != '\0' ? parse_int64(fields[2], 1, INT64_MAX, &ret->epoch) : -1;
+}
+
 /* What the database alone takes apart: how many fields each has. */
 static int
 parse_other(char *fields[FIELDS], int n, enum journal_row_kind *ret)
@@ -287,6 +295,9 @@ journal_row_parse(char *line, struct journal_row *ret, struct err *err)
 	} else if ((n == 10 && strcmp(fields[0], "leaf") == 0) || (n == 9 && strcmp(fields[0], "dead") == 0)) {
 		ret->kind = JOURNAL_LEAF;
 		failed = parse_leaf(fields, n == 9, &ret->leaf);
+	} else if (n == 3 && strcmp(fields[0], "gone") == 0) {
+		ret->kind = JOURNAL_GONE;
+		failed = parse_gone(fields, &ret->gone);
 	} else {
 		failed = parse_other(fields, n, &ret->kind);
 	}

@@ -3,7 +3,7 @@
  *
  *     expunge-key-journal/v1          and the header's lines, "key: value", in this order
  *     (empty line)
- *     page, leaf, dead, archive, certificate, sequence       rows, one a line
+ *     page, leaf, dead, gone, archive, certificate, sequence       rows, one a line
  *     end <rows>
  *     head <sha256 of the header, the empty line included>
  *     hash <sha256 of all lines before this one>
@@ -60,14 +60,21 @@ struct journal_leaf {
 	char *name_hash; /* of a tombstone */
 };
 
-/* The kinds below the leaf are for whoever adopts the journal, which takes them from the text. */
-enum journal_row_kind { JOURNAL_PAGE = 1, JOURNAL_LEAF, JOURNAL_ARCHIVE, JOURNAL_CERTIFICATE, JOURNAL_SEQUENCE };
+/* A tenant that was shredded as a whole: of its pages and leaves those that were written before this epoch are dead. */
+struct journal_gone {
+	char *tenant;
+	int64_t epoch;
+};
+
+/* The kinds below these are for whoever adopts the journal, which takes them from the text. */
+enum journal_row_kind { JOURNAL_PAGE = 1, JOURNAL_LEAF, JOURNAL_GONE, JOURNAL_ARCHIVE, JOURNAL_CERTIFICATE, JOURNAL_SEQUENCE };
 
 struct journal_row {
 	enum journal_row_kind kind;
 	const char *text;      /* the whole line, as it stands in the file; of whoever reads it */
 	struct tree_page page; /* its tenant points into the line */
 	struct journal_leaf leaf;
+	struct journal_gone gone;
 };
 
 /* The header with its empty line. */

@@ -216,13 +216,13 @@ keys_first_root(const struct keys *keys, struct db *db, struct err *err)
 }
 
 int
-keys_shred(const struct keys *keys, struct db *db, const int64_t *leaves, size_t n, keys_hash *hash, void *hash_ctx,
+keys_shred(const struct keys *keys, struct db *db, const struct shred_set *set, keys_hash *hash, void *hash_ctx,
 	struct root_id *ret_root, struct err *err)
 {
 	struct changing changing = { keys, db, hash, hash_ctx };
 	CLEANUP(shred_release) struct shred shred = change_of(&changing);
 
-	return lineage_check(keys, db, err) != 0 ? -1 : shred_leaves(&shred, leaves, n, ret_root, err);
+	return lineage_check(keys, db, err) != 0 ? -1 : shred_all(&shred, set, ret_root, err);
 }
 
 int

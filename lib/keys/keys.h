@@ -41,8 +41,9 @@ int keys_journal(const struct keys *keys, struct db *db, bool base, struct err *
 typedef int keys_hash(void *ctx, const char *tenant, const char *name, char ret[SHRED_HASH_SIZE], struct err *err);
 /* The first root, with marked places and a journal. Nothing if there is one. */
 int keys_first_root(const struct keys *keys, struct db *db, struct err *err);
-/* Shreds leaves (none: a fresh root only); an interrupted change is gone on with first. */
-int keys_shred(const struct keys *keys, struct db *db, const int64_t *leaves, size_t n, keys_hash *hash, void *hash_ctx,
+/* Shreds leaves and whole tenants (nothing named: a fresh root only); an interrupted change is gone on with first. See
+ * shred_all. */
+int keys_shred(const struct keys *keys, struct db *db, const struct shred_set *set, keys_hash *hash, void *hash_ctx,
 	struct root_id *ret_root, struct err *err);
 /* Goes on with an interrupted change, if there is one. */
 int keys_resume(const struct keys *keys, struct db *db, keys_hash *hash, void *hash_ctx, struct err *err);

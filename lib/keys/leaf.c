@@ -13,7 +13,7 @@
 #include "query.h"
 
 /* columns of key_leaves_find */
-enum { L_ID, L_PAGE, L_SLOT, L_KCV, L_INCARNATION, L_SHREDDED, L_RETIRED };
+enum { L_ID, L_PAGE, L_SLOT, L_KCV, L_INCARNATION, L_SHREDDED, L_RETIRED, L_GONE };
 
 static int
 find(struct keyring *ring, const struct leaf_names *names, struct db_result **ret, struct err *err)
@@ -44,6 +44,8 @@ judge(const struct db_result *found, enum leaf_wish wish, struct leaf *ret, size
 			ret[i].id = db_get_int(found, row, L_ID);
 			ret[i].incarnation = (int)db_get_int(found, row, L_INCARNATION);
 		}
+		if (ret[i].state == LEAF_ABSENT && db_get_bool(found, row, L_GONE))
+			ret[i].state = LEAF_SHREDDED;
 		if ((ret[i].state == LEAF_ABSENT && wish >= LEAF_MAKE) || (ret[i].state == LEAF_SHREDDED && wish == LEAF_AGAIN))
 			++*ret_n_new;
 	}

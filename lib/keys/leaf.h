@@ -15,7 +15,7 @@
 enum leaf_state {
 	LEAF_ABSENT,  /* there never was one, or it was retired, and none was made */
 	LEAF_LIVING,
-	LEAF_SHREDDED /* whoever backs up leaves the subject out: it is withheld */
+	LEAF_SHREDDED /* by itself or with its whole tenant; whoever backs up leaves the subject out: it is withheld */
 };
 
 struct leaf {

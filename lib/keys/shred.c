@@ -25,15 +25,19 @@ static int
 intend(const struct shred *shred, struct shred_change *change, struct err *err)
 {
 	CLEANUP(str_release) struct str leaves = STR_INIT;
+	CLEANUP(str_release) struct str tenants = STR_INIT;
+	CLEANUP(str_release) struct str both = STR_INIT;
 	char epoch[24], hash[72];
 
-	for (size_t i = 0; i < change->n; i++)
-		array_add_int(&leaves, change->leaves[i]);
-	(void)array_end(&leaves);
+	for (size_t i = 0; i < change->set.n; i++)
+		array_add_int(&leaves, change->set.leaves[i]);
+	for (size_t i = 0; i < change->set.n_tenants; i++)
+		array_add(&tenants, change->set.tenants[i]);
+	str_addf(&both, "%s%s", array_end(&leaves), array_end(&tenants));
 	(void)snprintf(epoch, sizeof(epoch), "%" PRId64, change->ends.epoch);
-	if (crypt_token(change->ends.attempt, err) != 0 || crypt_sha256_text(leaves.s, leaves.len, hash, err) != 0)
+	if (crypt_token(change->ends.attempt, err) != 0 || crypt_sha256_text(both.s, both.len, hash, err) != 0)
 		return -1;
-	return db_query(shred->db, &QUERY_KEY_CHANGE_BEGIN, DB_PARAMS(change->ends.attempt, epoch, leaves.s, hash), NULL, err);
+	return db_query(shred->db, &QUERY_KEY_CHANGE_BEGIN, DB_PARAMS(change->ends.attempt, epoch, leaves.s, tenants.s, hash), NULL, err);
 }
 
 static int
@@ -198,9 +202,61 @@ carry_out(struct shred *shred, struct shred_change *change, const struct root_id
 		return err_set(err, ERR_FAILED, "change of the root %s is in an unknown state", change->ends.attempt);
 	if ((at == 0 && commit(shred, change, old, err) != 0) || (at <= 1 && verify(shred, change, err) != 0) ||
 	    (at <= 2 && journal(shred, change, err) != 0) || (at <= 3 && destroy(shred, change, err) != 0) ||
-	    (at <= 4 && drill(shred, change, err) != 0))
+	    (at <= 4 && drill(shred, change, err) != 0) || shred_rows_sweep(shred, change, err) != 0)
 		return -1;
 	return step(shred, change, "drilled", "done", err);
+}
+
+/* ---- what a change takes ------------------------------------------------------------------------ */
+
+/* As a change keeps it. */
+struct taken {
+	int64_t *leaves;
+	size_t n;
+	struct db_result *tenants; /* a row each */
+	const char **names;
+};
+
+static void
+taken_release(struct taken *taken)
+{
+	free(taken->leaves);
+	db_result_free(taken->tenants);
+	free((void *)taken->names);
+}
+
+static struct shred_set
+set_of(struct taken *taken)
+{
+	size_t n = (size_t)db_rows(taken->tenants);
+
+	taken->names = mem_zero(n + 1, sizeof(*taken->names));
+	for (size_t i = 0; i < n; i++)
+		taken->names[i] = db_get_text(taken->tenants, (int)i, 0);
+	return (struct shred_set){ taken->leaves, taken->n, taken->names, n };
+}
+
+/* Of what is asked for that which still lives: leaves of none of the tenants, in order, and tenants. */
+static int
+find_living(const struct shred *shred, const struct shred_set *wanted, struct taken *ret, struct err *err)
+{
+	CLEANUP(db_result_freep) struct db_result *places = NULL;
+	CLEANUP(str_release) struct str ids = STR_INIT;
+	CLEANUP(str_release) struct str tenants = STR_INIT;
+
+	for (size_t i = 0; i < wanted->n; i++)
+		array_add_int(&ids, wanted->leaves[i]);
+	for (size_t i = 0; i < wanted->n_tenants; i++)
+		array_add(&tenants, wanted->tenants[i]);
+	(void)array_end(&tenants);
+	if (db_query(shred->db, &QUERY_KEY_LEAVES_PLACE, DB_PARAMS(array_end(&ids), tenants.s), &places, err) != 0 ||
+	    db_query(shred->db, &QUERY_KEY_TENANTS_LIVING, DB_PARAMS(tenants.s), &ret->tenants, err) != 0)
+		return -1;
+	ret->n = (size_t)db_rows(places);
+	ret->leaves = mem_zero(ret->n + 1, sizeof(*ret->leaves));
+	for (size_t i = 0; i < ret->n; i++)
+		ret->leaves[i] = db_get_int(places, (int)i, 0);
+	return 0;
 }
 
 /* ---- alone with the keys ------------------------------------------------------------------------ */
@@ -224,7 +280,8 @@ static int
 resume(struct shred *shred, bool *ret_any, struct err *err)
 {
 	CLEANUP(keyring_state_release) struct keyring_state state = { 0 };
-	struct shred_change change;
+	CLEANUP(taken_release) struct taken taken = { 0 };
+	struct shred_change change = { 0 };
 
 	*ret_any = false;
 	if (keyring_state(shred->db, &state, err) != 0)
@@ -232,7 +289,12 @@ resume(struct shred *shred, bool *ret_any, struct err *err)
 	if (state.change.attempt[0] == '\0')
 		return 0;
 	*ret_any = true;
-	change = (struct shred_change){ state.change, state.leaves, state.n_leaves };
+	if (db_query(shred->db, &QUERY_KEY_CHANGE_TENANTS, DB_PARAMS(state.change.attempt), &taken.tenants, err) != 0)
+		return -1;
+	change.ends = state.change;
+	taken.leaves = TAKE_PTR(state.leaves);
+	taken.n = state.n_leaves;
+	change.set = set_of(&taken);
 	return carry_out(shred, &change, &state.root, state.change_state, err);
 }
 
@@ -291,44 +353,24 @@ shred_first_root(struct shred *shred, struct err *err)
 	return failed;
 }
 
-/* The leaves that still live, in order. */
 static int
-living(const struct shred *shred, const int64_t *leaves, size_t n, int64_t **ret, size_t *ret_n, struct err *err)
-{
-	CLEANUP(db_result_freep) struct db_result *places = NULL;
-	CLEANUP(str_release) struct str ids = STR_INIT;
-
-	for (size_t i = 0; i < n; i++)
-		array_add_int(&ids, leaves[i]);
-	if (db_query(shred->db, &QUERY_KEY_LEAVES_PLACE, DB_PARAMS(array_end(&ids)), &places, err) != 0)
-		return -1;
-	*ret_n = (size_t)db_rows(places);
-	*ret = mem_zero(*ret_n + 1, sizeof(**ret));
-	for (size_t i = 0; i < *ret_n; i++)
-		(*ret)[i] = db_get_int(places, (int)i, 0);
-	return 0;
-}
-
-static int
-shred_now(struct shred *shred, const int64_t *leaves, size_t n, struct root_id *ret_root, struct err *err)
+shred_now(struct shred *shred, const struct shred_set *wanted, struct root_id *ret_root, struct err *err)
 {
 	CLEANUP(keyring_state_release) struct keyring_state state = { 0 };
-	CLEANUP(free_text) char *memory = NULL;
+	CLEANUP(taken_release) struct taken taken = { 0 };
 	struct shred_change change = { 0 };
-	int64_t *list = NULL;
 	bool any;
 
 	if (resume(shred, &any, err) != 0 || keyring_state(shred->db, &state, err) != 0 ||
-	    living(shred, leaves, n, &list, &change.n, err) != 0)
+	    find_living(shred, wanted, &taken, err) != 0)
 		return -1;
-	memory = (char *)(void *)list;
-	change.leaves = list;
+	change.set = set_of(&taken);
 	change.ends.epoch = state.root.epoch;
 	if (ret_root != NULL)
 		*ret_root = state.root;
 	if (state.root.epoch == 0)
 		return err_set(err, ERR_FAILED, "there is no key tree in this database");
-	if (n > 0 && change.n == 0)
+	if (wanted->n + wanted->n_tenants > 0 && change.set.n + change.set.n_tenants == 0)
 		return 0;
 	if ((shred->ready != NULL && shred->ready(shred->ctx, err) != 0) || intend(shred, &change, err) != 0 ||
 	    carry_out(shred, &change, &state.root, "intent", err) != 0)
@@ -339,13 +381,13 @@ shred_now(struct shred *shred, const int64_t *leaves, size_t n, struct root_id *
 }
 
 int
-shred_leaves(struct shred *shred, const int64_t *leaves, size_t n, struct root_id *ret_root, struct err *err)
+shred_all(struct shred *shred, const struct shred_set *set, struct root_id *ret_root, struct err *err)
 {
 	int failed;
 
 	if (lock(shred, err) != 0)
 		return -1;
-	failed = shred_now(shred, leaves, n, ret_root, err);
+	failed = shred_now(shred, set, ret_root, err);
 	unlock(shred);
 	return failed;
 }

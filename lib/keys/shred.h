@@ -9,6 +9,9 @@
  *     drilled     a fresh process found that the old epoch does not open any more
  *     done
  *
+ * A tenant goes as a whole by the one slot of the directory that its top page hangs in, however many leaves it has; the
+ * rows that open for nobody then are swept up behind the drill. What names it from then on is a tombstone of its own.
+ *
  * Each step is recorded before the next begins, and a killed change is gone on with, by whoever comes next, to the same
  * end. Until it is committed it can be abandoned, which is itself a committed change of its row: one attempt wins.
  */
@@ -43,15 +46,23 @@ struct shred {
 	struct root_report report;
 };
 
+/* What goes by one change. Leaves of a tenant that is named go with it, whether they are named or not. */
+struct shred_set {
+	const int64_t *leaves;
+	size_t n;
+	const char *const *tenants;
+	size_t n_tenants;
+};
+
 void shred_release(struct shred *shred);
 
 /* Makes the first root of a database that has no key tree. Nothing if it has one. Refused if the places hold roots that
  * this database does not know. */
 int shred_first_root(struct shred *shred, struct err *err);
-/* Shreds these leaves (none: only a fresh root); a change that was interrupted is gone on with first. Leaves that are
- * tombstones already are not counted again. *ret_root (may be NULL): the root that all are gone with; the epoch it had
- * before if there was nothing to do. */
-int shred_leaves(struct shred *shred, const int64_t *leaves, size_t n, struct root_id *ret_root, struct err *err);
+/* Shreds all of these (nothing named: only a fresh root); a change that was interrupted is gone on with first. Leaves that
+ * are tombstones already, and tenants that are gone, are not counted again. *ret_root (may be NULL): the root that all are
+ * gone with; the epoch it had before if there was nothing to do. */
+int shred_all(struct shred *shred, const struct shred_set *set, struct root_id *ret_root, struct err *err);
 /* Goes on with a change that was interrupted. *ret_any (may be NULL): there was one. */
 int shred_resume(struct shred *shred, bool *ret_any, struct err *err);
 

@@ -13,24 +13,47 @@
 #include "query.h"
 #include "svc/crypt.h"
 
-/* columns of key_leaves_place */
+/* columns of key_leaves_place and key_tenants_leaves */
 enum { L_ID, L_PAGE, L_SLOT, L_KCV, L_TENANT, L_NAME };
+/* columns of key_tenants_place */
+enum { T_PAGE, T_SLOT };
 /* columns of key_children */
 enum { C_PAGE, C_SLOT, C_KCV };
 
 /* ---- commit ------------------------------------------------------------------------------------ */
 
+/* What is dropped: slots of leaves, and of tenants' top pages; and rows that become tombstones, of leaves and of tenants'
+ * leaves that something refers to. */
+struct dropping {
+	struct str tenants; /* a text[] */
+	struct db_result *leaves, *tops, *referred;
+};
+
+static void
+dropping_release(struct dropping *dropping)
+{
+	str_release(&dropping->tenants);
+	db_result_free(dropping->leaves);
+	db_result_free(dropping->tops);
+	db_result_free(dropping->referred);
+}
+
 static int
-places_of(const struct shred *shred, const struct shred_change *change, struct db_result **ret, struct err *err)
+find_dropping(const struct shred *shred, const struct shred_set *set, struct dropping *ret, struct err *err)
 {
 	CLEANUP(str_release) struct str ids = STR_INIT;
 
-	for (size_t i = 0; i < change->n; i++)
-		array_add_int(&ids, change->leaves[i]);
-	if (db_query(shred->db, &QUERY_KEY_LEAVES_PLACE, DB_PARAMS(array_end(&ids)), ret, err) != 0)
+	for (size_t i = 0; i < set->n; i++)
+		array_add_int(&ids, set->leaves[i]);
+	for (size_t i = 0; i < set->n_tenants; i++)
+		array_add(&ret->tenants, set->tenants[i]);
+	(void)array_end(&ret->tenants);
+	if (db_query(shred->db, &QUERY_KEY_LEAVES_PLACE, DB_PARAMS(array_end(&ids), ret->tenants.s), &ret->leaves, err) != 0 ||
+	    db_query(shred->db, &QUERY_KEY_TENANTS_PLACE, DB_PARAMS(ret->tenants.s), &ret->tops, err) != 0 ||
+	    db_query(shred->db, &QUERY_KEY_TENANTS_LEAVES, DB_PARAMS(ret->tenants.s), &ret->referred, err) != 0)
 		return -1;
-	if ((size_t)db_rows(*ret) != change->n)
-		return err_set(err, ERR_FAILED, "shredding %zu leaf keys: %d of them are there", change->n, db_rows(*ret));
+	if ((size_t)db_rows(ret->leaves) != set->n)
+		return err_set(err, ERR_FAILED, "shredding %zu leaf keys: %d of them are there", set->n, db_rows(ret->leaves));
 	return 0;
 }
 
@@ -58,20 +81,35 @@ bury(const struct shred *shred, const struct shred_change *change, const struct 
 	return 0;
 }
 
-/* The pages of the leaves with all their ancestors, and the directory's top in any case, under a fresh root. */
 static int
-rekey(const struct shred *shred, const struct db_result *places, struct tree *tree, const struct secret *new_root,
+bury_tenants(const struct shred *shred, const struct shred_change *change, const struct dropping *dropping, const char *seq,
 	struct err *err)
 {
-	size_t n = (size_t)db_rows(places);
+	char epoch[24];
+
+	(void)snprintf(epoch, sizeof(epoch), "%" PRId64, change->ends.epoch + 1);
+	return change->set.n_tenants == 0 ? 0
+		: db_query(shred->db, &QUERY_KEY_TENANTS_BURY, DB_PARAMS(dropping->tenants.s, epoch, seq), NULL, err);
+}
+
+/* The pages of what is dropped with all their ancestors, and the directory's top in any case, under a fresh root. */
+static int
+rekey(const struct shred *shred, const struct dropping *dropping, struct tree *tree, const struct secret *new_root,
+	struct err *err)
+{
+	size_t n_leaves = (size_t)db_rows(dropping->leaves), n = n_leaves + (size_t)db_rows(dropping->tops);
 	CLEANUP(free_text) char *pages_memory = mem_zero(n + 1, sizeof(int64_t));
 	CLEANUP(free_text) char *slots_memory = mem_zero(n + 1, sizeof(struct tree_slot));
 	int64_t *pages = (int64_t *)(void *)pages_memory;
 	struct tree_slot *slots = (struct tree_slot *)(void *)slots_memory;
 
 	for (size_t i = 0; i < n; i++) {
-		pages[i] = slots[i].page = db_get_int(places, (int)i, L_PAGE);
-		slots[i].slot = (int)db_get_int(places, (int)i, L_SLOT);
+		bool is_leaf = i < n_leaves;
+		const struct db_result *rows = is_leaf ? dropping->leaves : dropping->tops;
+		int row = (int)(is_leaf ? i : i - n_leaves);
+
+		pages[i] = slots[i].page = db_get_int(rows, row, is_leaf ? L_PAGE : T_PAGE);
+		slots[i].slot = (int)db_get_int(rows, row, is_leaf ? L_SLOT : T_SLOT);
 	}
 	if (rows_load(shred->db, tree, pages, n, err) != 0 || rows_load_top(shred->db, tree, err) != 0)
 		return -1;
@@ -112,7 +150,7 @@ commit_next(const struct shred *shred, const struct shred_change *change, const 
 	const struct secret *new_root, struct err *err)
 {
 	CLEANUP(tree_release) struct tree tree = { 0 };
-	CLEANUP(db_result_freep) struct db_result *places = NULL;
+	CLEANUP(dropping_release) struct dropping dropping = { 0 };
 	int64_t epoch;
 	char seq[24];
 	bool changing;
@@ -123,9 +161,10 @@ commit_next(const struct shred *shred, const struct shred_change *change, const 
 	if (epoch != change->ends.epoch || !changing)
 		return err_set(err, ERR_RETRY, "epoch %" PRId64 " was ended by somebody else", change->ends.epoch);
 	tree_init(&tree, shred->instance, epoch, old_root->bytes);
-	if (places_of(shred, change, &places, err) != 0 || rekey(shred, places, &tree, new_root, err) != 0 ||
+	if (find_dropping(shred, &change->set, &dropping, err) != 0 || rekey(shred, &dropping, &tree, new_root, err) != 0 ||
 	    rows_next_seq(shred->db, seq, err) != 0 || rows_store(shred->db, &tree, seq, &n, err) != 0 ||
-	    bury(shred, change, places, seq, err) != 0 || next_epoch(shred, change, err) != 0)
+	    bury(shred, change, dropping.leaves, seq, err) != 0 || bury(shred, change, dropping.referred, seq, err) != 0 ||
+	    bury_tenants(shred, change, &dropping, seq, err) != 0 || next_epoch(shred, change, err) != 0)
 		return -1;
 	return count_pages(shred, change, &tree, n, seq, err);
 }
@@ -227,4 +266,12 @@ shred_rows_verify(const struct shred *shred, const struct shred_change *change, 
 		return err_set(err, ERR_FAILED, "%" PRId64 " key pages were rewritten, and %d of them, in a path of %zu, are there",
 			db_get_int(counts, 0, 0), n, tree.n);
 	return check_pages(shred, &tree, &ids, db_get_int(counts, 0, 1), err);
+}
+
+/* ---- sweep ------------------------------------------------------------------------------------- */
+
+int
+shred_rows_sweep(const struct shred *shred, const struct shred_change *change, struct err *err)
+{
+	return change->set.n_tenants == 0 ? 0 : db_query(shred->db, &QUERY_KEY_TENANTS_SWEEP, DB_PARAMS(change->ends.attempt), NULL, err);
 }

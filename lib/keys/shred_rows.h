@@ -4,11 +4,10 @@
 
 #include "keys/shred.h"
 
-/* A change: which one, and which leaves it takes. */
+/* A change: which one, and which leaves and tenants it takes; no leaf is of one of the tenants. */
 struct shred_change {
 	struct root_id ends;    /* the attempt, and the epoch that it ends; 0: the first */
-	const int64_t *leaves;
-	size_t n;
+	struct shred_set set;
 };
 
 /* One transaction: pages re-keyed from the old root (none for the first) to the new one, tombstones, the new epoch. */
@@ -17,5 +16,7 @@ int shred_rows_commit(const struct shred *shred, const struct shred_change *chan
 /* Reads back every page that the change has sealed: it opens with the new root, each key in it is its child's, none is
  * missing and none is there that was to go. */
 int shred_rows_verify(const struct shred *shred, const struct shred_change *change, const struct secret *root, struct err *err);
+/* Once all is destroyed and drilled: rows of the tenants that open for nobody are taken away. */
+int shred_rows_sweep(const struct shred *shred, const struct shred_change *change, struct err *err);
 
 #endif

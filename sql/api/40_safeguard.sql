@@ -290,6 +290,26 @@ END
 $$;
 COMMENT ON FUNCTION expunge.switch_wal() IS 'begins a new segment of the write-ahead log, so that the one before is archived, while a change of the root waits for that';
 
+-- Rows of tenants that went as a whole, once their keys are gone from everywhere. Nobody else takes rows of leaves away.
+CREATE OR REPLACE FUNCTION expunge.sweep_gone(change text) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	swept   text[];
+	n_pages bigint;
+	n       bigint;
+BEGIN
+	SELECT c.tenants INTO swept FROM expunge.key_change c WHERE c.attempt = change AND c.state = 'drilled';
+	DELETE FROM expunge.key_page p USING expunge.key_gone g
+	WHERE g.tenant = ANY (swept) AND p.tenant = g.tenant AND p.epoch < g.epoch;
+	GET DIAGNOSTICS n_pages = ROW_COUNT;
+	DELETE FROM expunge.key_leaf l USING expunge.key_gone g
+	WHERE g.tenant = ANY (swept) AND l.tenant = g.tenant AND l.made_epoch < g.epoch AND l.shredded_epoch IS NULL;
+	GET DIAGNOSTICS n = ROW_COUNT;
+	RETURN n_pages + n;
+END
+$$;
+COMMENT ON FUNCTION expunge.sweep_gone(text) IS 'takes away what is left of tenants whose keys a change of the root has destroyed: sealed pages, and the names of patients';
+
 CREATE OR REPLACE FUNCTION expunge.end_store(store text, reason text) RETURNS integer
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE

@@ -82,10 +82,14 @@ BEGIN
 	DELETE FROM expunge.archive;
 	DELETE FROM expunge.key_leaf;
 	DELETE FROM expunge.key_page;
+	DELETE FROM expunge.key_gone;
+	INSERT INTO expunge.key_gone (tenant, epoch, seq)
+	SELECT expunge.unhex(a.f[2]), a.f[3]::bigint, head_seq FROM expunge.adopted('{gone}', '{2}') a;
 	INSERT INTO expunge.key_page (id, tenant, parent, slot, level, epoch, kcv, live, sealed, seq)
 	SELECT a.f[2]::bigint, expunge.unhex(a.f[3]), a.f[4]::bigint, a.f[5]::smallint, a.f[6]::smallint, a.f[7]::bigint,
 		decode(a.f[8], 'hex'), a.f[9]::bigint, decode(a.f[10], 'base64'), head_seq
-	FROM expunge.adopted('{page}', '{2}') a;
+	FROM expunge.adopted('{page}', '{2}') a
+	WHERE NOT EXISTS (SELECT FROM expunge.key_gone g WHERE g.tenant = expunge.unhex(a.f[3]) AND g.epoch > a.f[7]::bigint);
 	INSERT INTO expunge.key_leaf (id, tenant, kind, name, sealed_name, name_hash, incarnation, page, slot, kcv, made_epoch,
 		shredded_epoch, seq)
 	SELECT a.f[2]::bigint, expunge.unhex(a.f[3]), a.f[4],
@@ -98,7 +102,9 @@ BEGIN
 		decode(a.f[6], 'hex'), a.f[7]::bigint,
 		CASE a.kind WHEN 'dead' THEN a.f[8]::bigint END,
 		head_seq
-	FROM expunge.adopted('{leaf,dead}', '{2}') a;
+	FROM expunge.adopted('{leaf,dead}', '{2}') a
+	WHERE a.kind = 'dead'
+	   OR NOT EXISTS (SELECT FROM expunge.key_gone g WHERE g.tenant = expunge.unhex(a.f[3]) AND g.epoch > a.f[7]::bigint);
 	SELECT sum(length(replace(p.live::bit(64)::text, '0', ''))) INTO n_live FROM expunge.key_page p;
 	SELECT (SELECT count(*) FROM expunge.key_page p WHERE p.parent <> 0) +
 		(SELECT count(*) FROM expunge.key_leaf l WHERE l.shredded_epoch IS NULL) INTO n_children;
@@ -132,7 +138,8 @@ BEGIN
 	DELETE FROM expunge.key_change c WHERE c.state <> 'done' OR c.epoch >= head_epoch - 1;
 	INSERT INTO expunge.key_change (attempt, epoch, state, leaves, leaves_hash)
 	SELECT md5('adopted ' || d.epoch), d.epoch - 1, 'done', '{}', ''
-	FROM (SELECT DISTINCT l.shredded_epoch FROM expunge.key_leaf l WHERE l.shredded_epoch < head_epoch) d(epoch)
+	FROM (SELECT l.shredded_epoch FROM expunge.key_leaf l WHERE l.shredded_epoch < head_epoch
+		UNION SELECT g.epoch FROM expunge.key_gone g WHERE g.epoch < head_epoch) d(epoch)
 	WHERE NOT EXISTS (SELECT FROM expunge.key_change c WHERE c.epoch = d.epoch - 1);
 	INSERT INTO expunge.key_change (attempt, epoch, state, leaves, leaves_hash, seq)
 	VALUES (head_attempt, head_epoch - 1, 'journalled', '{}', '', head_seq);

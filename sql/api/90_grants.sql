@@ -97,6 +97,8 @@ GRANT USAGE ON SEQUENCE expunge.key_id TO expunge_job;
 GRANT SELECT, INSERT, UPDATE, DELETE ON expunge.key_page TO expunge_job;
 GRANT SELECT, INSERT, UPDATE (name, name_hash, sealed_name, page, slot, shredded_epoch, retired, seq) ON expunge.key_leaf TO expunge_job;
 GRANT SELECT, INSERT ON expunge.request_leaf TO expunge_job;
+GRANT SELECT, INSERT, UPDATE (epoch, seq) ON expunge.key_gone TO expunge_job;
+GRANT EXECUTE ON FUNCTION expunge.sweep_gone(text) TO expunge_job;
 GRANT SELECT, INSERT, UPDATE (state, n_pages, n_live, seq, n_shares, drivers, barrier_lsn, barrier_timeline, barrier, changed_at) ON expunge.key_change TO expunge_job;
 GRANT EXECUTE ON FUNCTION expunge.switch_wal() TO expunge_job;
 

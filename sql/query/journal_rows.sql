@@ -5,17 +5,22 @@
 SELECT 'page ' || p.id || ' ' || coalesce(nullif(encode(convert_to(p.tenant, 'UTF8'), 'hex'), ''), '-') || ' ' || p.parent || ' ' ||
        p.slot || ' ' || p.level || ' ' || p.epoch || ' ' || encode(p.kcv, 'hex') || ' ' || p.live || ' ' ||
        translate(encode(p.sealed, 'base64'), E'\n', '')
-  FROM expunge.key_page p WHERE p.seq > $1::bigint
+  FROM expunge.key_page p
+ WHERE p.seq > $1::bigint AND NOT EXISTS (SELECT FROM expunge.key_gone g WHERE g.tenant = p.tenant AND g.epoch > p.epoch)
 UNION ALL
 SELECT 'leaf ' || l.id || ' ' || encode(convert_to(l.tenant, 'UTF8'), 'hex') || ' ' || l.kind || ' ' || l.incarnation || ' ' ||
        encode(l.kcv, 'hex') || ' ' || l.made_epoch || ' ' || l.page || ' ' || l.slot || ' ' ||
        translate(encode(l.sealed_name, 'base64'), E'\n', '')
-  FROM expunge.key_leaf l WHERE l.seq > $1::bigint AND l.shredded_epoch IS NULL
+  FROM expunge.key_leaf l
+ WHERE l.seq > $1::bigint AND l.shredded_epoch IS NULL
+   AND NOT EXISTS (SELECT FROM expunge.key_gone g WHERE g.tenant = l.tenant AND g.epoch > l.made_epoch)
 UNION ALL
 SELECT 'dead ' || l.id || ' ' || encode(convert_to(l.tenant, 'UTF8'), 'hex') || ' ' || l.kind || ' ' || l.incarnation || ' ' ||
        encode(l.kcv, 'hex') || ' ' || l.made_epoch || ' ' || l.shredded_epoch || ' ' ||
        coalesce(nullif(encode(convert_to(l.name_hash, 'UTF8'), 'hex'), ''), '-')
   FROM expunge.key_leaf l WHERE l.seq > $1::bigint AND l.shredded_epoch IS NOT NULL
+UNION ALL
+SELECT 'gone ' || encode(convert_to(g.tenant, 'UTF8'), 'hex') || ' ' || g.epoch FROM expunge.key_gone g WHERE g.seq > $1::bigint
 UNION ALL
 SELECT 'archive ' || a.id || ' ' || encode(convert_to(a.tenant, 'UTF8'), 'hex') || ' ' || a.generation || ' ' || a.state || ' ' ||
        extract(epoch FROM a.created_at)::bigint || ' ' || (a.lsn - '0/0'::pg_lsn)::numeric || ' ' || a.sha256 || ' ' || a.size || ' ' ||

@@ -80,6 +80,14 @@ COMMENT ON COLUMN expunge.key_leaf.name IS 'subject''s key, record or generation
 COMMENT ON COLUMN expunge.key_leaf.sealed_name IS 'the name under a key derived from the leaf''s own: what the journal keeps, for ever, says whom a leaf was for only while it lives';
 COMMENT ON COLUMN expunge.key_leaf.name_hash IS 'keyed hash of tenant and name, from then on: no leaf is made again for a subject that a backup still sees';
 
+CREATE TABLE expunge.key_gone (
+	tenant text PRIMARY KEY CHECK (tenant <> ''),
+	epoch  bigint NOT NULL,
+	seq    bigint NOT NULL
+);
+CREATE INDEX key_gone_seq ON expunge.key_gone (seq);
+COMMENT ON TABLE expunge.key_gone IS 'tenants that were shredded as a whole: no leaf of theirs from before this epoch lives, and none is made for a backup that still sees their rows';
+
 CREATE TABLE expunge.key_change (
 	attempt     text PRIMARY KEY CHECK (attempt ~ '^[0-9a-f]{32}$'),
 	epoch       bigint NOT NULL,
@@ -87,6 +95,7 @@ CREATE TABLE expunge.key_change (
 	            'destroyed', 'drilled', 'done', 'abandoned')),
 	leaves      bigint[] NOT NULL,
 	leaves_hash text NOT NULL,
+	tenants     text[] NOT NULL DEFAULT '{}',
 	n_pages     bigint,
 	n_live      bigint,
 	seq         bigint,
@@ -100,6 +109,7 @@ CREATE TABLE expunge.key_change (
 );
 CREATE UNIQUE INDEX key_change_open ON expunge.key_change ((true)) WHERE state NOT IN ('done', 'abandoned');
 COMMENT ON TABLE expunge.key_change IS 'each change of the root, and how far it has come; one at a time';
+COMMENT ON COLUMN expunge.key_change.tenants IS 'that go as a whole; leaves_hash covers them';
 COMMENT ON COLUMN expunge.key_change.epoch IS 'that it ends; 0: there was no tree before';
 COMMENT ON COLUMN expunge.key_change.n_pages IS 'that were sealed anew; n_live: with so many keys left in them; seq: the key_seq that they carry';
 COMMENT ON COLUMN expunge.key_change.drivers IS 'of each share of the old root that was destroyed on all of its replicas: driver and file system';
@@ -111,6 +121,7 @@ CREATE TABLE expunge.request_leaf (
 	leaf_id    bigint NOT NULL REFERENCES expunge.key_leaf DEFERRABLE, -- an adoption replaces all leaves
 	PRIMARY KEY (request_id, leaf_id)
 );
+CREATE INDEX request_leaf_leaf ON expunge.request_leaf (leaf_id);
 COMMENT ON TABLE expunge.request_leaf IS 'the leaf keys that go with an erasure';
 
 RESET ROLE;

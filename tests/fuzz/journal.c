@@ -60,6 +60,10 @@ try_row(const char *text, size_t n)
 		REQUIRE(row.page.level >= 0 && row.page.epoch >= 1 && parse_is_utf8(row.page.tenant, strlen(row.page.tenant)));
 		return;
 	}
+	if (row.kind == JOURNAL_GONE) {
+		REQUIRE(row.gone.epoch >= 1 && row.gone.tenant[0] != '\0' && parse_is_utf8(row.gone.tenant, strlen(row.gone.tenant)));
+		return;
+	}
 	if (row.kind != JOURNAL_LEAF) {
 		REQUIRE(row.kind == JOURNAL_ARCHIVE || row.kind == JOURNAL_CERTIFICATE || row.kind == JOURNAL_SEQUENCE);
 		return;

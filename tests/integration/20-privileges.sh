@@ -84,6 +84,7 @@ expunge.instance                         -     -     r     r     r     r     r
 expunge.instance_zone()                  -     x     x     x     x     x     x
 expunge.is_held()                        -     -     x     x     x     x     -
 expunge.key_change                       -     -     r     r     War   r     -
+expunge.key_gone                         -     -     -     -     War   -     -
 expunge.key_id                           -     -     -     -     u     -     -
 expunge.key_leaf                         -     -     -     -     War   -     -
 expunge.key_nonce                        -     -     -     -     Ar    -     -
@@ -143,6 +144,7 @@ expunge.status_blocked                   -     -     r     r     r     r     r
 expunge.status_copy                      -     -     r     r     r     r     r
 expunge.status_job                       -     -     r     r     r     r     r
 expunge.status_notice                    -     -     r     r     r     r     r
+expunge.sweep_gone()                     -     -     -     -     x     -     -
 expunge.switch_wal()                     -     -     -     -     x     -     -
 expunge.tally                            -     -     r     r     adrw  r     -
 expunge.tenant_login                     -     -     r     r     -     r     -

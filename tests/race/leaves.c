@@ -141,7 +141,7 @@ work_on_root(struct worker *w, char **ids, size_t n, bool resume, struct err *er
 
 	for (size_t i = 0; i < n && i < WORDS_MAX; i++)
 		leaves[i] = strtoll(ids[i], NULL, 10);
-	return resume ? shred_resume(&shred, NULL, err) : shred_leaves(&shred, leaves, n, NULL, err);
+	return resume ? shred_resume(&shred, NULL, err) : shred_all(&shred, &(struct shred_set){ .leaves = leaves, .n = n }, NULL, err);
 }
 
 static int

@@ -1,0 +1,9 @@
+-- Tenants are gone: nothing of theirs from before this epoch lives. Their top pages go with the slots that these hung in.
+-- params: 1 tenants text[], 2 epoch that begins, 3 key_seq
+-- rows: none
+WITH top AS (
+       DELETE FROM expunge.key_page p
+        WHERE p.tenant = ANY ($1::text[]) AND p.level = (SELECT max(k.level) FROM expunge.key_page k WHERE k.tenant = p.tenant))
+INSERT INTO expunge.key_gone AS g (tenant, epoch, seq)
+SELECT t.tenant, $2::bigint, $3::bigint FROM unnest($1::text[]) t(tenant)
+ON CONFLICT (tenant) DO UPDATE SET epoch = EXCLUDED.epoch, seq = EXCLUDED.seq
