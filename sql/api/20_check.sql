@@ -26,6 +26,18 @@
 --     EX508 no adoption            EX509 replays are open      EX510 another certificate
 --     EX511 journal lacks rows     EX512 another one is open   EX513 erased before the restore
 --     EX505 plan has blockers      EX507 a role with attributes that bypass safeguards
+--   EX7xx support mode
+--     EX701 ticket                 EX702 scope                 EX703 end of a consent
+--     EX704 staff                  EX705 subject and scope     EX706 not what was asked for
+--     EX707 activity
+--     EX720 no consent             EX721 to another ticket     EX722 to other staff
+--     EX723 another scope, record  EX724 consent has ended     EX725 consent was revoked
+--     EX726 a session is open      EX727 the session is over   EX728 the request has lapsed
+--     EX729 answered before        EX730 such a consent is in force
+--     EX731 not a member of staff  EX732 no overrides here     EX733 the same person
+--     EX740 there before           EX741 no such subject       EX742 registered before
+--     EX743 scope of the session   EX744 under an override     EX745 no support group in the map
+--     EX746 waits for no decision
 
 SET LOCAL ROLE expunge_owner;
 
