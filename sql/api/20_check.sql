@@ -12,6 +12,7 @@
 --     EX219 denied action or code   EX220 store
 --     EX230 template               EX231 audience              EX232 facts of a notice
 --     EX233 once key               EX234 e-mail address        EX235 too many contacts
+--     EX221 time zone              EX222 last paid day
 --   EX4xx wrong state, not found, not yours
 --     EX401 not your tenant        EX404 no such request or hold (or not of your tenants)
 --     EX409 busy, try again        EX410 idempotency key used for another request
@@ -21,6 +22,8 @@
 --     EX425 no opening to collect  EX426 no certificate yet    EX427 hold released before
 --     EX430 no such transition     EX431 events are append-only
 --     EX432 transition not a run's EX433 no such recipient
+--     EX413 account is closing     EX414 account is not closing
+--     EX415 too late to come back  EX416 no rule for this closing
 --   EX5xx refused by a safeguard
 --     EX501 filer = approver       EX503 under hold            EX504 plan hash differs
 --     EX508 no adoption            EX509 replays are open      EX510 another certificate
@@ -38,6 +41,10 @@
 --     EX740 there before           EX741 no such subject       EX742 registered before
 --     EX743 scope of the session   EX744 under an override     EX745 no support group in the map
 --     EX746 waits for no decision
+--     EX520 it came back           EX521 time not over             EX522 outside the purge window
+--     EX523 approvals missing      EX524 no export                 EX525 frozen
+--     EX526 application disagrees  EX527 practice not told         EX528 no restore tried
+--     EX529 an erasure under way
 
 SET LOCAL ROLE expunge_owner;
 

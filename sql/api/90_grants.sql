@@ -163,5 +163,23 @@ TO expunge_operator, expunge_approver, expunge_dpo, expunge_job;
 GRANT UPDATE (state, not_before, complete_by, disagreement, problem, problem_at, removed_at, certified_at, final_at)
 	ON expunge.closure TO expunge_job;
 GRANT INSERT, UPDATE, DELETE ON expunge.closure_plan TO expunge_job;
+GRANT SELECT ON expunge.account_list TO expunge_operator, expunge_approver, expunge_dpo, expunge_job;
+GRANT SELECT ON expunge_api.account_status TO expunge_intake;
+GRANT EXECUTE ON FUNCTION
+	expunge_api.cancel_subscription(text, date, text, text, text),
+	expunge_api.reactivate_subscription(text),
+	expunge_api.no_export_needed(text)
+TO expunge_intake;
+GRANT EXECUTE ON FUNCTION expunge.cancel_account(text, date, text, text), expunge.terminate_account(text, text, date, text),
+	expunge.reactivate_account(text, text), expunge.waive_export(text, text), expunge.told_otherwise(text, text)
+TO expunge_operator, expunge_dpo;
+GRANT EXECUTE ON FUNCTION expunge.approve_closure(text, text) TO expunge_approver;
+GRANT EXECUTE ON FUNCTION expunge.claim_closure(text, uuid, text, text), expunge.advance_closures(),
+	expunge.reconcile_account(text, text, timestamptz, date, text, text)
+TO expunge_job;
+-- the views call them with the rights of whoever reads the view
+GRANT EXECUTE ON FUNCTION expunge.civil_date_in(timestamptz, text)
+TO expunge_intake, expunge_operator, expunge_approver, expunge_dpo, expunge_job;
+GRANT EXECUTE ON FUNCTION expunge.closure_obstacles(uuid, timestamptz) TO expunge_operator, expunge_approver, expunge_dpo, expunge_job;
 
 RESET ROLE;

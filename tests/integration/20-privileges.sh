@@ -15,6 +15,7 @@ mkrole t_nobody
 cat >"$T/want" <<'MATRIX'
 object                                   public intake approver operator job dpo monitor support
 expunge.accept_clock()                   -     -     -     x     -     x     -
+expunge.account_list                     -     -     r     r     r     r     -
 expunge.acknowledge_recipient()          -     -     -     x     -     x     -
 expunge.add_contact()                    -     -     -     x     x     -     -
 expunge.adopt_approvals()                -     -     -     -     -     -     -
@@ -29,11 +30,14 @@ expunge.adoption                         -     -     -     r     r     r     -
 expunge.adoption_begin()                 -     -     -     x     -     -     -
 expunge.adoption_end()                   -     -     -     x     -     -     -
 expunge.adoption_id_seq                  -     -     -     -     -     -     -
+expunge.advance_closures()               -     -     -     -     x     -     -
+expunge.approve_closure()                -     -     x     -     -     -     -
 expunge.approve_test_subject()           -     -     -     -     x     -     -
 expunge.archive                          -     -     r     r     Wadr  r     -
 expunge.article()                        -     -     -     -     -     -     -
 expunge.bank_holidays()                  -     x     x     x     x     x     x     x
 expunge.bounce_notice()                  -     -     -     x     -     x     -
+expunge.cancel_account()                 -     -     -     x     -     x     -
 expunge.cap_raise                        -     -     r     r     Wr    r     -
 expunge.cap_raise_id_seq                 -     -     -     -     -     -     -
 expunge.certificate                      -     -     r     r     War   r     -
@@ -43,7 +47,9 @@ expunge.check_address()                  -     -     -     -     -     -     -
 expunge.check_approval()                 -     -     -     -     -     -     -
 expunge.check_audience()                 -     -     -     -     -     -     -
 expunge.check_basis()                    -     -     -     -     -     -     -
+expunge.check_calendar()                 -     x     x     x     x     x     x
 expunge.check_calendar()                 -     x     x     x     x     x     x     x
+expunge.check_closure()                  -     -     -     -     -     -     -
 expunge.check_facts()                    -     -     -     -     -     -     -
 expunge.check_hold()                     -     -     -     -     -     -     -
 expunge.check_not_erased()               -     -     -     -     -     -     -
@@ -56,19 +62,31 @@ expunge.check_staff()                    -     -     -     -     -     -     -
 expunge.check_support()                  -     -     -     -     -     -     -
 expunge.check_text()                     -     -     -     -     -     -     -
 expunge.check_unanswered()               -     -     -     -     -     -     -
+expunge.check_zone()                     -     -     -     -     -     -     -
+expunge.civil_date()                     -     x     x     x     x     x     x
 expunge.civil_date()                     -     x     x     x     x     x     x     x
+expunge.civil_date_in()                  -     x     x     x     x     x     -
+expunge.claim_closure()                  -     -     -     -     x     -     -
 expunge.closure                          -     -     r     r     Wr    r     -
 expunge.closure_approval                 -     -     r     r     r     r     -
+expunge.closure_approvers()              -     -     -     -     -     -     -
+expunge.closure_clock()                  -     -     -     -     -     -     -
+expunge.closure_notices()                -     -     -     -     -     -     -
+expunge.closure_obstacles()              -     -     x     x     x     x     -
 expunge.closure_plan                     -     -     r     r     adrw  r     -
 expunge.closure_rule                     -     -     r     r     r     r     -
+expunge.closure_rules_set()              -     -     -     -     -     -     -
 expunge.closure_transition               -     -     r     r     r     r     -
 expunge.contact                          -     -     -     r     r     r     -
 expunge.contact_id_seq                   -     -     -     -     -     -     -
 expunge.control_set                      -     -     -     -     adrw  -     -
 expunge.copies_seen()                    -     -     -     x     x     -     -
 expunge.decide_request()                 -     -     x     -     -     -     -
+expunge.due_date()                       -     x     x     x     x     x     x
 expunge.due_date()                       -     x     x     x     x     x     x     x
+expunge.easter()                         -     x     x     x     x     x     x
 expunge.easter()                         -     x     x     x     x     x     x     x
+expunge.end_closure()                    -     -     -     -     -     -     -
 expunge.end_store()                      -     -     x     -     -     x     -
 expunge.event                            -     -     r     r     Ar    r     -
 expunge.event_number_seq                 -     -     -     -     -     -     -
@@ -100,6 +118,7 @@ expunge.key_nonce_number_seq             -     -     -     -     -     -     -
 expunge.key_page                         -     -     -     -     adrw  -     -
 expunge.key_set                          -     -     -     -     adrw  -     -
 expunge.key_tree                         -     -     r     r     War   r     -
+expunge.lock_closure()                   -     -     -     -     -     -     -
 expunge.lock_request()                   -     -     -     -     -     -     -
 expunge.lock_support()                   -     -     -     -     -     -     -
 expunge.lock_tenant()                    -     -     -     -     -     -     -
@@ -118,15 +137,19 @@ expunge.notice_reached()                 -     -     x     x     x     x     -
 expunge.oldest_xmin()                    -     -     -     x     x     -     -
 expunge.one_off_holiday                  -     -     r     r     r     r     -
 expunge.open_adoption()                  -     -     -     -     -     -     -
+expunge.open_closure()                   -     -     -     -     -     -     -
 expunge.opening                          -     -     -     -     Rad   -     -
 expunge.outbox                           -     -     -     -     Wr    -     -
 expunge.own_request()                    -     -     -     -     -     -     -
 expunge.own_session()                    -     -     -     -     -     -     -
 expunge.place_hold()                     -     -     -     x     -     x     -
 expunge.plan                             -     -     r     r     adrw  r     -
+expunge.purge_window()                   -     -     -     -     -     -     -
 expunge.quarantine_test_subject()        -     -     -     -     x     -     -
 expunge.raise_cap()                      -     -     x     -     -     x     -
+expunge.reactivate_account()             -     -     -     x     -     x     -
 expunge.recipient                        -     -     r     r     arw   r     -
+expunge.reconcile_account()              -     -     -     -     x     -     -
 expunge.record_closure()                 -     -     -     -     -     -     -
 expunge.record_denied()                  -     x     x     x     x     x     x     x
 expunge.record_notice()                  -     -     -     -     -     -     -
@@ -146,6 +169,7 @@ expunge.request_store                    -     -     r     r     AWr   r     -
 expunge.retry_notice()                   -     -     -     x     -     x     -
 expunge.run                              -     -     r     r     AWr   r     r
 expunge.run_number_seq                   -     -     -     -     -     -     -
+expunge.same_closure()                   -     -     -     -     -     -     -
 expunge.same_request()                   -     -     -     -     -     -     -
 expunge.session_is_staff()               -     x     x     x     x     x     x     x
 expunge.session_sees_all()               -     x     x     x     x     x     x     x
@@ -153,6 +177,7 @@ expunge.session_staff()                  -     x     x     x     x     x     x  
 expunge.session_tenants()                -     x     x     x     x     x     x     x
 expunge.staff_login                      -     -     r     r     -     r     -
 expunge.standbys_seen()                  -     -     -     x     x     -     -
+expunge.start_of_day()                   -     -     -     -     -     -     -
 expunge.status                           -     -     r     r     r     r     r
 expunge.status_archive                   -     -     r     r     r     r     r
 expunge.status_blocked                   -     -     r     r     r     r     r
@@ -189,23 +214,35 @@ expunge.support_withdraw()               -     -     -     -     -     -     -
 expunge.sweep_gone()                     -     -     -     -     x     -     -
 expunge.switch_wal()                     -     -     -     -     x     -     -
 expunge.tally                            -     -     r     r     adrw  r     -
+expunge.tell_controller()                -     -     -     -     -     -     -
 expunge.tell_override()                  -     -     -     -     -     -     -
 expunge.tenant_login                     -     -     r     r     -     r     -
+expunge.terminate_account()              -     -     -     x     -     x     -
+expunge.told_otherwise()                 -     -     -     x     -     x     -
 expunge.transition                       -     -     r     r     r     r     -
 expunge.undo_until()                     -     -     -     -     -     -     -
 expunge.unhex()                          -     -     -     -     -     -     -
+expunge.waive_export()                   -     -     -     x     -     x     -
+expunge.weekday_of_month()               -     x     x     x     x     x     x
 expunge.weekday_of_month()               -     x     x     x     x     x     x     x
 expunge.withdraw_request()               -     x     x     x     -     x     -
+expunge.withdraw_request()               -     x     x     x     -     x     -
+expunge.working_day_on_or_after()        -     x     x     x     x     x     x
 expunge.working_day_on_or_after()        -     x     x     x     x     x     x     x
+expunge_api.account_status               -     r     -     -     -     -     -
+expunge_api.cancel_subscription()        -     x     -     -     -     -     -
 expunge_api.certificate_note()           -     x     -     -     -     -     -
 expunge_api.close_support_session()      -     -     -     -     -     -     -     x
 expunge_api.collect_opening()            -     x     -     -     -     -     -
 expunge_api.confirm_support_override()   -     -     -     -     -     -     -     x
 expunge_api.decide_test_subject()        -     x     -     -     -     -     -
 expunge_api.grant_support_consent()      -     x     -     -     -     -     -
+expunge_api.no_export_needed()           -     x     -     -     -     -     -
 expunge_api.note_support_activity()      -     -     -     -     -     -     -     x
 expunge_api.open_support_session()       -     -     -     -     -     -     -     x
 expunge_api.place_hold()                 -     x     -     -     -     -     -
+expunge_api.place_hold()                 -     x     -     -     -     -     -
+expunge_api.reactivate_subscription()    -     x     -     -     -     -     -
 expunge_api.register_test_subject()      -     -     -     -     -     -     -     x
 expunge_api.request_erasure()            -     x     -     -     -     -     -
 expunge_api.request_status               -     r     -     -     -     -     -
