@@ -55,15 +55,6 @@ COMMENT ON FUNCTION expunge.purge_window(text, timestamptz) IS 'why no account i
 
 -- ---------------------------------------------------------------- opened and ended
 
-CREATE OR REPLACE FUNCTION expunge.closure_rules_set(rules jsonb) RETURNS void
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-	DELETE FROM expunge.closure_rule;
-	INSERT INTO expunge.closure_rule SELECT r.* FROM jsonb_populate_recordset(NULL::expunge.closure_rule, rules) r;
-END
-$$;
-COMMENT ON FUNCTION expunge.closure_rules_set(jsonb) IS 'takes the rules of the configuration over; those of accounts that are closing stay as they were promised';
-
 CREATE OR REPLACE FUNCTION expunge.lock_closure(tenant text) RETURNS expunge.closure
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET lock_timeout = '5s' AS $$
 DECLARE
@@ -421,7 +412,7 @@ $$;
 COMMENT ON FUNCTION expunge.closure_obstacles(uuid, timestamptz) IS 'all that stands between a closing account and its purge, with what a person does about each';
 
 -- The point of no return. The caller has read, and locked, what the application says of the subscription in the same
--- transaction: closed, or nothing when none is declared. Everything else is read here, behind the locks, by statements that
+-- transaction; NULL: none is declared. Everything else is read here, behind the locks, by statements that
 -- begin after them.
 CREATE OR REPLACE FUNCTION expunge.claim_closure(tenant text, run uuid, plan_hash text, subscription text) RETURNS uuid
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -439,7 +430,7 @@ BEGIN
 		RAISE EXCEPTION 'the purge of this account was claimed before' USING ERRCODE = 'EX420', HINT = 'the run goes on with it';
 	END IF;
 	PERFORM FROM expunge.closure_plan p WHERE p.closure_id = c.id FOR SHARE;
-	IF subscription IS NOT NULL AND subscription <> 'closed' THEN
+	IF subscription NOT IN ('closed', 'expired') THEN
 		RAISE EXCEPTION 'the application says of this account: %', subscription
 			USING ERRCODE = 'EX526', HINT = 'it is not purged until a person has found out what the practice wants';
 	END IF;
@@ -505,10 +496,11 @@ BEGIN
 	c := expunge.lock_closure(tenant);
 	IF c.id IS NULL THEN
 		IF says NOT IN ('closed', 'expired') THEN
-			RETURN NULL;
+			RETURN CASE says WHEN 'unknown' THEN 'disagrees: the status of its subscription is none that is declared'
+				WHEN 'several' THEN 'disagrees: it has several subscriptions of this account' END;
 		END IF;
 		SELECT o.* INTO last FROM expunge.closure o WHERE o.tenant = reconcile_account.tenant ORDER BY o.filed_at DESC, o.id LIMIT 1;
-		IF last.state = 'certified' THEN
+		IF last.state = 'certified' AND (cancelled_at IS NULL OR cancelled_at <= last.certified_at) THEN
 			RETURN NULL; -- purged; its row of the application's table tells that it was there
 		END IF;
 		IF last.state = 'reactivated' AND (cancelled_at IS NULL OR cancelled_at <= last.ended_at) THEN
@@ -525,6 +517,7 @@ BEGIN
 		WHEN says = 'open' AND c.source = 'application' THEN NULL
 		WHEN says = 'open' THEN 'it has an active subscription, and was closed by ' || c.source
 		WHEN says = 'missing' THEN 'it has no subscription of this account'
+		WHEN says = 'several' THEN 'it has several subscriptions of this account'
 		WHEN says NOT IN ('closed', 'expired') THEN 'the status of its subscription is none that is declared'
 		WHEN paid_until > c.anchor THEN 'it is paid until ' || paid_until || ', and the closing counts from ' || c.anchor
 	END;
@@ -540,7 +533,7 @@ EXCEPTION WHEN OTHERS THEN -- one account never stops the rest
 END
 $$;
 COMMENT ON FUNCTION expunge.reconcile_account(text, text, timestamptz, date, text, text) IS
-	'compares what the application says of a subscription (open, closed, expired, missing, or else) with the closing of the account: NULL, or what came of it';
+	'compares what the application says of a subscription (open, closed, expired, missing, several, unknown) with the closing of the account: NULL, or what came of it';
 
 -- ---------------------------------------------------------------- to look at
 

@@ -75,7 +75,6 @@ expunge.closure_notices()                -     -     -     -     -     -     -
 expunge.closure_obstacles()              -     -     x     x     x     x     -
 expunge.closure_plan                     -     -     r     r     adrw  r     -
 expunge.closure_rule                     -     -     r     r     r     r     -
-expunge.closure_rules_set()              -     -     -     -     -     -     -
 expunge.closure_transition               -     -     r     r     r     r     -
 expunge.contact                          -     -     -     r     r     r     -
 expunge.contact_id_seq                   -     -     -     -     -     -     -

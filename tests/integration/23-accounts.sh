@@ -12,10 +12,11 @@ mkrole ops expunge_operator
 mkrole two expunge_operator expunge_approver
 mkrole dpo expunge_dpo
 mkrole night expunge_job
-sql ctl "INSERT INTO expunge.tenant_login SELECT 'practice', n::text FROM generate_series(1, 99) n" \
-	"SELECT expunge.closure_rules_set('[
-	{\"trigger\": \"cancellation\", \"anchor\": \"paid-until\", \"days\": 45, \"meaning\": \"not-before\", \"within_days\": 7},
-	{\"trigger\": \"termination\", \"anchor\": \"told\", \"days\": 45, \"meaning\": \"complete-by\", \"within_days\": 7}]')" >/dev/null
+rules() { # rules ROW...: those of the configuration
+	sql ctl "DELETE FROM expunge.closure_rule" "INSERT INTO expunge.closure_rule VALUES $(IFS=,; echo "$*")"
+}
+sql ctl "INSERT INTO expunge.tenant_login SELECT 'practice', n::text FROM generate_series(1, 99) n"
+rules "('cancellation', 'paid-until', 45, 'not-before', 7)" "('termination', 'told', 45, 'complete-by', 7)"
 
 as() { # as ROLE STATEMENT...
 	PGOPTIONS='-c client_min_messages=error' sql -U "$1" ctl "${@:2}"
@@ -103,12 +104,10 @@ refused night 42501 "SELECT expunge.terminate_account('4', 'does not pay')" "...
 refused night 42501 "SELECT expunge.cancel_account('4', '$today', NULL)" "a run closes no account by itself"
 as ops "SELECT expunge.terminate_account('4', 'does not pay')" >/dev/null
 is "$(of 4 "trigger, anchor - '$today', purge_on - anchor, complete_on - anchor")" "termination|0|39|45" "a termination by its own rule"
-sql ctl "SELECT expunge.closure_rules_set('[{\"trigger\": \"termination\", \"anchor\": \"told\", \"days\": 10, \"meaning\": \"not-before\", \"within_days\": 1}]')" >/dev/null
+rules "('termination', 'told', 10, 'not-before', 1)"
 refused practice EX416 "SELECT expunge_api.cancel_subscription('5', '$today')" "a cancellation that no rule is for"
 is "$(of 1 "days, complete_on - anchor")" "45|52" "a rule that changes does not change a promise"
-sql ctl "SELECT expunge.closure_rules_set('[
-	{\"trigger\": \"cancellation\", \"anchor\": \"paid-until\", \"days\": 45, \"meaning\": \"not-before\", \"within_days\": 7},
-	{\"trigger\": \"expiry\", \"anchor\": \"paid-until\", \"days\": 45, \"meaning\": \"not-before\", \"within_days\": 7}]')" >/dev/null
+rules "('cancellation', 'paid-until', 45, 'not-before', 7)" "('expiry', 'paid-until', 45, 'not-before', 7)"
 
 # ---------------------------------------------------------------- days pass
 as night "SELECT * FROM expunge.advance_closures()" >/dev/null
