@@ -59,11 +59,8 @@ check_subscriptions(struct checks *checks, const struct job *job)
 void
 check_account(struct checks *checks, const struct job *job)
 {
-	size_t n = checks->n, n_rules;
+	size_t n = checks->n, n_rules = conf_count(config_list(job->config, SET_CLOSURE_RULES));
 
-	if (job->db == NULL)
-		return;
-	n_rules = conf_count(config_list(job->config, SET_CLOSURE_RULES));
 	for (size_t i = 0; i < n_rules; i++)
 		check_promise(checks, job->config, i);
 	check_rules_in_force(checks, job);

@@ -364,6 +364,7 @@ check_database(struct checks *checks, const struct job *job)
 		check_migrations(checks, job);
 		check_row_security(checks, job);
 		check_policy(checks, job);
+		check_account(checks, job);
 		check_guards(checks, job);
 		check_caps(checks, job);
 	}

@@ -10,9 +10,9 @@
 --     EX213 basis                  EX214 plan hash             EX215 calendar
 --     EX216 date out of range      EX217 id missing            EX218 time of identification
 --     EX219 denied action or code   EX220 store
+--     EX221 time zone              EX222 last paid day
 --     EX230 template               EX231 audience              EX232 facts of a notice
 --     EX233 once key               EX234 e-mail address        EX235 too many contacts
---     EX221 time zone              EX222 last paid day
 --   EX4xx wrong state, not found, not yours
 --     EX401 not your tenant        EX404 no such request or hold (or not of your tenants)
 --     EX409 busy, try again        EX410 idempotency key used for another request
@@ -29,6 +29,10 @@
 --     EX508 no adoption            EX509 replays are open      EX510 another certificate
 --     EX511 journal lacks rows     EX512 another one is open   EX513 erased before the restore
 --     EX505 plan has blockers      EX507 a role with attributes that bypass safeguards
+--     EX520 it came back           EX521 time not over             EX522 outside the purge window
+--     EX523 approvals missing      EX524 no export                 EX525 frozen
+--     EX526 application disagrees  EX527 practice not told         EX528 no restore tried
+--     EX529 an erasure under way
 --   EX7xx support mode
 --     EX701 ticket                 EX702 scope                 EX703 end of a consent
 --     EX704 staff                  EX705 subject and scope     EX706 not what was asked for
@@ -41,10 +45,6 @@
 --     EX740 there before           EX741 no such subject       EX742 registered before
 --     EX743 scope of the session   EX744 under an override     EX745 no support group in the map
 --     EX746 waits for no decision
---     EX520 it came back           EX521 time not over             EX522 outside the purge window
---     EX523 approvals missing      EX524 no export                 EX525 frozen
---     EX526 application disagrees  EX527 practice not told         EX528 no restore tried
---     EX529 an erasure under way
 
 SET LOCAL ROLE expunge_owner;
 

@@ -47,7 +47,6 @@ expunge.check_address()                  -     -     -     -     -     -     -
 expunge.check_approval()                 -     -     -     -     -     -     -
 expunge.check_audience()                 -     -     -     -     -     -     -
 expunge.check_basis()                    -     -     -     -     -     -     -
-expunge.check_calendar()                 -     x     x     x     x     x     x
 expunge.check_calendar()                 -     x     x     x     x     x     x     x
 expunge.check_closure()                  -     -     -     -     -     -     -
 expunge.check_facts()                    -     -     -     -     -     -     -
@@ -63,7 +62,6 @@ expunge.check_support()                  -     -     -     -     -     -     -
 expunge.check_text()                     -     -     -     -     -     -     -
 expunge.check_unanswered()               -     -     -     -     -     -     -
 expunge.check_zone()                     -     -     -     -     -     -     -
-expunge.civil_date()                     -     x     x     x     x     x     x
 expunge.civil_date()                     -     x     x     x     x     x     x     x
 expunge.civil_date_in()                  -     x     x     x     x     x     -
 expunge.claim_closure()                  -     -     -     -     x     -     -
@@ -81,9 +79,7 @@ expunge.contact_id_seq                   -     -     -     -     -     -     -
 expunge.control_set                      -     -     -     -     adrw  -     -
 expunge.copies_seen()                    -     -     -     x     x     -     -
 expunge.decide_request()                 -     -     x     -     -     -     -
-expunge.due_date()                       -     x     x     x     x     x     x
 expunge.due_date()                       -     x     x     x     x     x     x     x
-expunge.easter()                         -     x     x     x     x     x     x
 expunge.easter()                         -     x     x     x     x     x     x     x
 expunge.end_closure()                    -     -     -     -     -     -     -
 expunge.end_store()                      -     -     x     -     -     x     -
@@ -222,11 +218,8 @@ expunge.transition                       -     -     r     r     r     r     -
 expunge.undo_until()                     -     -     -     -     -     -     -
 expunge.unhex()                          -     -     -     -     -     -     -
 expunge.waive_export()                   -     -     -     x     -     x     -
-expunge.weekday_of_month()               -     x     x     x     x     x     x
 expunge.weekday_of_month()               -     x     x     x     x     x     x     x
 expunge.withdraw_request()               -     x     x     x     -     x     -
-expunge.withdraw_request()               -     x     x     x     -     x     -
-expunge.working_day_on_or_after()        -     x     x     x     x     x     x
 expunge.working_day_on_or_after()        -     x     x     x     x     x     x     x
 expunge_api.account_status               -     r     -     -     -     -     -
 expunge_api.cancel_subscription()        -     x     -     -     -     -     -
@@ -239,7 +232,6 @@ expunge_api.grant_support_consent()      -     x     -     -     -     -     -
 expunge_api.no_export_needed()           -     x     -     -     -     -     -
 expunge_api.note_support_activity()      -     -     -     -     -     -     -     x
 expunge_api.open_support_session()       -     -     -     -     -     -     -     x
-expunge_api.place_hold()                 -     x     -     -     -     -     -
 expunge_api.place_hold()                 -     x     -     -     -     -     -
 expunge_api.reactivate_subscription()    -     x     -     -     -     -     -
 expunge_api.register_test_subject()      -     -     -     -     -     -     -     x
