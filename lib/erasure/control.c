@@ -10,8 +10,8 @@
 #include "svc/crypt.h"
 
 static int
-pick(const struct program *program, struct db *db, const char *requests, const char *id, int n, int64_t *ret_rows,
-	struct err *err)
+pick(const struct program *program, struct db *db, const char *requests, const char *apart_from, const char *id, int n,
+	int64_t *ret_rows, struct err *err)
 {
 	CLEANUP(str_release) struct str sql = STR_INIT;
 	int table = program->map->subject;
@@ -33,10 +33,15 @@ pick(const struct program *program, struct db *db, const char *requests, const c
 		/* another worker may be erasing those who are next: a change of theirs says nothing about us */
 		str_addf(&sql, " AND t.%s::text NOT IN (SELECT q.subject FROM expunge.request q"
 			" WHERE q.state IN ('scheduled', 'running'))", key);
+		if (apart_from != NULL) {
+			str_add(&sql, " AND ");
+			sql_tenant(&sql, program, "t");
+			str_add(&sql, " <> $3::text");
+		}
 		str_addf(&sql, " ORDER BY t.%s%s LIMIT %d)", key, up ? "" : " DESC", n);
 	}
 	str_add(&sql, ") s ON CONFLICT DO NOTHING");
-	return db_command(db, sql.s, 2, DB_PARAMS(requests, id), ret_rows, err);
+	return db_command(db, sql.s, apart_from == NULL ? 2 : 3, DB_PARAMS(requests, id, apart_from), ret_rows, err);
 }
 
 /* One row a table: number, rows, order-independent hash of whole rows. */
@@ -68,8 +73,8 @@ array_of(const struct control *control, char *array, size_t n)
 }
 
 int
-control_take(struct control *ret, const struct program *program, struct db *db, const char *requests, int n,
-	struct err *err)
+control_take(struct control *ret, const struct program *program, struct db *db, const char *requests, const char *apart_from,
+	int n, struct err *err)
 {
 	char array[40];
 
@@ -79,7 +84,7 @@ control_take(struct control *ret, const struct program *program, struct db *db, 
 	if (crypt_uuid(ret->id, err) != 0)
 		return -1;
 	array_of(ret, array, sizeof(array));
-	if (pick(program, db, requests, ret->id, n, &ret->n_subjects, err) != 0)
+	if (pick(program, db, requests, apart_from, ret->id, n, &ret->n_subjects, err) != 0)
 		return -1;
 	if (ret->n_subjects == 0)
 		return 0;

@@ -15,9 +15,9 @@ struct control {
 };
 
 /* n subjects on either side of those of the batch; none of the batch itself, and
- * nobody whose own erasure is approved. */
-int control_take(struct control *ret, const struct program *program, struct db *db, const char *requests, int n,
-	struct err *err);
+ * nobody whose own erasure is approved. apart_from: nor anybody of this tenant, where a whole account goes; or NULL. */
+int control_take(struct control *ret, const struct program *program, struct db *db, const char *requests, const char *apart_from,
+	int n, struct err *err);
 /* ERR_RETRY when a row differs: perhaps the application changed it; the caller tries again, and if it
  * differs each time, it was us. Empties the sample. */
 int control_compare(struct control *control, const struct program *program, struct db *db, struct err *err);

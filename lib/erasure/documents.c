@@ -270,17 +270,12 @@ check_named(struct filed *filed)
 	}
 }
 
-/* All that must hold before the first file goes. */
+/* Which files they are, and that it is still known who else may name them. */
 static int
-check_filed(struct run *run, struct filed *filed, struct err *err)
+read_filed(const struct run *run, struct filed *filed, struct err *err)
 {
 	CLEANUP(str_release) struct str one = STR_INIT;
-	const char *held = NULL;
 
-	if (batch_find_late_hold(run, filed->request, &held, err) != 0)
-		return -1;
-	if (held != NULL)
-		(void)snprintf(filed->reason, sizeof(filed->reason), "%s", held);
 	plan_id_array(&one, &filed->request, 1);
 	if (read_set(run->db, one.s, NULL, &filed->set, err) != 0)
 		return -1;
@@ -291,6 +286,19 @@ check_filed(struct run *run, struct filed *filed, struct err *err)
 				db_get_text(filed->set, row, D_KIND));
 	check_named(filed);
 	return 0;
+}
+
+/* All that must hold before the first file goes. */
+static int
+check_filed(struct run *run, struct filed *filed, struct err *err)
+{
+	const char *held = NULL;
+
+	if (batch_find_late_hold(run, filed->request, &held, err) != 0)
+		return -1;
+	if (held != NULL)
+		(void)snprintf(filed->reason, sizeof(filed->reason), "%s", held);
+	return read_filed(run, filed, err);
 }
 
 /* A directory that cannot be used is this request's reason, and no error of the run. */
@@ -401,6 +409,24 @@ documents_remove(struct run *run, const char *requests, struct err *err)
 		if (remove_some(run, wanted, i, n - i > AT_ONCE ? i + AT_ONCE : n, err) != 0)
 			return -1;
 	return 0;
+}
+
+int
+documents_remove_set(const struct run *run, const char *set, struct err *err)
+{
+	CLEANUP(named_release) struct named named = { 0 };
+	CLEANUP(free_text) char *sets = mem_printf("{%s}", set);
+	struct filed filed = { .named = &named, .request = set };
+	int failed;
+
+	documents_init(&filed.documents, run->config, run->instance.id);
+	failed = find_named(run, sets, &named, err) != 0 || read_filed(run, &filed, err) != 0;
+	if (!failed && filed.reason[0] != '\0')
+		failed = err_set(err, ERR_FAILED, "%s", filed.reason);
+	failed = failed || unlink_files(&filed, err) != 0;
+	db_result_free(filed.set);
+	documents_release(&filed.documents);
+	return failed ? err_prefix(err, "document files were not removed") : 0;
 }
 
 /* ---- recount ------------------------------------------------------------------------------------ */

@@ -19,6 +19,9 @@ int documents_tally(const struct run *run, const struct plans *plans, const char
 /* Takes the files of these removed requests (uuid[] text) away. Requests of which one could not be taken have their reason, and this run leaves
  * them alone. */
 int documents_remove(struct run *run, const char *requests, struct err *err);
+/* The same for the files of one key set, whose rows' removal has committed: ERR_FAILED says why they could not go, by names and
+ * counts. */
+int documents_remove_set(const struct run *run, const char *set, struct err *err);
 /* Adds to a recount what is still there. */
 int documents_recount(const struct run *run, struct db *db, const char *requests, struct recount *ret, struct err *err);
 

@@ -99,7 +99,7 @@ run_batch(struct run *run, struct batch *batch, size_t limit, struct tallies *ta
 	batch_id_array(batch, &array);
 	tallies_make(tallies, batch->ids, batch->n, run->map->n_tables);
 	tallies_plan(tallies, &plans);
-	if (control_take(&control, run->program, run->db, array.s,
+	if (control_take(&control, run->program, run->db, array.s, NULL,
 		    (int)config_int(run->config, SET_VERIFY_CONTROL_SUBJECTS), err) != 0 ||
 	    write_ledger(run, batch, array.s, err) != 0)
 		return -1;
@@ -395,7 +395,7 @@ erase_rehearse(struct run *run, const char *request, struct tallies *tallies, st
 	if (!failed) {
 		tallies_make(tallies, &request, 1, run->map->n_tables);
 		tallies_plan(tallies, plans);
-		failed = control_take(&control, run->program, run->db, array.s,
+		failed = control_take(&control, run->program, run->db, array.s, NULL,
 				 (int)config_int(run->config, SET_VERIFY_CONTROL_SUBJECTS), err) != 0 ||
 			carry_out(run, array.s, 0, &control, tallies, err) != 0 ||
 			rehearse_recount(run, array.s, err) != 0;

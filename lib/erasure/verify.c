@@ -135,19 +135,11 @@ vacuum_one(struct run *run, const char *sql, bool *ret_in_time, struct err *err)
 	return db_command(run->db, usual, 0, NULL, NULL, err);
 }
 
-/* Vacuums every table that the map removes from, those of large objects too. *ret_clean: nothing
- * was skipped. */
-static int
-vacuum(struct run *run, int *ret_tables, bool *ret_clean, struct err *err)
+int
+verify_vacuum(struct run *run, const struct db_result *touched, bool *ret_clean, struct err *err)
 {
-	CLEANUP(db_result_freep) struct db_result *touched = NULL;
 	bool large_objects = false, in_time = true;
-	char via[16], behind[16];
 
-	(void)snprintf(via, sizeof(via), "%d", PROGRAM_VIA_LO);
-	(void)snprintf(behind, sizeof(behind), "%d", PROGRAM_VIA_DOCUMENT);
-	if (db_query(run->recount, &QUERY_REMOVED_TABLES, DB_PARAMS(via, behind), &touched, err) != 0)
-		return -1;
 	(void)db_take_warnings(run->db);
 	for (int i = 0; i < db_rows(touched); i++) {
 		int table = map_table(run->map, db_get_text(touched, i, 0));
@@ -165,8 +157,22 @@ vacuum(struct run *run, int *ret_tables, bool *ret_clean, struct err *err)
 		    vacuum_one(run, VACUUM "(" VACUUM_ALL ") pg_catalog.pg_largeobject_metadata", &in_time, err) != 0))
 		return -1;
 	*ret_clean = db_take_warnings(run->db) == 0 && in_time;
-	*ret_tables = db_rows(touched);
 	return 0;
+}
+
+/* Vacuums every table that removed requests have touched. *ret_clean: nothing was skipped. */
+static int
+vacuum(struct run *run, int *ret_tables, bool *ret_clean, struct err *err)
+{
+	CLEANUP(db_result_freep) struct db_result *touched = NULL;
+	char via[16], behind[16];
+
+	(void)snprintf(via, sizeof(via), "%d", PROGRAM_VIA_LO);
+	(void)snprintf(behind, sizeof(behind), "%d", PROGRAM_VIA_DOCUMENT);
+	if (db_query(run->recount, &QUERY_REMOVED_TABLES, DB_PARAMS(via, behind), &touched, err) != 0)
+		return -1;
+	*ret_tables = db_rows(touched);
+	return verify_vacuum(run, touched, ret_clean, err);
 }
 
 /* Requests of one recount, when there are that many. */

@@ -27,6 +27,8 @@ struct recount {
 int verify_recount(const struct run *run, struct db *db, const char *requests, struct recount *ret, struct err *err);
 void recount_release(struct recount *recount);
 
+/* Vacuums these tables; rows: name, whether large objects went with its rows. *ret_clean: nothing was skipped. */
+int verify_vacuum(struct run *run, const struct db_result *touched, bool *ret_clean, struct err *err);
 /* Notes which transactions are open, for removed requests that have no such note yet. */
 int verify_note_open(struct run *run, struct err *err);
 /* Of removed requests whose older transactions have ended (waits verify.wait_seconds at most), takes the files away and recounts;

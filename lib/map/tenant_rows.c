@@ -31,9 +31,10 @@ tenant_key(const struct program *program)
 	return &cat->columns[catalog_column(cat, program->map->tenant_key)];
 }
 
-/* alias.column::text = 'tenant', or: is one that there is */
+/* alias.column::text = 'tenant', or: is one that there is; other: is none or another than this */
 static void
-add_named(struct str *sql, const struct program *program, const char *alias, const struct cat_column *column, const char *tenant)
+add_named(struct str *sql, const struct program *program, const char *alias, const struct cat_column *column, const char *tenant,
+	bool other)
 {
 	CLEANUP(free_text) char *text = mem_printf("%s.%s::text", alias, column->quoted);
 
@@ -41,13 +42,14 @@ add_named(struct str *sql, const struct program *program, const char *alias, con
 		sql_is_tenant(sql, program, text);
 		return;
 	}
-	str_addf(sql, "%s COLLATE pg_catalog.\"C\" = ", text);
+	str_addf(sql, "%s COLLATE pg_catalog.\"C\" %s ", text, other ? "IS DISTINCT FROM" : "=");
 	sql_literal(sql, tenant);
 }
 
 struct walk {
 	const struct program *program;
 	const char *tenant;
+	bool other; /* than this tenant */
 	bool *seen; /* by table: it is on the way already */
 	int depth;
 };
@@ -105,11 +107,12 @@ add_condition(struct str *sql, struct walk *walk, int table, const char *alias)
 	bool any = false;
 
 	if (t->cat == tenant_cat(program)) {
-		add_named(sql, program, alias, tenant_key(program), walk->tenant);
+		add_named(sql, program, alias, tenant_key(program), walk->tenant, walk->other);
 		return true;
 	}
 	if (table == map->subject) {
-		add_named(sql, program, alias, &program_cat(program, table)->columns[map->subject_tenant_column], walk->tenant);
+		add_named(sql, program, alias, &program_cat(program, table)->columns[map->subject_tenant_column], walk->tenant,
+			walk->other);
 		return true;
 	}
 	walk->seen[table] = true;
@@ -127,19 +130,33 @@ add_condition(struct str *sql, struct walk *walk, int table, const char *alias)
 	return any;
 }
 
+static bool
+start_walk(struct str *sql, struct walk *walk, int table, const char *alias)
+{
+	CLEANUP(free_text) char *seen = mem_zero(walk->program->map->n_tables, sizeof(bool));
+
+	walk->seen = (bool *)seen;
+	return add_condition(sql, walk, table, alias);
+}
+
 bool
 sql_of_tenant(struct str *sql, const struct program *program, int table, const char *alias, const char *tenant)
 {
 	struct walk walk = { .program = program, .tenant = tenant };
-	CLEANUP(free_text) char *seen = NULL;
 
 	if (tenant_cat(program) < 0) {
 		str_add(sql, "true");
 		return true;
 	}
-	seen = mem_zero(program->map->n_tables, sizeof(bool));
-	walk.seen = (bool *)seen;
-	return add_condition(sql, &walk, table, alias);
+	return start_walk(sql, &walk, table, alias);
+}
+
+bool
+sql_of_other(struct str *sql, const struct program *program, int table, const char *alias, const char *tenant)
+{
+	struct walk walk = { .program = program, .tenant = tenant, .other = true };
+
+	return tenant_cat(program) >= 0 && start_walk(sql, &walk, table, alias);
 }
 
 void
@@ -168,7 +185,7 @@ sql_subjects(struct str *sql, const struct program *program, const char *tenant)
 	sql_from(sql, program, map->subject, "t");
 	str_addf(sql, " WHERE t.%s::text <> '' AND ", cat->columns[map->subject_key_column].quoted);
 	if (map->subject_tenant_column >= 0)
-		add_named(sql, program, "t", &cat->columns[map->subject_tenant_column], tenant);
+		add_named(sql, program, "t", &cat->columns[map->subject_tenant_column], tenant, false);
 	else
 		str_add(sql, "true");
 }

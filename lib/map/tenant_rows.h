@@ -18,6 +18,8 @@ bool tenant_has_unowned(const struct program *program, const char *tenant);
 /* A condition: the row `alias` of the table is this tenant's; tenant NULL: of any that there is. False, and nothing added,
  * when the map does not say whose its rows are. A path that leads back to a table that it came through is not followed. */
 bool sql_of_tenant(struct str *sql, const struct program *program, int table, const char *alias, const char *tenant);
+/* The same: some owner path leads to another tenant than this one, or to none. */
+bool sql_of_other(struct str *sql, const struct program *program, int table, const char *alias, const char *tenant);
 /* "SELECT tenant FROM ...": every tenant that there is, in order, and behind them TENANT_NOBODY where it has rows. */
 void sql_tenants(struct str *sql, const struct program *program);
 /* " FROM the subject's table t WHERE it is a subject of this tenant, or (NULL) of any that there is", and that archives can

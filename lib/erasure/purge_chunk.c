@@ -1,0 +1,334 @@
+/* purge_chunk: one transaction of the removal of a whole account. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/array.h"
+#include "base/cleanup.h"
+#include "base/mem.h"
+#include "erasure/control.h"
+#include "erasure/documents.h"
+#include "erasure/purge_private.h"
+#include "erasure/remove.h"
+#include "erasure/session.h"
+#include "erasure/sql.h"
+#include "map/collect.h"
+#include "map/documents.h"
+#include "query.h"
+#include "svc/crypt.h"
+
+#define RETRIES 5
+#define RETRY_PAUSE_US 200000
+
+/* ---- whether it may go --------------------------------------------------------------------------- */
+
+static bool
+names_line(const char *document, const char *key, const char *value)
+{
+	CLEANUP(free_text) char *line = mem_printf("\n%s: %s\n", key, value);
+
+	return strstr(document, line) != NULL;
+}
+
+/* Holds of the tenant and of anybody of it; and those whose tenant there is not: they were meant for somebody. */
+static int
+refuse_held(const struct purge_removal *removal, struct err *err)
+{
+	const struct run *run = removal->purge->run;
+	CLEANUP(db_result_freep) struct db_result *held = NULL;
+	CLEANUP(db_result_freep) struct db_result *doubtful = NULL;
+	CLEANUP(str_release) struct str sql = STR_INIT;
+
+	str_add(&sql, "SELECT count(*) FROM expunge.hold h WHERE h.released_at IS NULL AND NOT ");
+	sql_is_tenant(&sql, run->program, "h.tenant");
+	if (db_query(run->db, &QUERY_PURGE_HELD, DB_PARAMS(removal->tenant), &held, err) != 0 ||
+	    db_text(run->db, DB_ONE, sql.s, 0, NULL, &doubtful, err) != 0)
+		return -1;
+	if (db_get_int(held, 0, 0) > 0) {
+		(void)err_set(err, ERR_REFUSED, "account of tenant %s: %s holds are on it", removal->tenant, db_get_text(held, 0, 0));
+		return err_hint(err, "expunge hold list; what is there stays until they are released, and then the purge goes on");
+	}
+	if (db_get_int(doubtful, 0, 0) > 0) {
+		(void)err_set(err, ERR_REFUSED, "account of tenant %s: a hold names no known tenant", removal->tenant);
+		return err_hint(err, "correct or release it (expunge hold list): it was meant for somebody");
+	}
+	return 0;
+}
+
+int
+purge_read_claimed(const struct purge *purge, const char *closure, struct db_result **ret, bool *ret_removed, struct err *err)
+{
+	const struct run *run = purge->run;
+	CLEANUP(db_result_freep) struct db_result *res = NULL;
+	const char *document;
+	char hash[72];
+
+	if (db_query(run->db, &QUERY_PURGE_CLAIMED, DB_PARAMS(closure), &res, err) != 0)
+		return -1;
+	if (db_rows(res) == 0)
+		return err_set(err, ERR_REFUSED, "there is no closure %.40s", closure);
+	*ret_removed = db_get_bool(res, 0, P_IS_REMOVED);
+	if (strcmp(db_get_text(res, 0, P_STATE), "claimed") != 0)
+		return err_set(err, ERR_REFUSED, "closure %.40s is %s, not claimed: nothing was removed", closure, db_get_text(res, 0, P_STATE));
+	document = db_get_text(res, 0, P_DOCUMENT);
+	if (crypt_sha256_text(document, strlen(document), hash, err) != 0)
+		return -1;
+	if (strcmp(hash, db_get_text(res, 0, P_CLAIMED_PLAN)) != 0)
+		return err_set(err, ERR_REFUSED, "closure %.40s: its plan is not the one that was approved", closure);
+	if (!names_line(document, "map", run->map->hash) || !names_line(document, "schema", run->program->schema_hash) ||
+	    !names_line(document, "closure", closure)) {
+		(void)err_set(err, ERR_REFUSED, "closure %.40s: map or schema changed since its plan was approved", closure);
+		return err_hint(err, "bring them back as they were; what is gone by now was taken by the approved ones");
+	}
+	*ret = TAKE_PTR(res);
+	return 0;
+}
+
+int
+purge_read_again(const struct purge_removal *removal, struct err *err)
+{
+	CLEANUP(db_result_freep) struct db_result *now = NULL;
+	bool removed = false;
+
+	if (guard_freeze(removal->purge->run->db, removal->purge->run->config, err) != 0 ||
+	    purge_read_claimed(removal->purge, removal->closure, &now, &removed, err) != 0)
+		return -1;
+	if (removed || strcmp(db_get_text(now, 0, P_TENANT), removal->tenant) != 0)
+		return err_set(err, ERR_REFUSED, "closure %.40s was removed by another run", removal->closure);
+	return refuse_held(removal, err);
+}
+
+/* ---- one chunk ----------------------------------------------------------------------------------- */
+
+/* Roots, what hangs on them, and nothing of anybody else's. */
+static int
+collect_chunk(const struct purge_removal *removal, struct purge_chunk *chunk, const char *sets, struct err *err)
+{
+	const struct purge *purge = removal->purge;
+	CLEANUP(db_result_freep) struct db_result *counts = NULL;
+	CLEANUP(str_release) struct str foreign = STR_INIT;
+	char subject[16], round[16];
+
+	(void)snprintf(subject, sizeof(subject), "%d", purge->program->tables[purge->map->subject].id);
+	(void)snprintf(round, sizeof(round), "%d", chunk->round);
+	if (chunk->round == 0 &&
+	    purge_pick(purge, chunk->id, chunk->table, removal->tenant, chunk->limit, true, &chunk->roots, err) != 0)
+		return -1;
+	if (chunk->round == 0 && chunk->roots == 0)
+		return 0;
+	if (collect_subjects(purge->program, purge->run->db, COLLECT_LOCKED, sets, chunk->round, err) != 0 ||
+	    db_query(purge->run->db, &QUERY_PURGE_CHUNK_ROWS, DB_PARAMS(chunk->id, subject, round), &counts, err) != 0 ||
+	    purge_find_foreign(purge, chunk->id, removal->tenant, &foreign, err) != 0)
+		return -1;
+	chunk->rows = db_get_int(counts, 0, 0);
+	chunk->subjects = db_get_int(counts, 0, 1);
+	chunk->roots = chunk->round > 0 ? chunk->rows : chunk->roots;
+	chunk->too_big = chunk->round == 0 && chunk->rows > chunk->max_rows && chunk->roots > 1;
+	if (foreign.len == 0)
+		return 0;
+	(void)err_set(err, ERR_REFUSED, "account of tenant %s: %.*s: nothing of this chunk was removed", removal->tenant,
+		(int)strcspn(foreign.s, "\n"), foreign.s);
+	return err_hint(err, "untie the two accounts in the application; then the purge goes on");
+}
+
+/* What a restored database must lose again: its subjects one by one, and the account as a whole. */
+static int
+write_ledger(const struct purge_removal *removal, struct purge_chunk *chunk, struct err *err)
+{
+	const struct purge *purge = removal->purge;
+	const struct run *run = purge->run;
+	CLEANUP(str_release) struct str sql = STR_INIT;
+	CLEANUP(db_result_freep) struct db_result *res = NULL;
+	const struct map *map = purge->map;
+
+	str_add(&sql, "SELECT gen_random_uuid(), array_to_string(k.key, chr(31)), ");
+	sql_birth(&sql, purge->program, "t");
+	str_add(&sql, " FROM expunge.key_set k JOIN ");
+	sql_from(&sql, purge->program, map->subject, "t");
+	str_add(&sql, " ON ");
+	sql_match(&sql, purge->program, map->subject, 0, "t", "k");
+	str_addf(&sql, " WHERE k.request_id = $1::uuid AND k.table_id = %d AND k.via = 0", purge->program->tables[map->subject].id);
+	if (db_text(run->db, DB_MANY, sql.s, 1, DB_PARAMS(chunk->id), &res, err) != 0)
+		return -1;
+	ledger_forget(run->ledger);
+	if (ledger_intent(run->ledger, removal->closure, removal->tenant, map->tables[purge->tenant].name, removal->tenant, "", err) != 0)
+		return -1;
+	for (int i = 0; i < db_rows(res); i++)
+		if (ledger_intent(run->ledger, db_get_text(res, i, 0), removal->tenant, map->tables[map->subject].name,
+			    db_get_text(res, i, 1), db_get_text(res, i, 2), err) != 0)
+			return -1;
+	chunk->in_ledger = true;
+	return ledger_write(run->ledger, chunk->id, err);
+}
+
+/* Files are taken away after the COMMIT; what cannot be taken is found before it. */
+static int
+plan_files(const struct purge *purge, const struct purge_chunk *chunk, const char *sets, struct plans *ret, struct err *err)
+{
+	const struct run view = purge_view(purge);
+	CLEANUP(str_release) struct str lines = STR_INIT;
+
+	ret->items = mem_zero(1, sizeof(*ret->items));
+	ret->n = 1;
+	(void)snprintf(ret->items[0].request, sizeof(ret->items[0].request), "%s", chunk->id);
+	finder_make(&ret->finder, ret->items[0].request, 1, sizeof(struct plan));
+	if (documents_plan(&view, sets, chunk->round, ret, err) != 0 || purge_find_blockers(purge, chunk->id, &lines, err) != 0)
+		return -1;
+	str_add(&lines, str_cstr(&ret->items[0].obstacles));
+	if (lines.len == 0)
+		return 0;
+	return err_set(err, ERR_REFUSED, "%.*s: nothing of this chunk was removed", (int)strcspn(lines.s, "\n"), lines.s);
+}
+
+static int
+add_tallies(const struct purge_removal *removal, const struct tallies *tallies, const struct plans *plans, struct err *err)
+{
+	const struct purge *purge = removal->purge;
+	CLEANUP(str_release) struct str numbers = STR_INIT;
+	CLEANUP(str_release) struct str classes = STR_INIT;
+	CLEANUP(str_release) struct str removed = STR_INIT;
+	CLEANUP(str_release) struct str created = STR_INIT;
+
+	for (size_t t = 0; t < tallies->n_tables; t++) {
+		if (tallies->cells[t].removed + tallies->cells[t].created == 0)
+			continue;
+		array_add_int(&numbers, purge->program->tables[t].id);
+		array_add(&classes, purge->map->tables[t].class);
+		array_add_int(&removed, tallies->cells[t].removed);
+		array_add_int(&created, tallies->cells[t].created);
+	}
+	for (size_t f = 0; f < plans->items[0].n_files; f++) {
+		const struct plan_files *files = &plans->items[0].files[f];
+		CLEANUP(free_text) char *name = mem_printf(DOCUMENTS_CLASS "%s", files->kind);
+		CLEANUP(db_result_freep) struct db_result *number = NULL;
+
+		if (files->n == files->n_missing)
+			continue;
+		if (db_query(purge->run->db, &QUERY_MAPPED_TABLE_NUMBER, DB_PARAMS(name), &number, err) != 0)
+			return -1;
+		array_add(&numbers, db_get_text(number, 0, 0));
+		array_add(&classes, "");
+		array_add_int(&removed, files->n - files->n_missing);
+		array_add_int(&created, 0);
+	}
+	return db_query(purge->run->db, &QUERY_PURGE_TALLY_ADD,
+		DB_PARAMS(removal->closure, array_end(&numbers), array_end(&classes), array_end(&removed), array_end(&created)), NULL, err);
+}
+
+/* Rules and triggers as declared, the removal, everything back, the neighbours unharmed. */
+static int
+carry_out(const struct purge_removal *removal, const char *sets, int round, struct control *control, struct tallies *tallies,
+	struct err *err)
+{
+	const struct purge *purge = removal->purge;
+	struct db *db = purge->run->db;
+	char state[72];
+
+	if (session_prepare(db, purge->map, state, err) != 0 || remove_rows(purge->program, db, sets, round, tallies, err) != 0 ||
+	    session_restore(db, purge->map, state, err) != 0)
+		return -1;
+	return control_compare(control, purge->program, db, err);
+}
+
+/* The chunk's row, and with the last one the account's. */
+static int
+record(const struct purge_removal *removal, const struct purge_chunk *chunk, const struct control *control, struct err *err)
+{
+	struct db *db = removal->purge->run->db;
+	char subjects[24], rows[24], via[16];
+
+	(void)snprintf(subjects, sizeof(subjects), "%" PRId64, chunk->subjects);
+	(void)snprintf(rows, sizeof(rows), "%" PRId64, chunk->rows);
+	(void)snprintf(via, sizeof(via), "%d", PROGRAM_VIA_DOCUMENT);
+	if (db_query(db, &QUERY_PURGE_CHUNK_ADD,
+		    DB_PARAMS(chunk->id, removal->closure, subjects, rows, via, control->n_subjects > 0 ? "true" : "false",
+			    chunk->last ? "true" : "false"), NULL, err) != 0)
+		return -1;
+	return chunk->last ? db_query(db, &QUERY_PURGE_REMOVED, DB_PARAMS(removal->closure), NULL, err) : 0;
+}
+
+/* Everything of a chunk between BEGIN and COMMIT. */
+static int
+run_chunk(const struct purge_removal *removal, struct purge_chunk *chunk, struct err *err)
+{
+	const struct purge *purge = removal->purge;
+	const struct run view = purge_view(purge);
+	CLEANUP(free_text) char *sets = mem_printf("{%s}", chunk->id);
+	CLEANUP(control_release) struct control control = { 0 };
+	CLEANUP(tallies_release) struct tallies tallies = { 0 };
+	CLEANUP(plans_release) struct plans plans = { 0 };
+	const char *const ids[] = { chunk->id };
+
+	if (purge_read_again(removal, err) != 0 || run_lock_schema(&view, err) != 0 || run_check_schema(&view, view.db, err) != 0 ||
+	    collect_chunk(removal, chunk, sets, err) != 0)
+		return -1;
+	if (chunk->roots == 0 || chunk->too_big)
+		return 0;
+	tallies_make(&tallies, ids, 1, purge->map->n_tables);
+	if (plan_files(purge, chunk, sets, &plans, err) != 0 ||
+	    control_take(&control, purge->program, view.db, sets, removal->tenant,
+		    (int)config_int(view.config, SET_VERIFY_CONTROL_SUBJECTS), err) != 0 ||
+	    write_ledger(removal, chunk, err) != 0 || carry_out(removal, sets, chunk->round, &control, &tallies, err) != 0 ||
+	    run_check_schema(&view, view.db, err) != 0 || add_tallies(removal, &tallies, &plans, err) != 0)
+		return -1;
+	return record(removal, chunk, &control, err);
+}
+
+/* A COMMIT whose answer was lost: the chunk's row says whether it happened. */
+static int
+find_out(const struct purge_removal *removal, const struct purge_chunk *chunk, bool *ret_done, struct err *err)
+{
+	struct db *db = removal->purge->run->db;
+	CLEANUP(db_result_freep) struct db_result *res = NULL;
+
+	/* of one that was there before, nothing says so: the next run looks */
+	if (chunk->round > 0)
+		return 0;
+	if (db_reopen(db, err) != 0 || db_query(db, &QUERY_PURGE_CHUNK_FIND, DB_PARAMS(chunk->id), &res, err) != 0)
+		return -1;
+	*ret_done = db_get_bool(res, 0, 0);
+	return 0;
+}
+
+static int
+try_chunk(const struct purge_removal *removal, struct purge_chunk *chunk, struct err *err)
+{
+	struct run *run = removal->purge->run;
+	struct err unused = { 0 };
+	bool done = false;
+
+	chunk->roots = chunk->rows = chunk->subjects = 0;
+	chunk->too_big = chunk->in_ledger = false;
+	if ((chunk->round == 0 && crypt_uuid(chunk->id, err) != 0) || db_begin(run->db, err) != 0)
+		return -1;
+	if (run_chunk(removal, chunk, err) == 0 && (chunk->roots == 0 || chunk->too_big || db_commit(run->db, err) == 0))
+		done = true;
+	else if (err->code == ERR_UNKNOWN && find_out(removal, chunk, &done, &unused) != 0)
+		*err = unused;
+	if (!done || chunk->roots == 0 || chunk->too_big)
+		db_rollback(run->db);
+	if (chunk->in_ledger && (done || err->code != ERR_UNKNOWN))
+		(void)ledger_end(run->ledger, chunk->id, done, &unused);
+	if (done)
+		err_clear(err);
+	return done ? 0 : -1;
+}
+
+int
+purge_chunk(const struct purge_removal *removal, struct purge_chunk *chunk, struct err *err)
+{
+	for (int attempt = 1;;) {
+		if (try_chunk(removal, chunk, err) == 0) {
+			if (!chunk->too_big)
+				return 0;
+			chunk->limit = chunk->roots * chunk->max_rows / chunk->rows;
+			chunk->limit = chunk->limit < 1 ? 1 : chunk->limit;
+			continue;
+		}
+		if (err->code != ERR_RETRY || attempt == RETRIES)
+			return -1;
+		(void)usleep((useconds_t)(RETRY_PAUSE_US * attempt++));
+	}
+}

@@ -1,0 +1,52 @@
+/* purge_private: what the files of purge share. */
+#ifndef EXPUNGE_ERASURE_PURGE_PRIVATE_H
+#define EXPUNGE_ERASURE_PURGE_PRIVATE_H
+
+#include "erasure/purge.h"
+
+/* columns of purge_claimed */
+enum { P_TENANT, P_STATE, P_CLAIMED_PLAN, P_DOCUMENT, P_IS_REMOVED, P_IS_SWEPT };
+
+/* An account under way. */
+struct purge_removal {
+	const struct purge *purge;
+	const char *closure;
+	struct db_result *claimed; /* purge_claimed, as it was at first */
+	const char *tenant, *document;
+	bool is_swept; /* the tenant's own row is gone already */
+	int64_t done; /* rows, so far */
+};
+
+/* One transaction: rows of one table as roots, and all that hangs on them. */
+struct purge_chunk {
+	int table;      /* index into the maps */
+	int64_t limit;  /* of roots */
+	int64_t roots, rows, subjects;
+	int64_t max_rows; /* more than these need fewer roots */
+	int round;      /* from 1: an earlier chunk once more, for rows that came after it; no roots */
+	bool last;      /* the tenant's own row goes with it */
+	bool too_big;
+	bool in_ledger;
+	char id[37];
+};
+
+/* The closure is claimed, by the plan that stands in its place, for the map and the schema that there are. *ret_removed: all is
+ * gone already. Its row stays locked until the transaction ends. */
+int purge_read_claimed(const struct purge *purge, const char *closure, struct db_result **ret, bool *ret_removed, struct err *err);
+/* The same for a removal under way, and that neither a freeze nor a hold has come. */
+int purge_read_again(const struct purge_removal *removal, struct err *err);
+/* A chunk, again after what passes by itself, and with fewer roots when it is more than a transaction should have. */
+int purge_chunk(const struct purge_removal *removal, struct purge_chunk *chunk, struct err *err);
+/* Counts once more; the saved keys must still be there. */
+int purge_count(const struct purge *purge, const char *closure, const char *tenant, struct recount *ret, struct err *err);
+
+/* Adds rows of a table (index into the maps) to a set, as roots to collect from: those of this tenant, at most `limit`, locked
+ * for a removal. *ret_rows: how many. */
+int purge_pick(const struct purge *purge, const char *set, int table, const char *tenant, int64_t limit, bool lock,
+	int64_t *ret_rows, struct err *err);
+/* Lines "foreign: ...": rows of the set that belong to another tenant, or to none. */
+int purge_find_foreign(const struct purge *purge, const char *set, const char *tenant, struct str *lines, struct err *err);
+/* Lines "blocker: ...": rows that stay and refer to rows of the set, or name files of it. */
+int purge_find_blockers(const struct purge *purge, const char *set, struct str *lines, struct err *err);
+
+#endif
