@@ -85,11 +85,12 @@ check_policy(struct checks *checks, const struct job *job)
 	CLEANUP(free_text) char *undo = mem_printf("%lld", (long long)config_int(job->config, SET_POLICY_UNDO_DAYS));
 	CLEANUP(free_text) char *target = mem_printf("%lld", (long long)config_int(job->config, SET_POLICY_TARGET_DAYS));
 	CLEANUP(free_text) char *opening = mem_printf("%lld", (long long)config_int(job->config, SET_POLICY_OPENING_DAYS));
+	CLEANUP(free_text) char *drill = mem_printf("%lld", (long long)config_int(job->config, SET_CLOSURE_DRILL_MAX_AGE_HOURS));
 	const char *zone = config_text(job->config, SET_POLICY_ZONE);
 	struct err err = { 0 };
 
 	if (db_query(job->db, &QUERY_CHECK_POLICY, DB_PARAMS(zone, config_text(job->config, SET_POLICY_CALENDAR), undo, target,
-		    opening), &res, &err) != 0) {
+		    opening, drill), &res, &err) != 0) {
 		check_err(checks, "policy", &err);
 		return;
 	}
@@ -363,6 +364,7 @@ check_database(struct checks *checks, const struct job *job)
 		check_migrations(checks, job);
 		check_row_security(checks, job);
 		check_policy(checks, job);
+		check_account(checks, job);
 		check_guards(checks, job);
 		check_caps(checks, job);
 	}

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "account/rules.h"
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "erasure/guard.h"
@@ -71,13 +72,19 @@ apply(struct job *job, const struct schema_file *file, bool *fresh, struct err *
 static int
 store_policy(const struct job *job, struct err *err)
 {
-	char undo[24], target[24], opening[24];
+	CLEANUP(closure_rules_release) struct closure_rules rules = { 0 };
+	char undo[24], target[24], opening[24], drill[24];
 
 	(void)snprintf(undo, sizeof(undo), "%lld", (long long)config_int(job->config, SET_POLICY_UNDO_DAYS));
 	(void)snprintf(target, sizeof(target), "%lld", (long long)config_int(job->config, SET_POLICY_TARGET_DAYS));
 	(void)snprintf(opening, sizeof(opening), "%lld", (long long)config_int(job->config, SET_POLICY_OPENING_DAYS));
-	return db_query(job->db, &QUERY_INSTANCE_POLICY, DB_PARAMS(config_text(job->config, SET_POLICY_ZONE),
-		config_text(job->config, SET_POLICY_CALENDAR), undo, target, opening), NULL, err);
+	(void)snprintf(drill, sizeof(drill), "%lld", (long long)config_int(job->config, SET_CLOSURE_DRILL_MAX_AGE_HOURS));
+	if (db_query(job->db, &QUERY_INSTANCE_POLICY, DB_PARAMS(config_text(job->config, SET_POLICY_ZONE),
+		    config_text(job->config, SET_POLICY_CALENDAR), undo, target, opening, drill), NULL, err) != 0)
+		return -1;
+	closure_rules_read(job->config, &rules);
+	return db_query(job->db, &QUERY_CLOSURE_RULES, DB_PARAMS(rules.triggers.s, rules.anchors.s, rules.days.s, rules.meanings.s,
+		rules.within_days.s), NULL, err);
 }
 
 /* The removing connection's login works as the job. */

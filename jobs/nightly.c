@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "account/lifecycle.h"
 #include "base/cleanup.h"
 #include "erasure/draft.h"
 #include "erasure/finals.h"
@@ -65,11 +66,12 @@ issue_finals(struct run *run, struct err *err)
 static int
 night(struct job *job, struct run *run, struct err *err)
 {
+	struct lifecycle accounts;
 	struct err unused;
 
 	if (run_begin(run, "nightly", err) != 0)
 		return -1;
-	if (removal_carry_out(run, err) != 0 || issue_finals(run, err) != 0 || removal_publish(run, err) != 0 ||
+	if (lifecycle_carry_out(run, &accounts, err) != 0 || removal_carry_out(run, err) != 0 || issue_finals(run, err) != 0 || removal_publish(run, err) != 0 ||
 	    draft_all(run, err) != 0 || db_query(run->db, &QUERY_OPENINGS_FORGET, NULL, NULL, err) != 0 || tell_overdue(job, run, err) != 0) {
 		(void)run_end(run, err_exit_code(err), &unused);
 		return -1;
@@ -150,7 +152,7 @@ static const struct option_row nightly_options[] = { OPTION_DRY_RUN, OPTION_JSON
 
 const struct command nightly_commands[] = {
 	{ "nightly", "everything that a night has to do, in order", "", 0, 0, NEEDS_BINDING, nightly_options, run_nightly,
-	  "Carries out approved requests, recounts and certifies them, issues the final certificates of what has aged\n"
-	  "out, plans requests that wait for an approval, forgets what has expired, and says what is overdue. For cron: quiet but for what matters." },
+	  "Moves closing accounts on, carries out approved requests, recounts and certifies them, issues the final\n"
+	  "certificates of what has aged out, plans requests that wait for an approval, forgets what has expired, and says what is overdue. For cron: quiet but for what matters." },
 	{ 0 }
 };

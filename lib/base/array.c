@@ -21,6 +21,15 @@ array_add(struct str *array, const char *text)
 }
 
 void
+array_add_or_null(struct str *array, const char *text)
+{
+	if (text != NULL)
+		array_add(array, text);
+	else
+		str_add(array, array->len == 0 ? "{NULL" : ",NULL");
+}
+
+void
 array_add_int(struct str *array, int64_t n)
 {
 	str_addf(array, "%s%" PRId64, array->len == 0 ? "{" : ",", n);

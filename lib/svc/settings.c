@@ -126,6 +126,16 @@ static const struct setting settings[SETTING_COUNT] = {
 	[SET_ARCHIVES_REUSE_DAYS] = INT("archives.reuse_days", "30", 0, 3650,
 		"A backup does not write again what has not changed: it refers to the rows in earlier archives, as long as these are younger than "
 		"so many days; then all is written anew. 0: every archive holds everything."),
+	[SET_CLOSURE_RULES] = LIST("closure.rules",
+		"How the time of a closing account is counted, for each way to close one (trigger: cancellation, expiry, termination): from which "
+		"day (anchor: paid-until or told), how many days, what they mean (not-before or complete-by), and within how many days around "
+		"that its purge is done. Without a rule no account is closed that way."),
+	[SET_CLOSURE_SUBSCRIPTIONS] = LIST("closure.subscriptions",
+		"The application's own table or view of subscriptions, compared each night: its table, the columns with the tenant, the status and "
+		"the last paid day (perhaps cancelled_at, reason and zone), and which statuses are open, closed and expired; one that is "
+		"in none of these is reported."),
+	[SET_CLOSURE_DRILL_MAX_AGE_HOURS] = INT("closure.drill_max_age_hours", "168", 1, 87600,
+		"No account is purged unless archives were opened with success, as a drill, within so many hours."),
 	[SET_LOG_LEVEL] = CHOICE("log.level", "info", "error|warning|info|debug",
 		"What a run says on standard error."),
 };

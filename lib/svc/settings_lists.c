@@ -15,9 +15,8 @@
 #define BARRIER_KINDS "standby|wal-archive"
 #define STORE_KINDS "physical-backup|wal-archive|standby|replication-slot|server-log|other"
 
-/* Names those that none of them has: a misspelt one would be read as absent. */
-static bool
-has_unknown(struct reading *r, const struct conf_node *group, const char *choices, const char *what)
+bool
+reading_has_unknown(struct reading *r, const struct conf_node *group, const char *choices, const char *what)
 {
 	bool found = false;
 
@@ -40,7 +39,7 @@ read_store(struct reading *r, const struct conf_node *list, size_t i)
 	const struct conf_node *name = conf_member(store, "name"), *days = conf_member(store, "retention_days");
 	const struct conf_node *kind = conf_member(store, "kind");
 
-	if (has_unknown(r, store, "name|kind|retention_days", "a store"))
+	if (reading_has_unknown(r, store, "name|kind|retention_days", "a store"))
 		return;
 	if (conf_type(store) != CONF_GROUP || name == NULL || kind == NULL || days == NULL || conf_count(store) != 3) {
 		reading_complain(r, store, "a store is { name = \"...\"; kind = \"...\"; retention_days = N; }");
@@ -105,7 +104,7 @@ read_token(struct reading *r, const struct conf_node *token)
 {
 	const struct conf_node *credential = conf_member(token, "pin_credential");
 
-	if (has_unknown(r, token, "module|label|serial|pin_file|pin_credential|environment", "a token"))
+	if (reading_has_unknown(r, token, "module|label|serial|pin_file|pin_credential|environment", "a token"))
 		return;
 	if (conf_type(token) != CONF_GROUP || conf_member(token, "module") == NULL) {
 		reading_complain(r, token, "a token is { module = \"/module.so\"; label = \"...\"; pin_file = \"/file\"; }, or with serial and "
@@ -151,7 +150,7 @@ read_share(struct reading *r, const struct conf_node *list, size_t i)
 
 	if (i == SHARES_MAX)
 		reading_complain(r, share, "there are more than %d shares", SHARES_MAX);
-	if (has_unknown(r, share, "replicas|tokens", "a share"))
+	if (reading_has_unknown(r, share, "replicas|tokens", "a share"))
 		return;
 	if (conf_type(share) != CONF_GROUP || replicas == NULL || conf_type(replicas) != CONF_LIST) {
 		reading_complain(r, share, "a share is { replicas = [ \"/directory\", ... ]; }, perhaps with tokens = ( ... )");
@@ -275,7 +274,7 @@ read_destination(struct reading *r, const struct conf_node *list, size_t i)
 	const struct conf_node *destination = conf_at(list, i);
 	const struct conf_node *name = conf_member(destination, "name"), *directory = conf_member(destination, "directory");
 
-	if (has_unknown(r, destination, "name|directory|store|fetch|remove|timeout_seconds", "a destination"))
+	if (reading_has_unknown(r, destination, "name|directory|store|fetch|remove|timeout_seconds", "a destination"))
 		return;
 	if (!is_destination(destination)) {
 		reading_complain(r, destination, "a destination is { name = \"...\"; directory = \"/...\"; } or { name = \"...\"; "
@@ -299,7 +298,7 @@ read_documents(struct reading *r, const struct conf_node *list, size_t i)
 	const struct conf_node *name = conf_member(kind, "name"), *place = conf_member(kind, "directory");
 	const char *directory = conf_text(place);
 
-	if (has_unknown(r, kind, "name|directory", "a kind of documents"))
+	if (reading_has_unknown(r, kind, "name|directory", "a kind of documents"))
 		return;
 	if (conf_type(kind) != CONF_GROUP || name == NULL || place == NULL || conf_count(kind) != 2) {
 		reading_complain(r, kind, "a kind of documents is { name = \"...\"; directory = \"/...\"; }");
@@ -342,6 +341,10 @@ reading_list(struct reading *r, const struct setting *s, const struct conf_node 
 			read_barrier(r, list, i);
 		else if (s == &config_settings()[SET_DOCUMENTS])
 			read_documents(r, list, i);
+		else if (s == &config_settings()[SET_CLOSURE_RULES])
+			reading_closure_rule(r, list, i);
+		else if (s == &config_settings()[SET_CLOSURE_SUBSCRIPTIONS])
+			reading_subscriptions(r, list, i);
 		else
 			read_share(r, list, i);
 	if (s == &config_settings()[SET_ARCHIVES_DESTINATIONS])

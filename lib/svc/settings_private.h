@@ -21,6 +21,13 @@ void reading_list(struct reading *r, const struct setting *s, const struct conf_
 /* Tells a name that is not among `choices`, and the one that was probably meant. what: "a destination", or "" for the whole file. */
 void reading_unknown(struct reading *r, const struct conf_node *node, const char *name, const char *choices, const char *what);
 
+/* Names the members that none of `choices` has, and says whether there are any: a misspelt one would be read as absent. */
+bool reading_has_unknown(struct reading *r, const struct conf_node *group, const char *choices, const char *what);
+
+/* How accounts are closed: one group of closure.rules, of closure.subscriptions. */
+void reading_closure_rule(struct reading *r, const struct conf_node *list, size_t i);
+void reading_subscriptions(struct reading *r, const struct conf_node *list, size_t i);
+
 /* Whether text is one of `choices`, separated by '|'. */
 bool settings_is_choice(const char *choices, const char *text);
 

@@ -10,6 +10,7 @@
 --     EX213 basis                  EX214 plan hash             EX215 calendar
 --     EX216 date out of range      EX217 id missing            EX218 time of identification
 --     EX219 denied action or code   EX220 store
+--     EX221 time zone              EX222 last paid day
 --     EX230 template               EX231 audience              EX232 facts of a notice
 --     EX233 once key               EX234 e-mail address        EX235 too many contacts
 --   EX4xx wrong state, not found, not yours
@@ -21,11 +22,29 @@
 --     EX425 no opening to collect  EX426 no certificate yet    EX427 hold released before
 --     EX430 no such transition     EX431 events are append-only
 --     EX432 transition not a run's EX433 no such recipient
+--     EX413 account is closing     EX414 account is not closing
+--     EX415 too late to come back  EX416 no rule for this closing
 --   EX5xx refused by a safeguard
 --     EX501 filer = approver       EX503 under hold            EX504 plan hash differs
 --     EX508 no adoption            EX509 replays are open      EX510 another certificate
 --     EX511 journal lacks rows     EX512 another one is open   EX513 erased before the restore
 --     EX505 plan has blockers      EX507 a role with attributes that bypass safeguards
+--     EX520 it came back           EX521 time not over             EX522 outside the purge window
+--     EX523 approvals missing      EX524 no export                 EX525 frozen
+--     EX526 application disagrees  EX527 practice not told         EX528 no restore tried
+--     EX529 an erasure under way
+--   EX7xx support mode
+--     EX701 ticket                 EX702 scope                 EX703 end of a consent
+--     EX704 staff                  EX705 subject and scope     EX706 not what was asked for
+--     EX707 activity
+--     EX720 no consent             EX721 to another ticket     EX722 to other staff
+--     EX723 another scope, record  EX724 consent has ended     EX725 consent was revoked
+--     EX726 a session is open      EX727 the session is over   EX728 the request has lapsed
+--     EX729 answered before        EX730 such a consent is in force
+--     EX731 not a member of staff  EX732 no overrides here     EX733 the same person
+--     EX740 there before           EX741 no such subject       EX742 registered before
+--     EX743 scope of the session   EX744 under an override     EX745 no support group in the map
+--     EX746 waits for no decision
 
 SET LOCAL ROLE expunge_owner;
 

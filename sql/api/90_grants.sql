@@ -4,17 +4,17 @@
 SET LOCAL ROLE expunge_owner;
 
 REVOKE ALL ON SCHEMA expunge, expunge_api
-	FROM PUBLIC, expunge_intake, expunge_approver, expunge_operator, expunge_job, expunge_dpo, expunge_monitor;
+	FROM PUBLIC, expunge_intake, expunge_approver, expunge_operator, expunge_job, expunge_dpo, expunge_monitor, expunge_support;
 REVOKE ALL ON ALL TABLES IN SCHEMA expunge, expunge_api
-	FROM PUBLIC, expunge_intake, expunge_approver, expunge_operator, expunge_job, expunge_dpo, expunge_monitor;
+	FROM PUBLIC, expunge_intake, expunge_approver, expunge_operator, expunge_job, expunge_dpo, expunge_monitor, expunge_support;
 REVOKE ALL ON ALL SEQUENCES IN SCHEMA expunge, expunge_api
-	FROM PUBLIC, expunge_intake, expunge_approver, expunge_operator, expunge_job, expunge_dpo, expunge_monitor;
+	FROM PUBLIC, expunge_intake, expunge_approver, expunge_operator, expunge_job, expunge_dpo, expunge_monitor, expunge_support;
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA expunge, expunge_api
-	FROM PUBLIC, expunge_intake, expunge_approver, expunge_operator, expunge_job, expunge_dpo, expunge_monitor;
+	FROM PUBLIC, expunge_intake, expunge_approver, expunge_operator, expunge_job, expunge_dpo, expunge_monitor, expunge_support;
 
-GRANT USAGE ON SCHEMA expunge_api TO expunge_intake;
+GRANT USAGE ON SCHEMA expunge_api TO expunge_intake, expunge_support;
 GRANT USAGE ON SCHEMA expunge
-	TO expunge_intake, expunge_approver, expunge_operator, expunge_job, expunge_dpo, expunge_monitor;
+	TO expunge_intake, expunge_approver, expunge_operator, expunge_job, expunge_dpo, expunge_monitor, expunge_support;
 
 -- the application
 GRANT SELECT ON expunge_api.request_status TO expunge_intake;
@@ -28,8 +28,8 @@ GRANT EXECUTE ON FUNCTION
 TO expunge_intake;
 
 -- row-level security calls these with the rights of whoever asks
-GRANT EXECUTE ON FUNCTION expunge.session_tenants(), expunge.session_sees_all()
-	TO expunge_intake, expunge_approver, expunge_operator, expunge_job, expunge_dpo, expunge_monitor;
+GRANT EXECUTE ON FUNCTION expunge.session_tenants(), expunge.session_sees_all(), expunge.session_is_staff(), expunge.session_staff()
+	TO expunge_intake, expunge_approver, expunge_operator, expunge_job, expunge_dpo, expunge_monitor, expunge_support;
 
 -- people
 GRANT EXECUTE ON FUNCTION expunge.identify_request(uuid, timestamptz) TO expunge_intake, expunge_operator;
@@ -46,14 +46,14 @@ GRANT EXECUTE ON FUNCTION expunge.raise_cap(text) TO expunge_approver, expunge_d
 GRANT EXECUTE ON FUNCTION expunge.end_store(text, text) TO expunge_approver, expunge_dpo;
 GRANT EXECUTE ON FUNCTION expunge.accept_clock(text) TO expunge_operator, expunge_dpo;
 GRANT EXECUTE ON FUNCTION expunge.record_denied(text, uuid, text)
-	TO expunge_intake, expunge_approver, expunge_operator, expunge_job, expunge_dpo, expunge_monitor;
+	TO expunge_intake, expunge_approver, expunge_operator, expunge_job, expunge_dpo, expunge_monitor, expunge_support;
 GRANT EXECUTE ON FUNCTION expunge.forget_expired_openings() TO expunge_job, expunge_operator;
 GRANT EXECUTE ON FUNCTION expunge.oldest_xmin(), expunge.copies_seen(), expunge.standbys_seen() TO expunge_job, expunge_operator;
 GRANT EXECUTE ON FUNCTION
 	expunge.check_calendar(text), expunge.easter(integer), expunge.weekday_of_month(integer, integer, integer, integer),
 	expunge.bank_holidays(text, integer), expunge.working_day_on_or_after(text, date), expunge.due_date(date, text, integer),
 	expunge.instance_zone(), expunge.civil_date(timestamptz)
-TO expunge_intake, expunge_approver, expunge_operator, expunge_job, expunge_dpo, expunge_monitor;
+TO expunge_intake, expunge_approver, expunge_operator, expunge_job, expunge_dpo, expunge_monitor, expunge_support;
 -- request_list calls it with the rights of whoever reads the view
 GRANT EXECUTE ON FUNCTION expunge.is_held(text, text) TO expunge_approver, expunge_operator, expunge_job, expunge_dpo;
 
@@ -86,6 +86,36 @@ GRANT SELECT, INSERT (id, job, host), UPDATE (finished_at, exit_code, n_done, n_
 GRANT SELECT, INSERT, UPDATE (published_at) ON expunge.certificate TO expunge_job;
 GRANT SELECT, UPDATE (last) ON expunge.certificate_counter TO expunge_job;
 GRANT SELECT, INSERT (kind, tenant, request_id, detail) ON expunge.event TO expunge_job; -- who and when are the server's
+
+-- support mode: the practice lets in, the staff enters, the run tidies up; events are only ever added, by functions
+GRANT EXECUTE ON FUNCTION
+	expunge_api.grant_support_consent(text, timestamptz, text, text, text, text, uuid, text),
+	expunge_api.revoke_support_consent(uuid),
+	expunge_api.decide_test_subject(uuid, text)
+TO expunge_intake;
+GRANT EXECUTE ON FUNCTION
+	expunge_api.request_support(text, text, text, text, text, text),
+	expunge_api.request_support_override(text, text, text, text, text, text),
+	expunge_api.confirm_support_override(uuid),
+	expunge_api.open_support_session(text, text, text, text, text, text),
+	expunge_api.close_support_session(uuid),
+	expunge_api.note_support_activity(uuid, text),
+	expunge_api.register_test_subject(uuid, text, text)
+TO expunge_support;
+GRANT SELECT ON expunge_api.support_register TO expunge_intake, expunge_support;
+GRANT SELECT ON expunge.support_list, expunge.support_register
+	TO expunge_intake, expunge_support, expunge_operator, expunge_approver, expunge_dpo;
+-- the views call it with the rights of whoever reads them
+GRANT EXECUTE ON FUNCTION expunge.support_entry(expunge.support_event)
+	TO expunge_intake, expunge_support, expunge_operator, expunge_approver, expunge_dpo;
+GRANT SELECT ON expunge.instance TO expunge_support;
+GRANT EXECUTE ON FUNCTION
+	expunge.support_night(), expunge.file_test_subject(uuid), expunge.approve_test_subject(uuid, text),
+	expunge.quarantine_test_subject(uuid, text), expunge.forget_test_subject(uuid)
+TO expunge_job;
+GRANT SELECT ON expunge.support_test_subject TO expunge_job;
+GRANT SELECT ON expunge.support_policy, expunge.staff_login TO expunge_operator, expunge_approver, expunge_dpo;
+GRANT SELECT ON expunge.status_support TO expunge_monitor, expunge_operator, expunge_approver, expunge_dpo, expunge_job;
 
 -- which epoch, and how far a change has come
 GRANT SELECT ON expunge.key_tree, expunge.key_change TO expunge_operator, expunge_approver, expunge_dpo;
@@ -133,6 +163,24 @@ TO expunge_operator, expunge_approver, expunge_dpo, expunge_job;
 GRANT UPDATE (state, not_before, complete_by, disagreement, problem, problem_at, removed_at, certified_at, final_at)
 	ON expunge.closure TO expunge_job;
 GRANT INSERT, UPDATE, DELETE ON expunge.closure_plan TO expunge_job;
+GRANT SELECT ON expunge.account_list TO expunge_operator, expunge_approver, expunge_dpo, expunge_job;
+GRANT SELECT ON expunge_api.account_status TO expunge_intake;
+GRANT EXECUTE ON FUNCTION
+	expunge_api.cancel_subscription(text, date, text, text, text),
+	expunge_api.reactivate_subscription(text),
+	expunge_api.no_export_needed(text)
+TO expunge_intake;
+GRANT EXECUTE ON FUNCTION expunge.cancel_account(text, date, text, text), expunge.terminate_account(text, text, date, text),
+	expunge.reactivate_account(text, text), expunge.waive_export(text, text), expunge.told_otherwise(text, text)
+TO expunge_operator, expunge_dpo;
+GRANT EXECUTE ON FUNCTION expunge.approve_closure(text, text) TO expunge_approver;
+GRANT EXECUTE ON FUNCTION expunge.claim_closure(text, uuid, text, text), expunge.advance_closures(),
+	expunge.reconcile_account(text, text, timestamptz, date, text, text)
+TO expunge_job;
+-- the views call them with the rights of whoever reads the view
+GRANT EXECUTE ON FUNCTION expunge.civil_date_in(timestamptz, text)
+TO expunge_intake, expunge_operator, expunge_approver, expunge_dpo, expunge_job;
+GRANT EXECUTE ON FUNCTION expunge.closure_obstacles(uuid, timestamptz) TO expunge_operator, expunge_approver, expunge_dpo, expunge_job;
 
 -- what became of a claimed account's rows
 GRANT SELECT ON expunge.closure_chunk, expunge.closure_tally, expunge.closure_removal TO expunge_operator, expunge_approver, expunge_dpo;

@@ -10,13 +10,14 @@
 --   expunge_job       the nightly run: the only role that removes
 --   expunge_dpo       the data protection officer: certificates, holds, freeze
 --   expunge_monitor   counts and ages, no identifiers of subjects
+--   expunge_support   the operator's support staff: asks for consent, and enters under it
 DO $$
 DECLARE
 	role  name;
 	other pg_catalog.pg_roles%ROWTYPE;
 BEGIN
 	FOREACH role IN ARRAY ARRAY['expunge_owner', 'expunge_intake', 'expunge_approver', 'expunge_operator',
-	                            'expunge_job', 'expunge_dpo', 'expunge_monitor']::name[]
+	                            'expunge_job', 'expunge_dpo', 'expunge_monitor', 'expunge_support']::name[]
 	LOOP
 		SELECT r.* INTO other FROM pg_catalog.pg_roles r WHERE r.rolname = role;
 		IF NOT FOUND THEN

@@ -55,7 +55,7 @@ COMMENT ON TABLE expunge.mapped_via IS 'which columns a number in key_set.via st
 
 CREATE TABLE expunge.request (
 	id              uuid PRIMARY KEY DEFAULT gen_random_uuid(),
-	kind            text NOT NULL DEFAULT 'subject-erasure' CHECK (kind IN ('subject-erasure', 'replay')),
+	kind            text NOT NULL DEFAULT 'subject-erasure' CHECK (kind IN ('subject-erasure', 'replay', 'test-subject')),
 	tenant          text NOT NULL CHECK (length(tenant) BETWEEN 1 AND 200),
 	subject         text CHECK (length(subject) BETWEEN 1 AND 200),
 	subject_hash    text,
@@ -103,7 +103,7 @@ CREATE INDEX request_subject ON expunge.request (tenant, subject);
 CREATE UNIQUE INDEX request_open ON expunge.request (tenant, subject) WHERE state NOT IN ('certified', 'refused', 'withdrawn');
 CREATE INDEX request_interim ON expunge.request (certified_at) WHERE state = 'certified' AND final_at IS NULL;
 COMMENT ON COLUMN expunge.request.final_at IS 'when its final certificate was issued; NULL while the certificate is interim';
-COMMENT ON COLUMN expunge.request.kind IS 'replay: of an erasure that is certified, after its subject came back with a restored database';
+COMMENT ON COLUMN expunge.request.kind IS 'test-subject: of a patient that the support staff made, under the practice''s consent to that; replay: of an erasure that is certified, after its subject came back with a restored database';
 COMMENT ON COLUMN expunge.request.requested_by IS 'what the application says; untrusted text, never printed in a certificate';
 COMMENT ON COLUMN expunge.request.filed_by IS 'the authenticated role; must differ from decided_by';
 COMMENT ON COLUMN expunge.request.subject IS 'the subject''s key as text; replaced by subject_hash at certification';

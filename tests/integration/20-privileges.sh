@@ -5,7 +5,7 @@
 
 sql postgres 'CREATE DATABASE ctl'
 "$ROOT/tests/sql/apply.sh" ctl
-for role in intake approver operator job dpo monitor; do
+for role in intake approver operator job dpo monitor support; do
 	mkrole "t_$role" "expunge_$role"
 done
 mkrole t_nobody
@@ -13,8 +13,9 @@ mkrole t_nobody
 # ---------------------------------------------------------------- the matrix
 # r SELECT, a INSERT, w UPDATE, d DELETE; upper case: on some columns only; x EXECUTE; u USAGE
 cat >"$T/want" <<'MATRIX'
-object                                   public intake approver operator job dpo monitor
+object                                   public intake approver operator job dpo monitor support
 expunge.accept_clock()                   -     -     -     x     -     x     -
+expunge.account_list                     -     -     r     r     r     r     -
 expunge.acknowledge_recipient()          -     -     -     x     -     x     -
 expunge.add_contact()                    -     -     -     x     x     -     -
 expunge.adopt_approvals()                -     -     -     -     -     -     -
@@ -29,10 +30,14 @@ expunge.adoption                         -     -     -     r     r     r     -
 expunge.adoption_begin()                 -     -     -     x     -     -     -
 expunge.adoption_end()                   -     -     -     x     -     -     -
 expunge.adoption_id_seq                  -     -     -     -     -     -     -
+expunge.advance_closures()               -     -     -     -     x     -     -
+expunge.approve_closure()                -     -     x     -     -     -     -
+expunge.approve_test_subject()           -     -     -     -     x     -     -
 expunge.archive                          -     -     r     r     Wadr  r     -
 expunge.article()                        -     -     -     -     -     -     -
-expunge.bank_holidays()                  -     x     x     x     x     x     x
+expunge.bank_holidays()                  -     x     x     x     x     x     x     x
 expunge.bounce_notice()                  -     -     -     x     -     x     -
+expunge.cancel_account()                 -     -     -     x     -     x     -
 expunge.cap_raise                        -     -     r     r     Wr    r     -
 expunge.cap_raise_id_seq                 -     -     -     -     -     -     -
 expunge.certificate                      -     -     r     r     War   r     -
@@ -42,19 +47,31 @@ expunge.check_address()                  -     -     -     -     -     -     -
 expunge.check_approval()                 -     -     -     -     -     -     -
 expunge.check_audience()                 -     -     -     -     -     -     -
 expunge.check_basis()                    -     -     -     -     -     -     -
-expunge.check_calendar()                 -     x     x     x     x     x     x
+expunge.check_calendar()                 -     x     x     x     x     x     x     x
+expunge.check_closure()                  -     -     -     -     -     -     -
 expunge.check_facts()                    -     -     -     -     -     -     -
 expunge.check_hold()                     -     -     -     -     -     -     -
 expunge.check_not_erased()               -     -     -     -     -     -     -
 expunge.check_open()                     -     -     -     -     -     -     -
+expunge.check_override()                 -     -     -     -     -     -     -
 expunge.check_own_tenant()               -     -     -     -     -     -     -
 expunge.check_receipt()                  -     -     -     -     -     -     -
 expunge.check_request()                  -     -     -     -     -     -     -
+expunge.check_staff()                    -     -     -     -     -     -     -
+expunge.check_support()                  -     -     -     -     -     -     -
 expunge.check_text()                     -     -     -     -     -     -     -
-expunge.civil_date()                     -     x     x     x     x     x     x
+expunge.check_unanswered()               -     -     -     -     -     -     -
+expunge.check_zone()                     -     -     -     -     -     -     -
+expunge.civil_date()                     -     x     x     x     x     x     x     x
+expunge.civil_date_in()                  -     x     x     x     x     x     -
+expunge.claim_closure()                  -     -     -     -     x     -     -
 expunge.closure                          -     -     r     r     Wr    r     -
 expunge.closure_approval                 -     -     r     r     r     r     -
+expunge.closure_approvers()              -     -     -     -     -     -     -
 expunge.closure_chunk                    -     -     r     r     adrw  r     -
+expunge.closure_clock()                  -     -     -     -     -     -     -
+expunge.closure_notices()                -     -     -     -     -     -     -
+expunge.closure_obstacles()              -     -     x     x     x     x     -
 expunge.closure_plan                     -     -     r     r     adrw  r     -
 expunge.closure_removal                  -     -     r     r     adrw  r     -
 expunge.closure_rule                     -     -     r     r     r     r     -
@@ -65,14 +82,18 @@ expunge.contact_id_seq                   -     -     -     -     -     -     -
 expunge.control_set                      -     -     -     -     adrw  -     -
 expunge.copies_seen()                    -     -     -     x     x     -     -
 expunge.decide_request()                 -     -     x     -     -     -     -
-expunge.due_date()                       -     x     x     x     x     x     x
-expunge.easter()                         -     x     x     x     x     x     x
+expunge.due_date()                       -     x     x     x     x     x     x     x
+expunge.easter()                         -     x     x     x     x     x     x     x
+expunge.end_closure()                    -     -     -     -     -     -     -
 expunge.end_store()                      -     -     x     -     -     x     -
 expunge.event                            -     -     r     r     Ar    r     -
 expunge.event_number_seq                 -     -     -     -     -     -     -
 expunge.extend_request()                 -     -     -     x     -     x     -
+expunge.file_test_subject()              -     -     -     -     x     -     -
 expunge.forget_expired_openings()        -     -     -     x     x     -     -
 expunge.forget_notices()                 -     -     -     -     x     -     -
+expunge.forget_support_subject()         -     -     -     -     -     -     -
+expunge.forget_test_subject()            -     -     -     -     x     -     -
 expunge.freeze                           -     -     r     r     r     r     r
 expunge.freeze_off()                     -     -     -     x     -     x     -
 expunge.freeze_on()                      -     -     -     x     x     x     -
@@ -83,8 +104,8 @@ expunge.guard_transition()               -     -     -     -     -     -     -
 expunge.hold                             -     -     r     r     r     r     -
 expunge.hold_list                        -     -     r     r     r     r     -
 expunge.identify_request()               -     x     -     x     -     -     -
-expunge.instance                         -     -     r     r     r     r     r
-expunge.instance_zone()                  -     x     x     x     x     x     x
+expunge.instance                         -     -     r     r     r     r     r     r
+expunge.instance_zone()                  -     x     x     x     x     x     x     x
 expunge.is_held()                        -     -     x     x     x     x     -
 expunge.key_change                       -     -     r     r     War   r     -
 expunge.key_gone                         -     -     -     -     War   -     -
@@ -95,7 +116,9 @@ expunge.key_nonce_number_seq             -     -     -     -     -     -     -
 expunge.key_page                         -     -     -     -     adrw  -     -
 expunge.key_set                          -     -     -     -     adrw  -     -
 expunge.key_tree                         -     -     r     r     War   r     -
+expunge.lock_closure()                   -     -     -     -     -     -     -
 expunge.lock_request()                   -     -     -     -     -     -     -
+expunge.lock_support()                   -     -     -     -     -     -     -
 expunge.lock_tenant()                    -     -     -     -     -     -     -
 expunge.log_event()                      -     -     -     -     -     -     -
 expunge.mapped_table                     -     -     r     r     ar    r     -
@@ -103,6 +126,7 @@ expunge.mapped_table_id_seq              -     -     -     -     -     -     -
 expunge.mapped_via                       -     -     -     -     arw   -     -
 expunge.migration                        -     -     r     r     r     r     r
 expunge.no_request()                     -     -     -     -     -     -     -
+expunge.no_support()                     -     -     -     -     -     -     -
 expunge.notice_bounced_all()             -     -     x     x     x     x     -
 expunge.notice_id()                      -     -     -     -     -     -     -
 expunge.notice_list                      -     -     r     r     r     r     -
@@ -111,15 +135,21 @@ expunge.notice_reached()                 -     -     x     x     x     x     -
 expunge.oldest_xmin()                    -     -     -     x     x     -     -
 expunge.one_off_holiday                  -     -     r     r     r     r     -
 expunge.open_adoption()                  -     -     -     -     -     -     -
+expunge.open_closure()                   -     -     -     -     -     -     -
 expunge.opening                          -     -     -     -     Rad   -     -
 expunge.outbox                           -     -     -     -     Wr    -     -
 expunge.own_request()                    -     -     -     -     -     -     -
+expunge.own_session()                    -     -     -     -     -     -     -
 expunge.place_hold()                     -     -     -     x     -     x     -
 expunge.plan                             -     -     r     r     adrw  r     -
+expunge.purge_window()                   -     -     -     -     -     -     -
+expunge.quarantine_test_subject()        -     -     -     -     x     -     -
 expunge.raise_cap()                      -     -     x     -     -     x     -
+expunge.reactivate_account()             -     -     -     x     -     x     -
 expunge.recipient                        -     -     r     r     arw   r     -
+expunge.reconcile_account()              -     -     -     -     x     -     -
 expunge.record_closure()                 -     -     -     -     -     -     -
-expunge.record_denied()                  -     x     x     x     x     x     x
+expunge.record_denied()                  -     x     x     x     x     x     x     x
 expunge.record_notice()                  -     -     -     -     -     -     -
 expunge.record_recipient()               -     -     -     -     -     -     -
 expunge.record_state()                   -     -     -     -     -     -     -
@@ -137,38 +167,90 @@ expunge.request_store                    -     -     r     r     AWr   r     -
 expunge.retry_notice()                   -     -     -     x     -     x     -
 expunge.run                              -     -     r     r     AWr   r     r
 expunge.run_number_seq                   -     -     -     -     -     -     -
+expunge.same_closure()                   -     -     -     -     -     -     -
 expunge.same_request()                   -     -     -     -     -     -     -
-expunge.session_sees_all()               -     x     x     x     x     x     x
-expunge.session_tenants()                -     x     x     x     x     x     x
+expunge.session_is_staff()               -     x     x     x     x     x     x     x
+expunge.session_sees_all()               -     x     x     x     x     x     x     x
+expunge.session_staff()                  -     x     x     x     x     x     x     x
+expunge.session_tenants()                -     x     x     x     x     x     x     x
+expunge.staff_login                      -     -     r     r     -     r     -
 expunge.standbys_seen()                  -     -     -     x     x     -     -
+expunge.start_of_day()                   -     -     -     -     -     -     -
 expunge.status                           -     -     r     r     r     r     r
 expunge.status_archive                   -     -     r     r     r     r     r
 expunge.status_blocked                   -     -     r     r     r     r     r
 expunge.status_copy                      -     -     r     r     r     r     r
 expunge.status_job                       -     -     r     r     r     r     r
 expunge.status_notice                    -     -     r     r     r     r     r
+expunge.status_support                   -     -     r     r     r     r     r
+expunge.support_anomaly                  -     -     -     -     -     -     -
+expunge.support_answer()                 -     -     -     -     -     -     -
+expunge.support_ask()                    -     -     -     -     -     -     -
+expunge.support_confirm()                -     -     -     -     -     -     -
+expunge.support_consent                  -     -     -     -     -     -     -
+expunge.support_entry()                  -     x     x     x     -     x     -     x
+expunge.support_event                    -     -     -     -     -     -     -
+expunge.support_event_number_seq         -     -     -     -     -     -     -
+expunge.support_grant()                  -     -     -     -     -     -     -
+expunge.support_list                     -     r     r     r     -     r     -     r
+expunge.support_night()                  -     -     -     -     x     -     -
+expunge.support_open()                   -     -     -     -     -     -     -
+expunge.support_policy                   -     -     r     r     -     r     -
+expunge.support_put()                    -     -     -     -     -     -     -
+expunge.support_refuse()                 -     -     -     -     -     -     -
+expunge.support_register                 -     r     r     r     -     r     -     r
+expunge.support_register()               -     -     -     -     -     -     -
+expunge.support_request                  -     -     -     -     -     -     -
+expunge.support_revoke()                 -     -     -     -     -     -     -
+expunge.support_same()                   -     -     -     -     -     -     -
+expunge.support_session                  -     -     -     -     -     -     -
+expunge.support_subject                  -     -     -     -     -     -     -
+expunge.support_test_subject             -     -     -     -     r     -     -
+expunge.support_tidy()                   -     -     -     -     -     -     -
+expunge.support_verdict()                -     -     -     -     -     -     -
+expunge.support_withdraw()               -     -     -     -     -     -     -
 expunge.sweep_gone()                     -     -     -     -     x     -     -
 expunge.switch_wal()                     -     -     -     -     x     -     -
 expunge.tally                            -     -     r     r     adrw  r     -
+expunge.tell_controller()                -     -     -     -     -     -     -
+expunge.tell_override()                  -     -     -     -     -     -     -
 expunge.tenant_login                     -     -     r     r     -     r     -
+expunge.terminate_account()              -     -     -     x     -     x     -
+expunge.told_otherwise()                 -     -     -     x     -     x     -
 expunge.transition                       -     -     r     r     r     r     -
 expunge.undo_until()                     -     -     -     -     -     -     -
 expunge.unhex()                          -     -     -     -     -     -     -
-expunge.weekday_of_month()               -     x     x     x     x     x     x
+expunge.waive_export()                   -     -     -     x     -     x     -
+expunge.weekday_of_month()               -     x     x     x     x     x     x     x
 expunge.withdraw_request()               -     x     x     x     -     x     -
-expunge.working_day_on_or_after()        -     x     x     x     x     x     x
+expunge.working_day_on_or_after()        -     x     x     x     x     x     x     x
+expunge_api.account_status               -     r     -     -     -     -     -
+expunge_api.cancel_subscription()        -     x     -     -     -     -     -
 expunge_api.certificate_note()           -     x     -     -     -     -     -
+expunge_api.close_support_session()      -     -     -     -     -     -     -     x
 expunge_api.collect_opening()            -     x     -     -     -     -     -
+expunge_api.confirm_support_override()   -     -     -     -     -     -     -     x
+expunge_api.decide_test_subject()        -     x     -     -     -     -     -
+expunge_api.grant_support_consent()      -     x     -     -     -     -     -
+expunge_api.no_export_needed()           -     x     -     -     -     -     -
+expunge_api.note_support_activity()      -     -     -     -     -     -     -     x
+expunge_api.open_support_session()       -     -     -     -     -     -     -     x
 expunge_api.place_hold()                 -     x     -     -     -     -     -
+expunge_api.reactivate_subscription()    -     x     -     -     -     -     -
+expunge_api.register_test_subject()      -     -     -     -     -     -     -     x
 expunge_api.request_erasure()            -     x     -     -     -     -     -
 expunge_api.request_status               -     r     -     -     -     -     -
+expunge_api.request_support()            -     -     -     -     -     -     -     x
+expunge_api.request_support_override()   -     -     -     -     -     -     -     x
+expunge_api.revoke_support_consent()     -     x     -     -     -     -     -
 expunge_api.set_contact()                -     x     -     -     -     -     -
+expunge_api.support_register             -     r     -     -     -     -     -     r
 expunge_api.withdraw_request()           -     x     -     -     -     -     -
-schema expunge                           -     u     u     u     u     u     u
-schema expunge_api                       -     u     -     -     -     -     -
+schema expunge                           -     u     u     u     u     u     u     u
+schema expunge_api                       -     u     -     -     -     -     -     u
 MATRIX
 {
-	echo 'object                                   public intake approver operator job dpo monitor'
+	echo 'object                                   public intake approver operator job dpo monitor support'
 	psql -XAtq -v ON_ERROR_STOP=1 -d ctl -f "$ROOT/tests/sql/privileges.sql" | sed 's/ *$//'
 } >"$T/got"
 is "$(diff "$T/want" "$T/got")" "" "the matrix of privileges is exactly the one written here"
@@ -204,7 +286,7 @@ is "$(sql ctl "SELECT rolname FROM pg_roles WHERE rolname LIKE 'expunge%' AND (r
 is "$(sql ctl "SELECT g.rolname FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid WHERE m.member = 'expunge_owner'::regrole")" \
 	"pg_read_all_stats" "the owner is a member of pg_read_all_stats alone"
 is "$(sql ctl "SELECT relname FROM pg_class WHERE relnamespace = 'expunge'::regnamespace AND relrowsecurity AND relforcerowsecurity ORDER BY 1" | tr '\n' ' ')" \
-	"certificate closure closure_approval closure_chunk closure_plan closure_removal closure_tally contact hold opening outbox request " "row-level security is forced on whatever names tenants"
+	"certificate closure closure_approval closure_chunk closure_plan closure_removal closure_tally contact hold opening outbox request support_event support_subject " "row-level security is forced on whatever names tenants"
 
 is "$(sql ctl "SELECT reloptions FROM pg_class WHERE oid = 'expunge_api.request_status'::regclass")" "{security_barrier=true}" \
 	"the application's view is a security barrier"
@@ -342,6 +424,34 @@ monitor|$allowed|SELECT * FROM expunge.status_notice
 monitor|$denied|SELECT * FROM expunge.notice_list
 monitor|$denied|SELECT * FROM expunge.contact
 monitor|$denied|SELECT expunge.freeze_on('x')
+monitor|$allowed|SELECT * FROM expunge.status_support
+monitor|$denied|SELECT * FROM expunge.support_list
+support|$allowed|SELECT * FROM expunge.support_list
+support|$allowed|SELECT * FROM expunge_api.support_register
+support|$allowed|SELECT expunge_api.request_support('1', '4711', 'records', 'x')
+support|$denied|SELECT * FROM expunge.support_event
+support|$denied|SELECT * FROM expunge.support_subject
+support|$denied|SELECT * FROM expunge.support_consent
+support|$denied|SELECT * FROM expunge.request
+support|$denied|SELECT * FROM expunge.event
+support|$denied|SELECT * FROM expunge.outbox
+support|$denied|SELECT * FROM expunge_api.request_status
+support|$denied|SELECT expunge_api.request_erasure('1', '1', '17-1-b')
+support|$denied|SELECT expunge_api.grant_support_consent('1', now() + interval '1 hour', '1', 'records')
+support|$denied|SELECT expunge.approve_test_subject(gen_random_uuid(), 'x')
+support|$denied|SELECT expunge.quarantine_test_subject(gen_random_uuid(), 'x')
+intake|$denied|SELECT expunge_api.open_support_session('1', '1', 'records', 'x')
+intake|$denied|SELECT expunge_api.register_test_subject(gen_random_uuid(), '1', '1')
+intake|$denied|SELECT * FROM expunge.support_session
+operator|$denied|SELECT expunge_api.open_support_session('1', '1', 'records', 'x')
+job|$allowed|SELECT * FROM expunge.support_night()
+job|$allowed|SELECT * FROM expunge.support_test_subject
+job|$denied|SELECT * FROM expunge.support_event
+job|$denied|INSERT INTO expunge.request (kind, tenant, subject, ground, received_at) VALUES ('test-subject', '1', '1', '17-1-a', now())
+job|EX404|SELECT expunge.file_test_subject(gen_random_uuid())
+job|$denied|SELECT expunge_api.open_support_session('1', '1', 'records', 'x')
+dpo|$allowed|SELECT * FROM expunge.support_register
+dpo|$denied|SELECT expunge.quarantine_test_subject(gen_random_uuid(), 'x')
 LIST
 
 is "$(sql -U t_monitor ctl 'SELECT open, holds FROM expunge.status')" "2|1" "monitoring counts over all tenants"

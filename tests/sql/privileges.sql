@@ -1,11 +1,11 @@
 -- The privilege matrix as the catalogue has it: one line for each object of schemas expunge and
--- expunge_api, one column for each role: public intake approver operator job dpo monitor.
+-- expunge_api, one column for each role: public intake approver operator job dpo monitor support.
 -- r SELECT, a INSERT, w UPDATE, d DELETE, t anything else on a table; upper case: on some columns
--- only; x EXECUTE; u USAGE, c CREATE of a schema; - nothing. The owner is left out.
+-- only; x EXECUTE; u USAGE, c CREATE of a schema; - nothing, and at the end of a line nothing at all. The owner is left out.
 WITH role(position, oid) AS (
 	SELECT n.position, coalesce(r.oid, 0)
 	FROM unnest(ARRAY['public', 'expunge_intake', 'expunge_approver', 'expunge_operator', 'expunge_job',
-		'expunge_dpo', 'expunge_monitor']) WITH ORDINALITY n(name, position)
+		'expunge_dpo', 'expunge_monitor', 'expunge_support']) WITH ORDINALITY n(name, position)
 	LEFT JOIN pg_catalog.pg_roles r ON r.rolname = n.name
 ), object(name, owner, acl, partial) AS (
 	SELECT 'schema ' || n.nspname, n.nspowner, n.nspacl, false
@@ -36,5 +36,5 @@ WITH role(position, oid) AS (
 			WHERE g.name = o.name AND g.oid = r.oid), '-')
 	FROM (SELECT DISTINCT name FROM object) o, role r
 )
-SELECT rpad(c.name, 40) || ' ' || string_agg(rpad(c.letters, 5), ' ' ORDER BY c.position)
+SELECT rpad(c.name, 40) || ' ' || string_agg(CASE WHEN c.position = 8 AND c.letters = '-' THEN '' ELSE rpad(c.letters, 5) END, ' ' ORDER BY c.position)
 FROM cell c GROUP BY c.name ORDER BY c.name COLLATE "C";

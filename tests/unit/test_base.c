@@ -346,6 +346,11 @@ START_TEST(array_quotes_what_it_holds)
 	array_add_int(&array, -1);
 	array_add_int(&array, INT64_MAX);
 	ck_assert_str_eq(array_end(&array), "{-1,9223372036854775807}");
+	str_clear(&array);
+	array_add_or_null(&array, NULL);
+	array_add_or_null(&array, "NULL");
+	array_add_or_null(&array, NULL);
+	ck_assert_str_eq(array_end(&array), "{NULL,\"NULL\",NULL}");
 	str_release(&array);
 }
 END_TEST
