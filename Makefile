@@ -13,7 +13,7 @@ CC      ?= gcc
 WARN    := -Wall -Wextra -Werror -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2
 HARDEN  := -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE
 OPT     ?= -O2 -g
-PKGS    := libpq libconfig libcrypto jansson libzstd
+PKGS    := libpq libconfig libcrypto jansson libzstd libcurl
 PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS) p11-kit-1 2>/dev/null)
 PKG_LIBS   = $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 CPPFLAGS = -D_GNU_SOURCE -I. -Ilib -I$(B)/gen
@@ -102,7 +102,13 @@ $(B)/tests/fake/pkcs11.so: tests/fake/pkcs11.c
 	@echo '  CC    $<'
 	$(Q)$(CC) -D_GNU_SOURCE $(PKG_CFLAGS) -std=gnu11 $(OPT) $(WARN) -fPIC -shared -o $@ $<
 
-units: $(UNIT_BIN) $(B)/tests/crash/interpose.so $(B)/tests/fake/pkcs11.so $(B)/tests/fuzz/replay $(B)/tests/race/race $(B)/tests/race/leaves $(B)/tests/race/gate.so $(B)/tests/fake/test_db_real
+# a user for a mail server that is not installed
+$(B)/tests/fake/passwd.so: tests/fake/passwd.c
+	@mkdir -p $(@D)
+	@echo '  CC    $<'
+	$(Q)$(CC) -D_GNU_SOURCE -std=gnu11 $(OPT) $(WARN) -fPIC -shared -o $@ $<
+
+units: $(UNIT_BIN) $(B)/tests/crash/interpose.so $(B)/tests/fake/pkcs11.so $(B)/tests/fake/passwd.so $(B)/tests/fuzz/replay $(B)/tests/race/race $(B)/tests/race/leaves $(B)/tests/race/gate.so $(B)/tests/fake/test_db_real
 
 # races: expunge under a gate that holds each statement back, and those who meddle meanwhile
 $(B)/tests/race/gate.so: tests/race/gate.c tests/race/gate.h
@@ -223,18 +229,20 @@ demo:
 	$(MAKE) all
 	EXPUNGE='$(B)/expunge' tests/demo.sh
 
-# what is there already, an operator has made his own: configuration and maps are never overwritten
+# what is there already, an operator has made his own: configuration, maps and notices are never overwritten
 UNITS  := $(notdir $(wildcard etc/systemd/*))
 PLACES = -e "s|/usr/bin/expunge|$(PREFIX)/bin/expunge|g" -e "s|/etc/expunge/|$(SYSCONFDIR)/|g"
 
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(SYSCONFDIR)/maps $(DESTDIR)$(MANDIR)/man1 \
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(SYSCONFDIR)/maps $(DESTDIR)$(SYSCONFDIR)/notices $(DESTDIR)$(MANDIR)/man1 \
 	  $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/doc/expunge \
 	  $(DESTDIR)/lib/systemd/system $(DESTDIR)/etc/cron.d $(DESTDIR)/usr/lib/sysusers.d
 	install -m 755 $(B)/expunge $(DESTDIR)$(PREFIX)/bin/expunge
 	test -e $(DESTDIR)$(SYSCONFDIR)/expunge.conf || install -m 640 etc/expunge.conf $(DESTDIR)$(SYSCONFDIR)/expunge.conf
 	for map in etc/maps/*.conf; do test -e $(DESTDIR)$(SYSCONFDIR)/maps/$${map##*/} || \
 	  install -m 644 $$map $(DESTDIR)$(SYSCONFDIR)/maps/; done
+	for notice in etc/notices/*; do test -e $(DESTDIR)$(SYSCONFDIR)/notices/$${notice##*/} || \
+	  install -m 644 $$notice $(DESTDIR)$(SYSCONFDIR)/notices/; done
 	install -m 644 doc/expunge.1 $(DESTDIR)$(MANDIR)/man1/expunge.1
 	install -m 644 etc/completion/expunge $(DESTDIR)$(PREFIX)/share/bash-completion/completions/expunge
 	install -m 644 README.md CHANGELOG LICENSE doc/*.md doc/*.sh doc/*.py doc/*.note doc/*.pem doc/*.sig doc/*.signers $(DESTDIR)$(PREFIX)/share/doc/expunge/
@@ -244,7 +252,7 @@ install: all
 	sed $(PLACES) etc/cron.d/expunge > $(DESTDIR)/etc/cron.d/expunge
 	chmod 644 $(DESTDIR)/etc/cron.d/expunge
 
-# all but what is the operator's own: configuration, maps, keys, state, ledger, certificates
+# all but what is the operator's own: configuration, maps, notices, keys, state, ledger, certificates
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/expunge $(DESTDIR)$(MANDIR)/man1/expunge.1 \
 	  $(DESTDIR)$(PREFIX)/share/bash-completion/completions/expunge \

@@ -122,6 +122,7 @@ run_check(struct job *job, struct err *err)
 		check_connection(&checks, job);
 		check_database(&checks, job);
 		check_keys(&checks, job);
+		check_notices(&checks, job);
 	}
 	if (job_flag(job, "json"))
 		failed = print_json(&checks, err);

@@ -35,6 +35,8 @@ void check_database(struct checks *checks, const struct job *job);
 void check_keys(struct checks *checks, const struct job *job);
 /* Whether the promise to practices that leave can be kept, with these stores. In a database that is initialised. */
 void check_account(struct checks *checks, const struct job *job);
+/* Mail server, templates and contacts. */
+void check_notices(struct checks *checks, const struct job *job);
 /* Reads the map, connects as its login, holds the map against the schema. *ret_map stays NULL when the file
  * is malformed. */
 void check_data_map(struct checks *checks, const struct job *job, struct map **ret_map);

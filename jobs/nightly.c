@@ -7,6 +7,7 @@
 #include "erasure/draft.h"
 #include "erasure/finals.h"
 #include "jobs/job.h"
+#include "jobs/notices.h"
 #include "jobs/removal.h"
 #include "query.h"
 #include "svc/listing.h"
@@ -76,6 +77,7 @@ night(struct job *job, struct run *run, struct err *err)
 		(void)run_end(run, err_exit_code(err), &unused);
 		return -1;
 	}
+	notices_end_run(job, run->id, &job->exit_code);
 	log_info("done: %lld removed, %lld certified, %lld blocked, %lld failed, %lld waiting", (long long)run->n_removed,
 		(long long)run->n_certified, (long long)run->n_blocked, (long long)run->n_failed, (long long)run->n_waiting);
 	return run_end(run, job->exit_code, err);
@@ -133,7 +135,7 @@ static int
 run_nightly(struct job *job, struct err *err)
 {
 	struct run run = { 0 };
-	int failed;
+	int failed, code;
 
 	if (job_flag(job, "dry-run"))
 		return show_due(job, err);
@@ -144,6 +146,9 @@ run_nightly(struct job *job, struct err *err)
 		record_refusal(job, err);
 	else
 		failed = night(job, &run, err) != 0;
+	code = failed ? err_exit_code(err) : 0;
+	if (failed && !db_is_lost(job->db))
+		notices_end_run(job, run.id[0] != '\0' ? run.id : "refused before it began", &code);
 	removal_close(&run);
 	return failed ? -1 : 0;
 }
@@ -153,6 +158,7 @@ static const struct option_row nightly_options[] = { OPTION_DRY_RUN, OPTION_JSON
 const struct command nightly_commands[] = {
 	{ "nightly", "everything that a night has to do, in order", "", 0, 0, NEEDS_BINDING, nightly_options, run_nightly,
 	  "Moves closing accounts on, carries out approved requests, recounts and certifies them, issues the final\n"
-	  "certificates of what has aged out, plans requests that wait for an approval, forgets what has expired, and says what is overdue. For cron: quiet but for what matters." },
+	  "certificates of what has aged out, plans requests that wait for an approval, forgets what has expired, says what is overdue,\n"
+	  "and sends the notices that wait. For cron: quiet but for what matters." },
 	{ 0 }
 };

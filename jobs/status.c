@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "account/outbox.h"
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "jobs/status.h"
@@ -22,6 +23,12 @@ int64_t
 status_archive_count(const struct status *s, enum archive_column column)
 {
 	return db_get_int(s->archives, 0, (int)column);
+}
+
+int64_t
+status_notice_count(const struct status *s, enum notice_column column)
+{
+	return db_get_int(s->notices, 0, (int)column);
 }
 
 bool
@@ -133,6 +140,21 @@ judge_archives(struct status *s)
 	judge_backups(s);
 }
 
+/* Whether those who have to be told are. */
+static void
+judge_notices(struct status *s)
+{
+	static const char who[] = "expunge notify --list names them; another address: expunge contact add, once more: expunge notify --again";
+
+	if (!outbox_is_configured(s->config))
+		complain_of(s, status_notice_count(s, NOTICES_LATE) > 0 ? RED : LOOK, status_notice_count(s, NOTICES_QUEUED), "notices wait, and there is no mail server",
+			"mail.server in the configuration; expunge(1), NOTICES");
+	else
+		complain_of(s, RED, status_notice_count(s, NOTICES_LATE), "notices have waited for more than a day",
+			"expunge notify sends them, or says why not");
+	complain_of(s, RED, status_notice_count(s, NOTICES_UNREACHED), "notices have reached nobody", who);
+}
+
 /* A hold is in the way on purpose; everything else waits for somebody. */
 static int64_t
 blocked_by_hold(const struct status *s)
@@ -199,7 +221,8 @@ read_all(struct status *s, const struct job *job, struct err *err)
 {
 	if (db_query(job->db, &QUERY_STATUS_COUNTS, NULL, &s->counts, err) != 0 ||
 	    db_query(job->db, &QUERY_STATUS_REASONS, NULL, &s->reasons, err) != 0 ||
-	    db_query(job->db, &QUERY_STATUS_JOBS, NULL, &s->jobs, err) != 0)
+	    db_query(job->db, &QUERY_STATUS_JOBS, NULL, &s->jobs, err) != 0 ||
+	    db_query(job->db, &QUERY_STATUS_NOTICES, NULL, &s->notices, err) != 0)
 		return -1;
 	if (!keys_declared(job->config))
 		return 0;
@@ -220,6 +243,7 @@ read_status(struct status *s, const struct job *job, struct err *err)
 	s->sentinel = file_exists(sentinel);
 	judge_requests(s);
 	judge_archives(s);
+	judge_notices(s);
 	judge_night(s);
 	return 0;
 }
@@ -282,6 +306,9 @@ print_text(const struct status *s)
 		(long long)status_count(s, FINALS_OVERDUE), status_count(s, INTERIM) > 0 ? "   (expunge store list)" : "");
 	PRINT("recipients", "%lld told, but without an acknowledgement%s", (long long)status_count(s, UNACKNOWLEDGED),
 		status_count(s, UNACKNOWLEDGED) > 0 ? "   (expunge request recipients --open)" : "");
+	PRINT("notices", "%lld waiting, %lld of them for more than a day; refused in the last 30 days: %lld, given up: %lld",
+		(long long)status_notice_count(s, NOTICES_QUEUED), (long long)status_notice_count(s, NOTICES_LATE),
+		(long long)status_notice_count(s, NOTICES_BOUNCED), (long long)status_notice_count(s, NOTICES_GIVEN_UP));
 	PRINT("frozen", "%s", status_is_frozen(s) ? "YES   (expunge freeze show says why)" : "no");
 	if (s->archives != NULL)
 		print_archives(s);
@@ -313,6 +340,7 @@ run_status(struct job *job, struct err *err)
 	db_result_free(s.counts);
 	db_result_free(s.reasons);
 	db_result_free(s.jobs);
+	db_result_free(s.notices);
 	db_result_free(s.archives);
 	for (size_t i = 0; i < s.n_findings; i++)
 		free(s.findings[i].what);

@@ -16,6 +16,9 @@ enum archive_column {
 	ARCHIVES, ARCHIVE_TENANTS, ARCHIVE_AGE, ARCHIVE_UNNAMED, ARCHIVE_EXPIRED, DRILL_AT, DRILL_PASSED, DRILL_AT_S,
 	CHANGE_WAITS
 };
+enum notice_column {
+	NOTICES_QUEUED, NOTICES_LATE, NOTICES_BOUNCED, NOTICES_GIVEN_UP, NOTICES_UNREACHED, NOTICES_SENT, NOTICES_LAST_SENT
+};
 
 /* Something that is not as it should be, and what to do about it. */
 struct finding {
@@ -27,6 +30,7 @@ struct finding {
 struct status {
 	const struct config *config;
 	struct db_result *counts, *reasons, *jobs;
+	struct db_result *notices;
 	struct db_result *archives; /* NULL: there is no key tree */
 	int64_t n_missing, n_sending, n_damaged; /* copies of archives, in the destinations of the configuration */
 	bool sentinel;       /* the freeze file of the state directory */
@@ -37,6 +41,7 @@ struct status {
 };
 
 int64_t status_count(const struct status *s, enum count column);
+int64_t status_notice_count(const struct status *s, enum notice_column column);
 int64_t status_archive_count(const struct status *s, enum archive_column column);
 bool status_is_frozen(const struct status *s);
 const char *status_verdict(const struct status *s);

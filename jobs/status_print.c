@@ -35,6 +35,17 @@ archives_json(const struct status *s)
 	return object;
 }
 
+static struct json *
+notices_json(const struct status *s)
+{
+	struct json *object = json_new_object();
+
+	for (int c = NOTICES_QUEUED; c <= NOTICES_SENT; c++)
+		json_set_int(object, db_column_name(s->notices, c), db_get_int(s->notices, 0, c));
+	json_set_text(object, "last_sent", db_get(s->notices, 0, NOTICES_LAST_SENT));
+	return object;
+}
+
 int
 status_print_json(const struct status *s, struct err *err)
 {
@@ -75,6 +86,7 @@ status_print_json(const struct status *s, struct err *err)
 	}
 	if (s->archives != NULL)
 		json_set(object, "archives", archives_json(s));
+	json_set(object, "notices", notices_json(s));
 	json_set(object, "reasons", reasons);
 	json_set(object, "jobs", jobs);
 	return json_print(stdout, object, err);
@@ -175,6 +187,27 @@ static const struct {
 	{ "expunge_drill_last_timestamp_seconds", "When the drills were last run.", DRILL_AT_S },
 };
 
+static const struct {
+	const char *name, *type, *help;
+	enum notice_column column;
+} notice_metrics[] = {
+	{ "expunge_notices_waiting", "gauge", "Notices that are to be sent.", NOTICES_QUEUED },
+	{ "expunge_notices_late", "gauge", "Notices that have waited for more than a day.", NOTICES_LATE },
+	{ "expunge_notices_refused", "gauge", "Notices that a mail server refused for good in the last 30 days.", NOTICES_BOUNCED },
+	{ "expunge_notices_given_up", "gauge", "Notices that were given up in the last 30 days.", NOTICES_GIVEN_UP },
+	{ "expunge_notices_unreached", "gauge", "Notices of the last 30 days that every address refused.", NOTICES_UNREACHED },
+	{ "expunge_notices_sent_total", "counter", "Notices that a mail server took.", NOTICES_SENT },
+};
+
+static void
+print_notice_metrics(const struct status *s)
+{
+	for (size_t i = 0; i < sizeof(notice_metrics) / sizeof(notice_metrics[0]); i++) {
+		print_head(notice_metrics[i].name, notice_metrics[i].type, notice_metrics[i].help);
+		printf("%s %lld\n", notice_metrics[i].name, (long long)status_notice_count(s, notice_metrics[i].column));
+	}
+}
+
 static void
 print_archive_metrics(const struct status *s)
 {
@@ -208,6 +241,7 @@ status_print_prometheus(const struct status *s)
 	printf("expunge_frozen %d\n", status_is_frozen(s) ? 1 : 0);
 	if (s->archives != NULL)
 		print_archive_metrics(s);
+	print_notice_metrics(s);
 	print_jobs(s, "expunge_job_last_start_timestamp_seconds", "When the job was last started.", JOB_STARTED_S);
 	print_jobs(s, "expunge_job_last_success_timestamp_seconds", "When the job last ended with exit code 0.", JOB_SUCCEEDED_S);
 	print_jobs(s, "expunge_job_last_exit_code", "The exit code of the job's last run.", JOB_EXIT);

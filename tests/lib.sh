@@ -364,7 +364,7 @@ build_probe() {
 	fi
 	# shellcheck disable=SC2046 # pkg-config prints words
 	ok "$1 is built" "${CC:-gcc}" -std=gnu11 -g -D_GNU_SOURCE -I"$ROOT/lib" "${sanitize[@]}" -o "$T/$1" \
-		"$ROOT/tests/integration/$1.c" "$build/libexpunge.a" $(pkg-config --libs libpq libconfig libcrypto jansson libzstd)
+		"$ROOT/tests/integration/$1.c" "$build/libexpunge.a" $(pkg-config --libs libpq libconfig libcrypto jansson libzstd libcurl)
 }
 
 # with_keys: declares a key tree in $CONF, its root in two shares of two replicas, its journal in two places, all in the

@@ -136,6 +136,33 @@ static const struct setting settings[SETTING_COUNT] = {
 		"in none of these is reported."),
 	[SET_CLOSURE_DRILL_MAX_AGE_HOURS] = INT("closure.drill_max_age_hours", "168", 1, 87600,
 		"No account is purged unless archives were opened with success, as a drill, within so many hours."),
+	[SET_MAIL_SERVER] = TEXT("mail.server", "", 300,
+		"The mail server that notices are handed to: smtp://host (STARTTLS, port 587 unless :port says otherwise) or smtps://host (465); "
+		"without one they wait in the outbox, and status says so."),
+	[SET_MAIL_TLS] = CHOICE("mail.tls", "verify-full", "verify-full|off",
+		"Its certificate must be good for its name; off is for a mail server on this host itself (127.0.0.1, port 25)."),
+	[SET_MAIL_CA_FILE] = PATH("mail.ca_file", "/etc/ssl/certs/ca-certificates.crt",
+		"The authorities (PEM) whose word counts for the mail server's name."),
+	[SET_MAIL_FROM] = TEXT("mail.from", "", 254,
+		"The address that notices come from, and that a mail server sends back to what it could not deliver."),
+	[SET_MAIL_FROM_NAME] = TEXT("mail.from_name", "", 100,
+		"The name beside it."),
+	[SET_MAIL_USER] = TEXT("mail.user", "", 254,
+		"Who logs in at the mail server; without one nobody does."),
+	[SET_MAIL_PASSWORD_FILE] = PATH("mail.password_file", "",
+		"The file that holds the password, readable by its user only."),
+	[SET_MAIL_PASSWORD_CREDENTIAL] = TEXT("mail.password_credential", "", 255,
+		"Instead of a file: the name under which systemd's LoadCredential gives the password.", .word = true),
+	[SET_MAIL_TIMEOUT_SECONDS] = INT("mail.timeout_seconds", "60", 1, 600,
+		"How long to wait for the mail server to take the connection, and twice that for each notice."),
+	[SET_NOTICES_DIRECTORY] = PATH("notices.directory", "/etc/expunge/notices",
+		"The texts of the notices: NAME.txt, whose first line is the subject, and NAME.html."),
+	[SET_NOTICES_RETRY_MINUTES] = INT("notices.retry_minutes", "60", 1, 1440,
+		"A notice that could not be sent is tried again after so long, then after twice as long, and so on, at least once a day."),
+	[SET_NOTICES_GIVE_UP_HOURS] = INT("notices.give_up_hours", "120", 1, 8760,
+		"A notice that could not be sent for so long is given up."),
+	[SET_NOTICES_KEEP_DAYS] = INT("notices.keep_days", "400", 1, 36500,
+		"So long after it was sent or given up, a notice's address and facts are forgotten; that it was sent, and when, stays."),
 	[SET_LOG_LEVEL] = CHOICE("log.level", "info", "error|warning|info|debug",
 		"What a run says on standard error."),
 };
@@ -229,6 +256,8 @@ read_text(struct reading *r, const struct setting *s, const struct conf_node *no
 
 	if (text == NULL)
 		reading_complain(r, node, "%s must be a text in quotes", s->name);
+	else if (s->preset != NULL && strcmp(text, s->preset) == 0) /* the default, written out: it may be empty */
+		value->text = mem_copy(text);
 	else if (s->type == SETTING_CHOICE && !settings_is_choice(s->choices, text))
 		reading_complain(r, node, "%s must be one of %s", s->name, s->choices);
 	else if (s->type == SETTING_PATH && text[0] != '/')

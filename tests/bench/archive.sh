@@ -10,7 +10,7 @@ cd "$(dirname "$0")/../.."
 build=${1:-build}
 work=$(mktemp -d "$([ -w /dev/shm ] && echo /dev/shm || echo "${TMPDIR:-/tmp}")/expunge-bench.XXXXXX")
 trap 'rm -rf -- "$work"' EXIT
-read -ra libraries < <(pkg-config --libs libpq libconfig libcrypto jansson libzstd)
+read -ra libraries < <(pkg-config --libs libpq libconfig libcrypto jansson libzstd libcurl)
 "${CC:-cc}" -std=gnu11 -O2 -D_GNU_SOURCE -I. -Ilib -o "$work/archive" tests/bench/archive.c "$build/libexpunge.a" "${libraries[@]}"
 words=${WORDS:-$work/words}
 if [ -z "${WORDS:-}" ]; then

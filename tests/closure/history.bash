@@ -18,8 +18,8 @@ build_rotating_root_only() {
 		"$ROOT/lib/keys/tree.c" >"$T/tree.c"
 	if nm "$build/libexpunge.a" 2>/dev/null | grep __asan_init >/dev/null; then flags=("-fsanitize=address,undefined"); fi
 	if nm "$build/libexpunge.a" 2>/dev/null | grep __gcov_init >/dev/null; then flags=(--coverage); fi
-	read -ra cflags < <(pkg-config --cflags libpq libconfig libcrypto jansson libzstd)
-	read -ra libs < <(pkg-config --libs libpq libconfig libcrypto jansson libzstd)
+	read -ra cflags < <(pkg-config --cflags libpq libconfig libcrypto jansson libzstd libcurl)
+	read -ra libs < <(pkg-config --libs libpq libconfig libcrypto jansson libzstd libcurl)
 	"${CC:-gcc}" -std=gnu11 -O1 -g -D_GNU_SOURCE -I"$ROOT/lib" "${cflags[@]}" "${flags[@]}" -o "$T/root-only" \
 		"$build"/jobs/*.o "$T/tree.c" "$build/libexpunge.a" "${libs[@]}"
 }

@@ -29,6 +29,30 @@ is "$(cd "$T/package" && find . -type f | sed "s|^\.$D|HOST|" | grep -v '^HOST/u
 HOST/etc/expunge/expunge.conf
 HOST/etc/expunge/maps/gnumed.conf
 HOST/etc/expunge/maps/sample.conf
+HOST/etc/expunge/notices/approval-wanted.html
+HOST/etc/expunge/notices/approval-wanted.txt
+HOST/etc/expunge/notices/cancelled.html
+HOST/etc/expunge/notices/cancelled.txt
+HOST/etc/expunge/notices/days-1.html
+HOST/etc/expunge/notices/days-1.txt
+HOST/etc/expunge/notices/days-14.html
+HOST/etc/expunge/notices/days-14.txt
+HOST/etc/expunge/notices/days-30.html
+HOST/etc/expunge/notices/days-30.txt
+HOST/etc/expunge/notices/days-7.html
+HOST/etc/expunge/notices/days-7.txt
+HOST/etc/expunge/notices/done.html
+HOST/etc/expunge/notices/done.txt
+HOST/etc/expunge/notices/ends.html
+HOST/etc/expunge/notices/ends.txt
+HOST/etc/expunge/notices/failure.html
+HOST/etc/expunge/notices/failure.txt
+HOST/etc/expunge/notices/purge-paused.html
+HOST/etc/expunge/notices/purge-paused.txt
+HOST/etc/expunge/notices/reactivated.html
+HOST/etc/expunge/notices/reactivated.txt
+HOST/etc/expunge/notices/support-override.html
+HOST/etc/expunge/notices/support-override.txt
 HOST/usr/bin/expunge
 HOST/usr/share/bash-completion/completions/expunge
 HOST/usr/share/man/man1/expunge.1" "these files and no others are installed"
@@ -69,7 +93,7 @@ command install -d -m 0755 "$D/var/lib/expunge"
 command install -m 0600 "$PGPASSFILE" "$D/etc/expunge/pgpass"
 sed -e "s|conninfo = .*|conninfo = \"host=127.0.0.1 port=$PGPORT dbname=clinic user=expunge sslmode=disable passfile=$D/etc/expunge/pgpass\";|" \
 	-e "s|\"/etc/expunge/maps/practice.conf\"|\"$D/etc/expunge/maps/sample.conf\"|" \
-	-e "s|\"/var/lib/expunge|\"$D/var/lib/expunge|" -e "s|\"/etc/expunge/issuer.pem\"|\"$D/etc/expunge/keys/issuer.pem\"|" \
+	-e "s|#directory = \"/etc/expunge/notices\"|directory = \"$D/etc/expunge/notices\"|" -e "s|\"/var/lib/expunge|\"$D/var/lib/expunge|" -e "s|\"/etc/expunge/issuer.pem\"|\"$D/etc/expunge/keys/issuer.pem\"|" \
 	-e 's|#undo_days = .*|undo_days = 0;|' -i "$D/etc/expunge/expunge.conf"
 [ "$(id -u)" -ne 0 ] || chown -R "$user" "$D/etc/expunge/keys" "$D/etc/expunge/pgpass" "$D/var/lib/expunge"
 [ "$(id -u)" -ne 0 ] || chgrp "$(id -g "$user")" "$D/etc/expunge/expunge.conf"

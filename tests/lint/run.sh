@@ -8,7 +8,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 directory=$1
-read -ra includes < <(pkg-config --cflags libpq libconfig libcrypto jansson libzstd p11-kit-1)
+read -ra includes < <(pkg-config --cflags libpq libconfig libcrypto jansson libzstd libcurl p11-kit-1)
 flags=(-D_GNU_SOURCE -I. -Ilib "-I$directory/gen" "${includes[@]}")
 c_files=(lib/*/*.[ch] jobs/*.[ch] tests/*/*.[ch])
 

@@ -10,9 +10,10 @@
 set -euo pipefail
 
 pg=${PG_MAJOR:-15}
-build=(gcc libc6-dev make pkg-config libpq-dev libconfig-dev libssl-dev libjansson-dev libzstd-dev libp11-kit-dev)
+build=(gcc libc6-dev make pkg-config libpq-dev libconfig-dev libssl-dev libjansson-dev libzstd-dev libcurl4-openssl-dev libp11-kit-dev)
 demo=("${build[@]}" "postgresql-$pg" "postgresql-client-$pg" openssl openssh-client procps util-linux tzdata)
-tests=("${demo[@]}" check faketime libfaketime jq python3 python3-cryptography awscli rclone restic s3cmd softhsm2 zstd)
+tests=("${demo[@]}" check faketime libfaketime jq python3 python3-cryptography awscli rclone restic s3cmd softhsm2 zstd
+	libgnutls-dane0 libdb5.3 libidn12 libnsl2) # what exim4 needs, which tests/setup/exim.sh unpacks
 fuzz=("${build[@]}" clang libclang-rt-14-dev)
 lint=("${build[@]}" check clang clang-tidy clang-format cppcheck shellcheck)
 coverage=("${tests[@]}" gcovr)
