@@ -147,7 +147,7 @@ main(int argc, char **argv)
 		options_print_command(inv.command);
 	if (inv.version || inv.help) {
 		options_release(&inv);
-		return fflush(stdout) == 0 ? 0 : 1;
+		return fflush(stdout) == 0 && !ferror(stdout) ? 0 : 1;
 	}
 	log_start(inv.verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO, inv.command->name);
 	if (crypt_start(&warning, &err) != 0) {

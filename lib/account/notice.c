@@ -10,7 +10,7 @@
 
 #define TEMPLATE_MAX 65536
 #define NAME_MAX_BYTES 40
-#define CLOSURE "practice closure ends_on purge_on complete_by zone"
+#define CLOSURE "account last_day days purge_on complete_on zone days_left"
 
 const struct notice_kind notice_kinds[] = {
 	{ "cancelled", CLOSURE },
@@ -19,12 +19,12 @@ const struct notice_kind notice_kinds[] = {
 	{ "days-14", CLOSURE },
 	{ "days-7", CLOSURE },
 	{ "days-1", CLOSURE },
-	{ "done", "practice closure purged_on certificate complete_by" },
-	{ "reactivated", "practice closure reactivated_on" },
-	{ "approval-wanted", "practice closure purge_on complete_by plan rows approvals" },
-	{ "purge-paused", "practice closure purge_on complete_by cause" },
+	{ "done", CLOSURE },
+	{ "reactivated", CLOSURE },
+	{ "approval-wanted", "account purge_on complete_on plan approvals" },
+	{ "purge-paused", "account purge_on complete_on reason" },
 	{ "failure", "job run exit_code day" },
-	{ "support-override", "practice session staff ticket reason opened_at ends_at" },
+	{ "support-override", "session staff ticket reason opened_at ends_at" },
 	{ NULL, NULL }
 };
 static const char always[] = "tenant processor notice_id";

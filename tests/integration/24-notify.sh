@@ -28,7 +28,7 @@ tidy() { # nothing waits
 	sql clinic "SET default_transaction_read_only = off" "SET ROLE expunge_owner" "DELETE FROM expunge.outbox"
 	mail_forget
 }
-FACTS='{"practice": "The Surgery", "closure": "c1", "ends_on": "2026-02-28", "purge_on": "2026-04-15", "complete_by": "2026-04-22", "zone": "Europe/London"}'
+FACTS='{"account": "1", "last_day": "2026-02-28", "days": 45, "purge_on": "2026-04-15", "complete_on": "2026-04-22", "zone": "Europe/London", "days_left": 30}'
 
 # ---------------------------------------------------------------- contacts
 run expunge_as oscar contact add --audience controller --tenant 1 ann@practice.example
@@ -117,8 +117,8 @@ mail_configure
 # ---------------------------------------------------------------- hostile words
 tidy
 mail_configure 'from_name = "Müller \"& Söhne\" <x@y.example>";'
-put cancelled 1 controller k2 "$(jq -n '{practice: "<script>alert(1)</script> {tenant} \u0416\u0438\u0432\u0430\u0433\u043e =?UTF-8?B?eA==?= & \"x\" '"'"'y'"'"' .", closure: ".", ends_on: "2026-02-30", purge_on: "2026-04-15", complete_by: "From here", zone: "Europe/London"}')" >"$T/null"
-sed -i "1s/.*/Subject: Ж for {practice} and so on for much longer than one line of a header can be/" "$T/notices/cancelled.txt"
+put cancelled 1 controller k2 "$(jq -n '{account: "1", days: 45, zone: "<script>alert(1)</script> {tenant} \u0416\u0438\u0432\u0430\u0433\u043e =?UTF-8?B?eA==?= & \"x\" '"'"'y'"'"' .", last_day: "2026-02-30", purge_on: "2026-04-15", complete_on: "From here"}')" >"$T/null"
+sed -i "1s/.*/Subject: Ж for {zone} and so on for much longer than one line of a header can be/" "$T/notices/cancelled.txt"
 run expunge_as night notify
 rc_is 0 "words of every kind are sent"
 mail_await 2
@@ -127,14 +127,14 @@ is "$(sed -n 3p "$T/parts")" "\"Müller \\\"& Söhne\\\" <x@y.example>\" <privac
 is "$(sed -n 5p "$T/parts")" "Ж for <script>alert(1)</script> {tenant} Живаго =?UTF-8?B?eA==?= & \"x\" 'y' . and so on for much longer than one line of a header can be" \
 	"the subject is what was written"
 is "$(sed -n 9p "$T/parts")" "0" "the message has no defect"
-ok "text: as it is" grep -qF "The subscription of <script>alert(1)</script> {tenant} Живаго =?UTF-8?B?eA==?= & \"x\" 'y' ." "$T/parts"
+ok "text: as it is" grep -qF "(time zone <script>alert(1)</script> {tenant} Живаго =?UTF-8?B?eA==?= & \"x\" 'y' ." "$T/parts"
 ok "HTML: escaped" grep -q "&lt;script&gt;alert(1)&lt;/script&gt; {tenant} Живаго =?UTF-8?B?eA==?= &amp; &quot;x&quot; &#39;y&#39; ." "$T/parts"
 ok "what is no date is left as it is" grep -q '2026-02-30' "$T/parts"
 mail_configure
 
 # ---------------------------------------------------------------- templates that do not fit
 tidy
-put days-14 1 controller k3 '{"practice": "x"}' >"$T/null"
+put days-14 1 controller k3 '{"account": "x"}' >"$T/null"
 put days-7 1 controller k3b >"$T/null"
 run expunge_as night notify
 rc_is 3 "a fact that is missing"

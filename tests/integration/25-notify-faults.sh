@@ -24,7 +24,7 @@ begin() { # begin MODE: one notice waits, and the server is in this mode
 	rm -f "$T"/box/*
 	printf '%s\n' "$1" >"$T/box/mode"
 	sql -U night clinic "SET default_transaction_read_only = off" "SELECT expunge.notice_put('reactivated', '1', 'controller',
-		'{\"practice\": \"The Surgery\", \"closure\": \"c1\", \"reactivated_on\": \"2026-03-01\"}', 'k')" >"$T/null"
+		'{}', 'k')" >"$T/null"
 }
 kept() { find "$T/box" -name '[0-9]*' | wc -l; }
 state() { sql clinic 'SELECT state, attempts, last_code FROM expunge.outbox'; }
@@ -69,7 +69,7 @@ LIST
 # ---------------------------------------------------------------- a server that is down is not asked for each
 begin drop
 sql -U night clinic "SET default_transaction_read_only = off" "SELECT expunge.notice_put('reactivated', '1', 'controller',
-	'{\"practice\": \"x\", \"closure\": \"c1\", \"reactivated_on\": \"2026-03-01\"}', 'k' || n) FROM generate_series(1, 20) n" >"$T/null"
+	'{}', 'k' || n) FROM generate_series(1, 20) n" >"$T/null"
 run expunge_as night notify
 is "$(sql clinic 'SELECT sum(attempts) FROM expunge.outbox')" "1" "one attempt where the server is down"
 printf 'accept\n' >"$T/box/mode"
@@ -96,7 +96,7 @@ is "$(kept) $(md5sum "$T"/box/[0-9]* | cut -d' ' -f1 | sort -u | wc -l)" "2 1" "
 # ---------------------------------------------------------------- two hosts at once
 begin accept
 sql -U night clinic "SET default_transaction_read_only = off" "SELECT expunge.notice_put('reactivated', '1', 'controller',
-	'{\"practice\": \"x\", \"closure\": \"c1\", \"reactivated_on\": \"2026-03-01\"}', 'k' || n) FROM generate_series(1, 99) n" >"$T/null"
+	'{}', 'k' || n) FROM generate_series(1, 99) n" >"$T/null"
 for host in a b c; do
 	"$EXPUNGE" -c "$CONF" -U night notify >"$T/out.$host" 2>&1 </dev/null &
 	eval "pid_$host=$!"
