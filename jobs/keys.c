@@ -282,15 +282,16 @@ tell_opened(const char *path, int64_t created)
 static int
 carry_drills_out(const struct job *job, bool positive, bool negative, struct err *err)
 {
+	enum keys_extent extent = job_flag(job, "change") ? KEYS_CHANGE : KEYS_ALL;
 	CLEANUP(keys_close) struct keys keys = { 0 };
 	char instance[37];
 	int64_t pages = 0;
 
 	if (guard_bound_instance(job->config, instance, err) != 0 || open_keys(job, instance, &keys, err) != 0)
 		return -1;
-	if (positive && (keys_drill_positive(&keys, err) != 0 || archive_drill(&keys, tell_opened, err) != 0))
+	if (positive && (keys_drill_positive(&keys, extent, err) != 0 || archive_drill(&keys, tell_opened, err) != 0))
 		return err_prefix(err, "positive drill");
-	if (negative && keys_drill_negative(&keys, &pages, err) != 0)
+	if (negative && keys_drill_negative(&keys, extent, &pages, err) != 0)
 		return err_prefix(err, "negative drill");
 	return 0;
 }
@@ -327,7 +328,7 @@ run_drill(struct job *job, struct err *err)
 		return -1;
 	}
 	untried = positive && n_opened == 0 ? "no archive to open yet" : NULL;
-	if (recorded && positive && negative)
+	if (recorded && positive && negative && !job_flag(job, "change"))
 		record_drill(job, true, untried);
 	if (untried == NULL)
 		printf("passed\n");
@@ -406,6 +407,7 @@ static const struct option_row rotate_options[] = { OPTION_DRY_RUN, OPTION_END }
 static const struct option_row drill_options[] = {
 	{ "positive", NULL, "only what must open: with journal and root alone, what the last change has left, and an archive", NULL },
 	{ "negative", NULL, "only what must not: no root that is held opens what an earlier one did", NULL },
+	{ "change", NULL, "of the journals only what the last change has to do with, as a change itself does", NULL },
 	{ "unrecorded", NULL, "leave the register, which status reads, as it is", NULL },
 	OPTION_END,
 };

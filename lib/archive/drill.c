@@ -194,7 +194,7 @@ read_back(struct drill *drill, int (*each)(void *ctx, struct journal_row *row, s
 	struct journal_head head;
 	int64_t base, last;
 
-	if (journal_verify(drill->journal, &base, &last, err) != 0)
+	if (journal_chain(drill->journal, &base, &last, err) != 0)
 		return -1;
 	for (int64_t segment = last; segment >= base; segment--)
 		if (journal_read(drill->journal, segment, each, drill, &head, err) != 0)

@@ -16,7 +16,7 @@ drill(struct run *run, struct err *err)
 		return -1;
 	if (keyring_lock(run->db, false, err) != 0)
 		return err_prefix(err, "waiting for the keys");
-	failed = keys_run_drill(&keys, NULL, err);
+	failed = keys_run_drill(&keys, err);
 	keyring_unlock(run->db, false);
 	return failed;
 }

@@ -56,6 +56,9 @@ int journal_read(const struct journal *journal, int64_t segment, int (*each)(voi
 	void *ctx, struct journal_head *ret, struct err *err);
 /* Every segment from the newest base on: whole, signed, in a row. *ret_base, *ret_head: their numbers. */
 int journal_verify(const struct journal *journal, int64_t *ret_base, int64_t *ret_head, struct err *err);
+/* The same by their first and last lines alone, whatever their size: the rows between were read when they were written, and
+ * are whenever journal_verify does. */
+int journal_chain(const struct journal *journal, int64_t *ret_base, int64_t *ret_head, struct err *err);
 
 /* The barrier of a change of the root: the newest segment is of this root, and with nothing else every page that the
  * change, or anybody since, has sealed opens, and each key in it that is a leaf's or a page's of the segment is the one that it says. */

@@ -137,20 +137,24 @@ say_remedy(const struct journal *journal, const char *path, struct err *err)
 		"%s/keys/%s away: the next run writes a whole journal", journal->directory, journal->instance);
 }
 
+static int
+read_signed(const struct journal *journal, int64_t segment, struct journal_head *ret, struct err *err)
+{
+	CLEANUP(free_text) char *path = journal_path(journal, segment);
+
+	return journal_read_head(journal, segment, path, ret, err) == 0 ? 0 : say_remedy(journal, path, err);
+}
+
 int
 journal_head(const struct journal *journal, struct journal_head *ret, bool *ret_found, struct err *err)
 {
-	CLEANUP(free_text) char *path = NULL;
 	int64_t segment;
 
 	*ret = (struct journal_head){ 0 };
 	if (newest(journal, &segment, err) != 0)
 		return -1;
 	*ret_found = segment > 0;
-	if (segment == 0)
-		return 0;
-	path = journal_path(journal, segment);
-	return journal_read_head(journal, segment, path, ret, err) == 0 ? 0 : say_remedy(journal, path, err);
+	return segment == 0 ? 0 : read_signed(journal, segment, ret, err);
 }
 
 /* ---- every byte --------------------------------------------------------------------------------- */
@@ -250,8 +254,8 @@ check_follows(const struct journal *journal, const struct journal_head *before, 
 	return 0;
 }
 
-int
-journal_verify(const struct journal *journal, int64_t *ret_base, int64_t *ret_head, struct err *err)
+static int
+verify(const struct journal *journal, bool rows, int64_t *ret_base, int64_t *ret_head, struct err *err)
 {
 	struct journal_head before = { 0 }, head;
 	bool found;
@@ -264,7 +268,7 @@ journal_verify(const struct journal *journal, int64_t *ret_base, int64_t *ret_he
 	*ret_base = head.header.base_segment;
 	*ret_head = head.header.segment;
 	for (int64_t n = *ret_base; n <= *ret_head; n++) {
-		if (journal_read(journal, n, NULL, NULL, &head, err) != 0)
+		if ((rows ? journal_read(journal, n, NULL, NULL, &head, err) : read_signed(journal, n, &head, err)) != 0)
 			return -1;
 		if (head.header.base != (n == *ret_base))
 			return err_set(err, ERR_FAILED, "key journal in %s: segment %" PRId64 " is not of the base %" PRId64,
@@ -274,6 +278,18 @@ journal_verify(const struct journal *journal, int64_t *ret_base, int64_t *ret_he
 		before = head;
 	}
 	return 0;
+}
+
+int
+journal_verify(const struct journal *journal, int64_t *ret_base, int64_t *ret_head, struct err *err)
+{
+	return verify(journal, true, ret_base, ret_head, err);
+}
+
+int
+journal_chain(const struct journal *journal, int64_t *ret_base, int64_t *ret_head, struct err *err)
+{
+	return verify(journal, false, ret_base, ret_head, err);
 }
 
 /* ---- barrier ------------------------------------------------------------------------------------ */

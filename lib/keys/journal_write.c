@@ -127,30 +127,50 @@ check_behind(const struct journal *journal, const struct journal_head *head, con
 	return err_hint(err, "the database was restored from an older copy: expunge restore --adopt");
 }
 
-struct leaf_columns {
-	struct str ids, kcvs;
+#define LEAVES_AT_ONCE 10000
+
+/* Leaves of the journal that the database has not. */
+struct strangers {
+	struct db *db;
+	struct str ids, kcvs; /* not asked about yet */
+	size_t n_asking;
+	int64_t n;
 };
 
 static void
-leaf_columns_release(struct leaf_columns *columns)
+strangers_release(struct strangers *strangers)
 {
-	str_release(&columns->ids);
-	str_release(&columns->kcvs);
+	str_release(&strangers->ids);
+	str_release(&strangers->kcvs);
+}
+
+static int
+ask_for_strangers(struct strangers *strangers, struct err *err)
+{
+	CLEANUP(db_result_freep) struct db_result *res = NULL;
+
+	if (db_query(strangers->db, &QUERY_JOURNAL_STRANGERS, DB_PARAMS(array_end(&strangers->ids), array_end(&strangers->kcvs)), &res,
+		    err) != 0)
+		return -1;
+	strangers->n += db_get_int(res, 0, 0);
+	strangers->n_asking = 0;
+	str_clear(&strangers->ids);
+	str_clear(&strangers->kcvs);
+	return 0;
 }
 
 static int
 add_leaf(void *ctx, struct journal_row *row, struct err *err)
 {
-	struct leaf_columns *columns = ctx;
+	struct strangers *strangers = ctx;
 	char hex[2 * KCV_SIZE + 1];
 
-	(void)err;
 	if (row->kind != JOURNAL_LEAF)
 		return 0;
 	bytes_to_hex(row->leaf.kcv, KCV_SIZE, hex);
-	array_add_int(&columns->ids, row->leaf.id);
-	array_add(&columns->kcvs, hex);
-	return 0;
+	array_add_int(&strangers->ids, row->leaf.id);
+	array_add(&strangers->kcvs, hex);
+	return ++strangers->n_asking < LEAVES_AT_ONCE ? 0 : ask_for_strangers(strangers, err);
 }
 
 /* A restored database that has gone on is not behind any more by its numbers: but the leaves that the journal ends with
@@ -158,17 +178,15 @@ add_leaf(void *ctx, struct journal_row *row, struct err *err)
 static int
 check_leaves(const struct journal *journal, struct db *db, int64_t segment, struct err *err)
 {
-	CLEANUP(leaf_columns_release) struct leaf_columns columns = { STR_INIT, STR_INIT };
-	CLEANUP(db_result_freep) struct db_result *strangers = NULL;
+	CLEANUP(strangers_release) struct strangers strangers = { .db = db };
 	struct journal_head head;
 
-	if (journal_read(journal, segment, add_leaf, &columns, &head, err) != 0 ||
-	    db_query(db, &QUERY_JOURNAL_STRANGERS, DB_PARAMS(array_end(&columns.ids), array_end(&columns.kcvs)), &strangers, err) != 0)
+	if (journal_read(journal, segment, add_leaf, &strangers, &head, err) != 0 || ask_for_strangers(&strangers, err) != 0)
 		return -1;
-	if (db_get_int(strangers, 0, 0) == 0)
+	if (strangers.n == 0)
 		return 0;
 	(void)err_set(err, ERR_REFUSED, "the key journal in %s ends with %" PRId64 " leaf keys that the database has not",
-		journal->directory, db_get_int(strangers, 0, 0));
+		journal->directory, strangers.n);
 	return err_hint(err, "the database was restored from an older copy: expunge restore --adopt");
 }
 

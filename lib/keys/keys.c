@@ -118,10 +118,12 @@ find_reason(char *said, const char **ret_hint)
 	return reason != NULL ? reason : said;
 }
 
-int
-keys_run_drill(const struct keys *keys, const char *which, struct err *err)
+/* which: NULL for both drills, and all that the journals hold; else one of them, for the change that is under way. */
+static int
+run_drill(const struct keys *keys, const char *which, struct err *err)
 {
-	const char *const argv[] = { "/proc/self/exe", "-c", config_path(keys->config), "drill", "--unrecorded", which, NULL };
+	const char *const argv[] = { "/proc/self/exe", "-c", config_path(keys->config), "drill", "--unrecorded", which,
+		which == NULL ? NULL : "--change", NULL };
 	const char *reason, *hint;
 	char said[DRILL_SAYS];
 	int exit_code;
@@ -135,6 +137,12 @@ keys_run_drill(const struct keys *keys, const char *which, struct err *err)
 	if (hint != NULL)
 		return err_hint(err, "%s", hint);
 	return err_hint(err, "expunge -c %s drill shows it again", config_path(keys->config));
+}
+
+int
+keys_run_drill(const struct keys *keys, struct err *err)
+{
+	return run_drill(keys, NULL, err);
 }
 
 static int
@@ -153,7 +161,7 @@ write_journals(void *ctx, const struct root_id *root, struct err *err)
 	(void)root;
 	if (keys_journal(changing->keys, changing->db, false, err) != 0)
 		return -1;
-	return keys_run_drill(changing->keys, "--positive", err);
+	return run_drill(changing->keys, "--positive", err);
 }
 
 static int
@@ -164,7 +172,7 @@ say_and_drill(void *ctx, const struct root_id *root, struct err *err)
 	(void)root;
 	if (lineage_write_anchor(changing->keys, changing->db, err) != 0)
 		return -1;
-	return keys_run_drill(changing->keys, "--negative", err);
+	return run_drill(changing->keys, "--negative", err);
 }
 
 static int
@@ -297,7 +305,7 @@ find_roots(const struct keys *keys, struct root_id *ret, struct root_ids *ret_he
 }
 
 int
-keys_drill_positive(const struct keys *keys, struct err *err)
+keys_drill_positive(const struct keys *keys, enum keys_extent extent, struct err *err)
 {
 	CLEANUP(root_ids_release) struct root_ids held = { 0 };
 	CLEANUP(secret_erase) struct secret key = SECRET_INIT;
@@ -310,7 +318,7 @@ keys_drill_positive(const struct keys *keys, struct err *err)
 		int64_t base, last;
 
 		/* rewritten pages alone are not a tree: all that they hang together with must be there, too */
-		if (journal_verify(&keys->journals[i], &base, &last, err) != 0 ||
+		if ((extent == KEYS_ALL ? journal_verify : journal_chain)(&keys->journals[i], &base, &last, err) != 0 ||
 		    journal_barrier(&keys->journals[i], &root, &key, err) != 0)
 			return -1;
 	}
@@ -336,24 +344,23 @@ try_page(void *ctx, struct journal_row *row, struct err *err)
 	return err_set(err, ERR_FAILED, "the present root opens page %" PRId64 " of epoch %" PRId64, row->page.id, row->page.epoch);
 }
 
+/* From the newest segment back, of which each change leaves a top page. */
 static int
-try_journals(const struct keys *keys, struct attempt *attempt, struct err *err)
+try_journal(const struct journal *journal, enum keys_extent extent, struct attempt *attempt, struct err *err)
 {
-	for (size_t i = 0; i < keys->n_journals; i++) {
-		struct journal_head head;
-		int64_t base, last;
+	int64_t base, last, before = attempt->n_pages;
+	struct journal_head head;
 
-		if (journal_verify(&keys->journals[i], &base, &last, err) != 0)
+	if (journal_chain(journal, &base, &last, err) != 0)
+		return -1;
+	for (int64_t segment = last; segment >= base && (extent == KEYS_ALL || attempt->n_pages == before); segment--)
+		if (journal_read(journal, segment, try_page, attempt, &head, err) != 0)
 			return -1;
-		for (int64_t segment = base; segment <= last; segment++)
-			if (journal_read(&keys->journals[i], segment, try_page, attempt, &head, err) != 0)
-				return -1;
-	}
 	return 0;
 }
 
 int
-keys_drill_negative(const struct keys *keys, int64_t *ret_pages, struct err *err)
+keys_drill_negative(const struct keys *keys, enum keys_extent extent, int64_t *ret_pages, struct err *err)
 {
 	CLEANUP(root_ids_release) struct root_ids held = { 0 };
 	CLEANUP(secret_erase) struct secret key = SECRET_INIT;
@@ -371,8 +378,9 @@ keys_drill_negative(const struct keys *keys, int64_t *ret_pages, struct err *err
 	if (root_read(keys->store, &root, &key, &verdict, NULL, err) != 0 || kcv_of(key.bytes, attempt.kcv, err) != 0)
 		return -1;
 	attempt.epoch = root.epoch;
-	if (try_journals(keys, &attempt, err) != 0)
-		return -1;
+	for (size_t i = 0; i < keys->n_journals; i++)
+		if (try_journal(&keys->journals[i], extent, &attempt, err) != 0)
+			return -1;
 	*ret_pages = attempt.n_pages;
 	return 0;
 }

@@ -55,14 +55,17 @@ int keys_heal(const struct keys *keys, struct db *db, size_t *ret_n, struct err 
  * there is none of this name. */
 int keys_mark(const struct keys *keys, const char *directory, struct err *err);
 
-/* `expunge drill` in a process of its own: "--positive", "--negative", or NULL for both. The error is what it says. */
-int keys_run_drill(const struct keys *keys, const char *which, struct err *err);
-/* The drills; without a database. */
+/* `expunge drill` in a process of its own, all of it. The error is what it says. */
+int keys_run_drill(const struct keys *keys, struct err *err);
+/* The drills; without a database. KEYS_CHANGE: of the journals' segments only those that the last change of the root has to do
+ * with are read, so that it does not cost more where there are more keys; the others have to be there, signed, in a row. */
+enum keys_extent { KEYS_ALL, KEYS_CHANGE };
 /* Every destination's journal is whole, its newest segment is of the newest root, and the two give all that the last
  * change has left. */
-int keys_drill_positive(const struct keys *keys, struct err *err);
+int keys_drill_positive(const struct keys *keys, enum keys_extent extent, struct err *err);
 /* No place holds a record of another root than the one that the journals end with, whether it is whole or not, and that
- * one opens no top page of an earlier epoch, of whatever time the journals know. *ret_pages: how many were tried. */
-int keys_drill_negative(const struct keys *keys, int64_t *ret_pages, struct err *err);
+ * one opens no top page of an earlier epoch, of whatever time the journals know; KEYS_CHANGE: of the newest of these. *ret_pages:
+ * how many were tried. */
+int keys_drill_negative(const struct keys *keys, enum keys_extent extent, int64_t *ret_pages, struct err *err);
 
 #endif

@@ -57,6 +57,9 @@ for tenant in 3 1 2; do
 done
 run expunge_as night drill
 rc_is 0 "backups after a change of the root"
+SINCE=$(sql clinic "SELECT max(number) FROM expunge.event")
+run expunge_as night drill --change
+is "$RC/$(events)" 0/ "what a change itself runs passes, too, and is no proof for the register"
 
 # ---------------------------------------------------------------------------- each night
 SINCE=$(sql clinic "SELECT max(number) FROM expunge.event")
@@ -83,4 +86,18 @@ rc_is 3 "a place that is away"
 err_like 'positive drill: not every place of keys.shares is there: .*2a' "is named"
 mv "$T/away" "$T/clinic/shares/2a"
 
+# a segment that no change has to do with any more: a change does not read it, a night does
+expunge_as night keys rotate >/dev/null
+cp -a "$T/clinic/here/keys" "$T/good"
+base=$(grep -l '^kind: base$' "$T/clinic/here/keys/"*/*.journal | tail -n 1)
+sed -i '/^leaf /s/ subject / Subject /' "$base"
+run expunge_as night drill --negative --change
+rc_is 0 "a row of the journal's base is altered: a change that has nothing to do with it does not look"
+run expunge_as night drill --negative
+is "$((RC > 0))" 1 "the drill that reads all does"
+mv "$base" "$T/base"
+run expunge_as night drill --negative --change
+is "$((RC > 0))" 1 "the segment is missing: a change sees that"
+rm -r "$T/clinic/here/keys"
+mv "$T/good" "$T/clinic/here/keys"
 done_testing

@@ -481,7 +481,10 @@ a_journal_is_not_believed_blindly(void)
 	every_flipped_bit_is_seen(3);
 	other_key.public[0] ^= 1;
 	check(journal_verify(&other_key, &base, &last, &err) == -1, "another key's signature is none");
+	check(journal_chain(&journals[0], &base, &last, &err) == 0 && base == 1, "its first and last lines say the same");
+	check(journal_chain(&other_key, &base, &last, &err) == -1, "and another key's nothing");
 	check(rename(first, away) == 0 && journal_verify(&journals[0], &base, &last, &err) == -1, "a missing segment is missed");
+	check(journal_chain(&journals[0], &base, &last, &err) == -1, "either way");
 	(void)rename(away, first);
 	err_clear(&err);
 	check(db_script(other, "probe", "UPDATE expunge.key_tree SET key_seq = key_seq - 1", &err) == 0 &&
