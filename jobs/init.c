@@ -8,6 +8,7 @@
 #include "erasure/guard.h"
 #include "erasure/ledger.h"
 #include "evidence/issuer.h"
+#include "jobs/init_support.h"
 #include "jobs/job.h"
 #include "keys/keys.h"
 #include "map/documents.h"
@@ -133,7 +134,7 @@ upgrade_database(struct job *job, struct err *err)
 			return -1;
 	if (job_flag(job, "dry-run"))
 		return 0;
-	return store_policy(job, err) != 0 ? -1 : grant_login(job, err);
+	return store_policy(job, err) != 0 || grant_login(job, err) != 0 ? -1 : init_support(job, err);
 }
 
 /* The public half beside the certificates, for whoever verifies them. */

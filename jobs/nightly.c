@@ -10,6 +10,7 @@
 #include "jobs/notices.h"
 #include "jobs/removal.h"
 #include "query.h"
+#include "support/night.h"
 #include "svc/listing.h"
 #include "sys/log.h"
 
@@ -70,9 +71,10 @@ night(struct job *job, struct run *run, struct err *err)
 	struct lifecycle accounts;
 	struct err unused;
 
-	if (run_begin(run, "nightly", err) != 0)
+	if (support_prepare(run, err) != 0 || run_begin(run, "nightly", err) != 0)
 		return -1;
-	if (lifecycle_carry_out(run, &accounts, err) != 0 || removal_carry_out(run, err) != 0 || issue_finals(run, err) != 0 || removal_publish(run, err) != 0 ||
+	if (lifecycle_carry_out(run, &accounts, err) != 0 || removal_carry_out(run, err) != 0 || support_settle(run, err) != 0 ||
+	    issue_finals(run, err) != 0 || removal_publish(run, err) != 0 ||
 	    draft_all(run, err) != 0 || db_query(run->db, &QUERY_OPENINGS_FORGET, NULL, NULL, err) != 0 || tell_overdue(job, run, err) != 0) {
 		(void)run_end(run, err_exit_code(err), &unused);
 		return -1;

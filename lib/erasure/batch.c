@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "erasure/contact.h"
 #include "erasure/documents.h"
 #include "erasure/pace.h"
 #include "map/collect.h"
@@ -28,8 +29,14 @@ batch_id_array(const struct batch *batch, struct str *array)
 	plan_id_array(array, batch->ids, batch->n);
 }
 
+static bool
+is_test(const struct batch *batch, int row)
+{
+	return strcmp(db_get_text(batch->claimed, row, C_KIND), "test-subject") == 0;
+}
+
 /* Keeps as many of the claimed as fit a batch: rows bounded, a subject once, a round of its own for
- * what is removed after a first removal. At least one. */
+ * what is removed after a first removal, test subjects by themselves. At least one. */
 static void
 choose(struct batch *batch, int64_t max_rows)
 {
@@ -45,12 +52,14 @@ choose(struct batch *batch, int64_t max_rows)
 		for (size_t j = 0; j < batch->n && fits; j++)
 			fits = strcmp(db_get_text(batch->claimed, i, C_TENANT), db_get_text(batch->claimed, batch->rows[j], C_TENANT)) != 0 ||
 				strcmp(db_get_text(batch->claimed, i, C_SUBJECT), db_get_text(batch->claimed, batch->rows[j], C_SUBJECT)) != 0;
-		fits = fits && (batch->n == 0 || (rows + db_get_int(batch->claimed, i, C_N_ROWS) <= max_rows &&
+		fits = fits && (batch->n == 0 || (is_test(batch, i) == batch->test && rows + db_get_int(batch->claimed, i, C_N_ROWS) <= max_rows &&
 			batch->round == 0 && db_get_int(batch->claimed, i, C_ROUND) == 0));
 		if (!fits)
 			continue;
-		if (batch->n == 0)
+		if (batch->n == 0) {
 			batch->round = (int)db_get_int(batch->claimed, i, C_ROUND);
+			batch->test = is_test(batch, i);
+		}
 		rows += db_get_int(batch->claimed, i, C_N_ROWS);
 		batch->ids[batch->n] = db_get_text(batch->claimed, i, C_ID);
 		batch->rows[batch->n++] = i;
@@ -180,6 +189,24 @@ drop_held(struct run *run, struct batch *batch, struct err *err)
 	return batch->n == 0 ? 0 : drop_doubtful(run, batch, array.s, err);
 }
 
+/* Nobody has approved these but the consent under which they were made, and that holds while nobody has used them. */
+static int
+drop_touched(struct run *run, struct batch *batch, const char *requests, struct err *err)
+{
+	CLEANUP(db_result_freep) struct db_result *touched = NULL;
+
+	if (contact_find(run, run->db, requests, &touched, err) != 0)
+		return -1;
+	for (int t = 0; t < db_rows(touched); t++)
+		for (size_t i = 0; i < batch->n; i++)
+			if (strcmp(batch->ids[i], db_get_text(touched, t, 0)) == 0) {
+				if (drop(run, batch, i, db_get_text(touched, t, 1), err) != 0)
+					return -1;
+				break;
+			}
+	return 0;
+}
+
 static bool
 names_line(const char *document, const char *key, const char *value)
 {
@@ -240,6 +267,11 @@ batch_plan_again(struct run *run, struct batch *batch, struct plans *plans, stru
 	batch_id_array(batch, &array);
 	if (collect_subjects(run->program, run->db, COLLECT_LOCKED, array.s, batch->round, err) != 0)
 		return -1;
+	if (batch->test && drop_touched(run, batch, array.s, err) != 0)
+		return -1;
+	if (batch->n == 0)
+		return 0;
+	batch_id_array(batch, &array);
 	if (plan_read(run->program, run->db, batch->ids, batch->n, batch->round, false, plans, err) != 0 ||
 	    documents_plan(run, array.s, batch->round, plans, err) != 0)
 		return -1;

@@ -15,11 +15,12 @@ struct batch {
 	int *rows; /* row of `claimed` for each id */
 	size_t n, n_chosen; /* left, and before any was dropped */
 	int round;
+	bool test; /* all are of test subjects, or none is */
 	char id[37]; /* in the ledger */
 	bool in_ledger;
 };
 
-enum claim_column { C_ID, C_TENANT, C_SUBJECT, C_APPROVED, C_HASH, C_DOCUMENT, C_N_ROWS, C_ROUND };
+enum claim_column { C_ID, C_TENANT, C_SUBJECT, C_APPROVED, C_HASH, C_DOCUMENT, C_N_ROWS, C_ROUND, C_KIND };
 
 void batch_release(struct batch *batch);
 /* "{id,id}" of what is left. */

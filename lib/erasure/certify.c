@@ -233,12 +233,13 @@ add_scope(struct certificate *c, const char *document)
 	}
 }
 
+/* Of a test subject the practice's standing consent is the approval, and its login the one that gave it. */
 static int
-add_approver(const struct run *run, struct certificate *c, const char *login, struct err *err)
+add_approver(const struct run *run, struct certificate *c, const char *login, const char *consent, struct err *err)
 {
 	struct certificate_approver *approver = MEM_PUSH(c->approvers, c->n_approvers);
 
-	approver->role = mem_copy("expunge_approver");
+	approver->role = consent == NULL ? mem_copy("expunge_approver") : mem_printf("support-consent:%s", consent);
 	approver->key_check = mem_zero(ISSUER_CHECK_SIZE, 1);
 	return issuer_approver_check(ledger_key(run->ledger), run->instance.id, login, approver->key_check, err);
 }
@@ -275,7 +276,7 @@ certify_compose(struct certify *certify, struct certificate *ret, const struct d
 	ret->serial = serial;
 	ret->id = mem_zero(33, 1);
 	bytes_to_hex(id, sizeof(id), ret->id);
-	ret->kind = CERTIFICATE_SUBJECT_ERASURE;
+	ret->kind = db_get(rows, row, CERTIFY_CONSENT) == NULL ? CERTIFICATE_SUBJECT_ERASURE : CERTIFICATE_TEST_SUBJECT;
 	ret->outcome = CERTIFICATE_COMPLETED;
 	ret->controller = mem_copy(db_get_text(rows, row, CERTIFY_TENANT));
 	ret->processor = mem_copy(config_text(run->config, SET_PROCESSOR));
@@ -290,7 +291,7 @@ certify_compose(struct certify *certify, struct certificate *ret, const struct d
 	ret->decided = mem_copy(db_get(rows, row, CERTIFY_DECIDED));
 	ret->executed = mem_copy(db_get(rows, row, CERTIFY_EXECUTED));
 	ret->zone = mem_copy(run->instance.zone);
-	if (add_approver(run, ret, db_get_text(rows, row, CERTIFY_DECIDED_BY), err) != 0)
+	if (add_approver(run, ret, db_get_text(rows, row, CERTIFY_DECIDED_BY), db_get(rows, row, CERTIFY_CONSENT), err) != 0)
 		return -1;
 	ret->plan = mem_copy(db_get(rows, row, CERTIFY_PLAN));
 	ret->holds_at = mem_copy(db_get(rows, row, CERTIFY_EXECUTED));

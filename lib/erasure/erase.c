@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "erasure/batch.h"
+#include "erasure/contact.h"
 #include "erasure/control.h"
 #include "erasure/documents.h"
 #include "erasure/draft.h"
@@ -91,7 +92,7 @@ run_batch(struct run *run, struct batch *batch, size_t limit, struct tallies *ta
 		return -1;
 	if (batch->n == 0)
 		return 0;
-	if (run_lock_schema(run, err) != 0 || run_check_schema(run, run->db, err) != 0 ||
+	if ((batch->test && contact_lock(run, err) != 0) || run_lock_schema(run, err) != 0 || run_check_schema(run, run->db, err) != 0 ||
 	    batch_plan_again(run, batch, &plans, err) != 0)
 		return -1;
 	if (batch->n == 0)

@@ -358,6 +358,52 @@ bind_disable(struct binder *b, struct map_disable *disable)
 			disable->rule != NULL ? "rule" : "trigger", disable->rule != NULL ? disable->rule : disable->trigger);
 }
 
+/* A time of day or a date is no instant that a session's can be compared with. */
+static bool
+has_instant(const struct map *map, const struct catalog *catalog)
+{
+	const struct cat_table *cat = map->subject < 0 ? NULL : &catalog->tables[map->tables[map->subject].cat];
+
+	for (size_t i = 0; cat != NULL && i < map->subject_birth.n; i++)
+		if (map->subject_birth_columns[i] >= 0 &&
+		    strncmp(cat->columns[map->subject_birth_columns[i]].type, "timestamp", 9) == 0)
+			return true;
+	return false;
+}
+
+static void
+bind_support(struct binder *b)
+{
+	struct map *map = b->map;
+
+	if (map->support_line == 0)
+		return;
+	if (!has_instant(map, b->catalog))
+		problem(b, map->support_line, "support: no column of subject.birth is a timestamp");
+	for (size_t i = 0; i < map->n_contacts; i++) {
+		struct map_contact *contact = &map->contacts[i];
+		int table = map_table(map, contact->name);
+
+		if (table < 0)
+			problem(b, contact->line, "contact names %s, which the map has no line for", contact->name);
+		else if (map_contact(map, table) != NULL)
+			problem(b, contact->line, "contact names %s twice", contact->name);
+		else if (contact->by != NULL && table == map->subject)
+			problem(b, contact->line, "%s is the subject's table: who changed a row no column of it says; take by away", contact->name);
+		else if (contact->by != NULL && cat_of(b, &map->tables[table]) != NULL)
+			contact->by_column = column(b, contact->line, cat_of(b, &map->tables[table]), contact->by, "by");
+		contact->table = table;
+	}
+	for (size_t i = 0; i < map->harmless.n; i++) {
+		int table = map_table(map, map->harmless.names[i]);
+
+		if (table < 0)
+			problem(b, map->support_line, "harmless names %s, which the map has no line for", map->harmless.names[i]);
+		else if (map_contact(map, table) != NULL)
+			problem(b, map->support_line, "%s is contact, and harmless, too", map->harmless.names[i]);
+	}
+}
+
 static void
 bind_tables(struct binder *b)
 {
@@ -401,6 +447,7 @@ map_bind(struct map *map, const struct catalog *catalog, struct str *problems, s
 	bind_tables(&b);
 	bind_subject(&b);
 	bind_tenant(&b);
+	bind_support(&b);
 	for (size_t i = 0; i < map->n_disable; i++)
 		bind_disable(&b, &map->disable[i]);
 	if (b.n_problems > 0)

@@ -303,6 +303,25 @@ check_subject(struct checker *c)
 		mem_copy("name a column that has a unique index"));
 }
 
+/* A table that neither list names would say that nobody has used a patient whom somebody did. */
+static void
+check_contact(struct checker *c)
+{
+	const struct map *map = c->map;
+
+	for (size_t i = 0; map->support_line > 0 && i < map->n_tables; i++) {
+		const struct map_table *table = &map->tables[i];
+		bool named = map_contact(map, (int)i) != NULL || !map_action_is_owned(table->action);
+
+		for (size_t k = 0; k < map->harmless.n && !named; k++)
+			named = strcmp(map->harmless.names[k], table->name) == 0;
+		if (!named)
+			check_error(c, "unclassified-contact", table,
+				mem_printf("the map does not say whether a row of %s shows that a practice has used a test patient", table->name),
+				mem_copy("add it to support.contact, or to support.harmless if the application makes such rows by itself"));
+	}
+}
+
 int
 map_check(struct findings *ret, const struct map *map, struct db *db, struct err *err)
 {
@@ -315,6 +334,7 @@ map_check(struct findings *ret, const struct map *map, struct db *db, struct err
 	c.line = map_lines(map);
 	check_tables(&c);
 	check_subject(&c);
+	check_contact(&c);
 	for (size_t i = 0; i < map->n_tables; i++)
 		check_line(&c, &map->tables[i]);
 	check_stale(&c, &map->acknowledge, -1);

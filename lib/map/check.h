@@ -15,7 +15,7 @@ struct finding {
 	                   * "cycle", "unreachable", "delete-rule", "delete-trigger", "deferred-trigger", "cascade",
 	                   * "no-key", "retain-not-null", "mask-not-null", "lo-owner", "foreign-table", "materialized-view", "partition-mapped",
 	                   * "privilege", "row-security", "inheritance-child", "stale-acknowledge",
-	                   * "dangling", "no-reason", "subject-key", "constraint", "unindexed-fk" */
+	                   * "dangling", "unclassified-contact", "no-reason", "subject-key", "constraint", "unindexed-fk" */
 	char *table;
 	int line; /* of the map; 0 when the map has no line for it */
 	char *message;

@@ -66,6 +66,15 @@ map_table(const struct map *map, const char *name)
 	return -1;
 }
 
+const struct map_contact *
+map_contact(const struct map *map, int table)
+{
+	for (size_t i = 0; i < map->n_contacts; i++)
+		if (map->contacts[i].table == table)
+			return &map->contacts[i];
+	return NULL;
+}
+
 const struct map_column *
 map_column(const struct map_table *table, int column)
 {
@@ -141,6 +150,11 @@ map_free(struct map *map)
 		free(map->externals[i].owner);
 		free_names(&map->externals[i].command);
 	}
+	for (size_t i = 0; i < map->n_contacts; i++) {
+		free(map->contacts[i].name);
+		free(map->contacts[i].by);
+	}
+	free_names(&map->harmless);
 	free_names(&map->subject_birth);
 	free_names(&map->constraints);
 	free_names(&map->search_path);
@@ -148,6 +162,7 @@ map_free(struct map *map)
 	free(map->tables);
 	free(map->disable);
 	free(map->externals);
+	free(map->contacts);
 	free(map->path);
 	free(map->tenant_table);
 	free(map->tenant_key);

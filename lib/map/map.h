@@ -109,6 +109,14 @@ struct map_external {
 	int line;
 };
 
+/* Rows that show that a practice has used a patient that the support staff made. */
+struct map_contact {
+	char *name; /* "schema.table"; of the subject's own table: that its row was changed */
+	char *by;   /* column that names who wrote the row: one of the session's staff, or the session, wrote no contact; NULL: every row is one */
+	int line;
+	int table, by_column; /* bound; by_column -1 without */
+};
+
 struct map {
 	char *path; /* the file, for messages */
 	char hash[72]; /* "sha256:..." of the file's bytes */
@@ -131,6 +139,10 @@ struct map {
 	size_t n_tables;
 	struct map_external *externals;
 	size_t n_externals;
+	int support_line; /* 0: no group support, and no patient is a test patient */
+	struct map_contact *contacts;
+	size_t n_contacts;
+	struct map_names harmless; /* owned tables whose rows the application makes by itself */
 	/* bound */
 	const struct catalog *catalog;
 	int subject; /* index into tables */
@@ -158,6 +170,8 @@ int map_table(const struct map *map, const char *name);
 /* Of a bound map: index into map->tables by index into the catalogue, -1 for tables without a line.
  * A partition's line is that of its root. The caller frees. */
 int *map_lines(const struct map *map);
+/* The contact of a table, by index into map->tables, or NULL. */
+const struct map_contact *map_contact(const struct map *map, int table);
 /* The line of `columns` for a catalogue column, or NULL. */
 const struct map_column *map_column(const struct map_table *table, int column);
 /* True when rows of this table are gone after a removal (delete, shared), false when they stay. */

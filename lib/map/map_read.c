@@ -34,7 +34,8 @@ enum field_kind {
 	FIELD_PATHS,       /* of struct map_table */
 	FIELD_COLUMNS,     /* of struct map_table */
 	FIELD_CONSTRAINTS, /* of struct map */
-	FIELD_DISABLE      /* of struct map */
+	FIELD_DISABLE,     /* of struct map */
+	FIELD_CONTACT      /* of struct map */
 };
 
 struct field {
@@ -48,6 +49,7 @@ struct field {
 #define COLUMN_FIELD(member) offsetof(struct map_column, member)
 #define DISABLE_FIELD(member) offsetof(struct map_disable, member)
 #define EXTERNAL_FIELD(member) offsetof(struct map_external, member)
+#define CONTACT_FIELD(member) offsetof(struct map_contact, member)
 
 static const struct field tenant_fields[] = {
 	{ "table", FIELD_TABLE, MAP_FIELD(tenant_table) },
@@ -110,6 +112,17 @@ static const struct field external_fields[] = {
 	{ "owner", FIELD_TEXT, EXTERNAL_FIELD(owner) },
 	{ "command", FIELD_NAMES, EXTERNAL_FIELD(command) },
 	{ "timeout_seconds", FIELD_SECONDS, EXTERNAL_FIELD(timeout_seconds) },
+	{ NULL, FIELD_TEXT, 0 },
+};
+
+static const struct field support_fields[] = {
+	{ "contact", FIELD_CONTACT, 0 },
+	{ "harmless", FIELD_TABLES, MAP_FIELD(harmless) },
+	{ NULL, FIELD_TEXT, 0 },
+};
+static const struct field contact_fields[] = {
+	{ "table", FIELD_TABLE, CONTACT_FIELD(name) },
+	{ "by", FIELD_TEXT, CONTACT_FIELD(by) },
 	{ NULL, FIELD_TEXT, 0 },
 };
 
@@ -261,6 +274,23 @@ read_disable(struct reader *r, const struct conf_node *node)
 }
 
 static void
+read_contacts(struct reader *r, const struct conf_node *node)
+{
+	const struct conf_node *list = list_of_groups(r, node, "contact");
+	struct map *map = r->map;
+
+	for (size_t i = 0; list != NULL && i < conf_count(list); i++) {
+		struct map_contact *contact = MEM_PUSH(map->contacts, map->n_contacts);
+
+		contact->line = conf_line(conf_at(list, i));
+		contact->table = contact->by_column = -1;
+		read_group(r, conf_at(list, i), "a line of contact", contact_fields, contact);
+		if (contact->name == NULL)
+			problem(r, contact->line, "a line of contact needs table = \"schema.table\"");
+	}
+}
+
+static void
 read_constraints(struct reader *r, const struct conf_node *node)
 {
 	const char *text = conf_text(node);
@@ -314,6 +344,9 @@ read_field(struct reader *r, const struct conf_node *node, const struct field *f
 		break;
 	case FIELD_DISABLE:
 		read_disable(r, node);
+		break;
+	case FIELD_CONTACT:
+		read_contacts(r, node);
 		break;
 	}
 }
@@ -441,6 +474,20 @@ read_externals(struct reader *r, const struct conf_node *node)
 	}
 }
 
+/* Who deletes what nobody used must know when it was made, and read the table as the nightly run does. */
+static void
+read_support(struct reader *r, const struct conf_node *node)
+{
+	struct map *map = r->map;
+
+	map->support_line = conf_line(node);
+	read_group(r, node, "support", support_fields, map);
+	if (map->n_contacts == 0)
+		problem(r, map->support_line, "support needs contact = ( { table = \"...\"; }, ... ): what shows that a practice has used a patient");
+	if (map->login == NULL || map->subject_birth.n == 0)
+		problem(r, map->support_line, "support needs session.login, and subject.birth with the time of the row's creation");
+}
+
 static void
 judge_map(struct reader *r, const struct conf_node *root)
 {
@@ -468,7 +515,7 @@ judge_map(struct reader *r, const struct conf_node *root)
 static void
 read_root(struct reader *r, const struct conf_node *root)
 {
-	static const char *const known[] = { "tenant", "subject", "session", "tables", "external" };
+	static const char *const known[] = { "tenant", "subject", "session", "tables", "external", "support" };
 	static const size_t n_known = sizeof(known) / sizeof(known[0]);
 	const struct conf_node *node;
 
@@ -479,7 +526,7 @@ read_root(struct reader *r, const struct conf_node *root)
 		while (k < n_known && strcmp(known[k], name) != 0)
 			k++;
 		if (k == n_known)
-			problem(r, conf_line(conf_at(root, i)), "a map has tenant, subject, session, tables and external, but no \"%s\"",
+			problem(r, conf_line(conf_at(root, i)), "a map has tenant, subject, session, tables, external and support, but no \"%s\"",
 				name);
 	}
 	if ((node = conf_member(root, "tenant")) != NULL)
@@ -492,6 +539,8 @@ read_root(struct reader *r, const struct conf_node *root)
 		read_tables(r, node);
 	if ((node = conf_member(root, "external")) != NULL)
 		read_externals(r, node);
+	if ((node = conf_member(root, "support")) != NULL)
+		read_support(r, node);
 	judge_map(r, root);
 }
 

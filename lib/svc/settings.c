@@ -20,6 +20,8 @@
 	{ .name = NAME, .type = SETTING_PATH, .preset = PRESET, .min = 1, .max = PATH_MAX_BYTES, .help = HELP }
 #define INT(NAME, PRESET, MIN, MAX, HELP) \
 	{ .name = NAME, .type = SETTING_INT, .preset = PRESET, .min = MIN, .max = MAX, .help = HELP }
+#define BOOL(NAME, PRESET, HELP) \
+	{ .name = NAME, .type = SETTING_BOOL, .preset = PRESET, .help = HELP }
 #define CHOICE(NAME, PRESET, CHOICES, HELP) \
 	{ .name = NAME, .type = SETTING_CHOICE, .preset = PRESET, .choices = CHOICES, .help = HELP }
 #define LIST(NAME, HELP) \
@@ -81,6 +83,22 @@ static const struct setting settings[SETTING_COUNT] = {
 		"So many connections work at once when more than one batch is due; one where the map disables rules or triggers."),
 	[SET_BATCH_ROWS_PER_SECOND] = INT("batch.rows_per_second", "0", 0, INT64_C(1000000000),
 		"Removes, counts and vacuums no faster than this, in small batches, one worker; 0 is as fast as it goes."),
+	[SET_SUPPORT_REQUEST_HOURS] = INT("support.request_hours", "12", 1, 168,
+		"A request of the support staff for a practice's consent that nobody has answered lapses after so many hours."),
+	[SET_SUPPORT_SESSION_HOURS] = INT("support.session_hours", "4", 1, 24,
+		"A session of the support staff ends after so many hours at the latest; so does what an override stands for."),
+	[SET_SUPPORT_CONSENT_DAYS] = INT("support.consent_days", "31", 1, 366,
+		"A practice consents for so many days at the longest."),
+	[SET_SUPPORT_TEST_SUBJECT_DAYS] = INT("support.test_subject_days", "7", 1, 366,
+		"A patient that the support staff made is deleted after so many days, if the practice has not used it."),
+	[SET_SUPPORT_OVERRIDE] = BOOL("support.override", "false",
+		"Whether two members of staff together may enter without consent; the practice and the data protection officer are told."),
+	[SET_SUPPORT_OFFICE_FROM_HOUR] = INT("support.office_from_hour", "8", 0, 23,
+		"A session opened before this hour, or on no working day, is reported as unusual."),
+	[SET_SUPPORT_OFFICE_UNTIL_HOUR] = INT("support.office_until_hour", "18", 1, 24,
+		"So is one opened from this hour on."),
+	[SET_SUPPORT_TENANTS_PER_DAY] = INT("support.tenants_per_day", "5", 1, 1000,
+		"And so are sessions in more practices than this in one day of one member of staff."),
 	[SET_VERIFY_CONTROL_SUBJECTS] = INT("verify.control_subjects", "3", 1, 1000,
 		"So many other subjects are compared row by row before and after each batch."),
 	[SET_VERIFY_WAIT_SECONDS] = INT("verify.wait_seconds", "60", 0, 86400,

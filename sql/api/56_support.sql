@@ -612,7 +612,7 @@ BEGIN
 		PERFORM expunge.quarantine_test_subject(t.id, r.reason);
 		RETURN 'quarantined';
 	ELSIF r.id IS NOT NULL THEN
-		RETURN CASE WHEN r.state IN ('identified', 'blocked', 'failed') THEN 'plan' ELSE 'scheduled' END;
+		RETURN CASE WHEN r.state IN ('identified', 'blocked') THEN 'plan' ELSE 'scheduled' END;
 	END IF;
 	INSERT INTO expunge.request (id, kind, tenant, subject, ground, channel, received_at, identified_at, identified_by, due_on, state)
 	VALUES (t.id, 'test-subject', t.tenant, t.subject, '17-1-a', 'support', t.registered_at, t.registered_at, session_user,

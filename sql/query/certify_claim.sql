@@ -12,7 +12,8 @@ SELECT r.id, r.tenant, r.subject, r.ground,
        to_char(r.removed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
        r.vacuumed, plan.document, r.controlled,
        (SELECT count(*) FROM expunge.recipient t WHERE t.request_id = r.id),
-       (SELECT count(t.acknowledged_at) FROM expunge.recipient t WHERE t.request_id = r.id)
+       (SELECT count(t.acknowledged_at) FROM expunge.recipient t WHERE t.request_id = r.id),
+       (SELECT t.consent FROM expunge.support_test_subject t WHERE r.kind = 'test-subject' AND t.id = r.id)
   FROM expunge.request r
   JOIN expunge.plan p ON p.request_id = r.id
  CROSS JOIN LATERAL (SELECT CASE WHEN p.hash = r.approved_plan THEN p.document ELSE p.approved_document END) AS plan(document)

@@ -8,7 +8,8 @@ SELECT r.id, r.tenant, r.subject, r.ground,
        to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
        session_user, 'sha256:' || encode(sha256(convert_to($2, 'UTF8')), 'hex'),
        to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
-       true, $2, true, 0, 0
+       true, $2, true, 0, 0,
+       (SELECT t.consent FROM expunge.support_test_subject t WHERE r.kind = 'test-subject' AND t.id = r.id)
   FROM expunge.request r
  CROSS JOIN expunge.instance i
  WHERE r.id = $1::uuid

@@ -3,7 +3,7 @@
 -- params: 1 how many, 2 requests to leave alone uuid[], 3 run: only what was approved before it began
 -- rows: many
 SELECT r.id, r.tenant, r.subject, r.approved_plan, p.hash, p.document, p.n_rows,
-       coalesce((SELECT max(k.round) + 1 FROM expunge.key_set k WHERE k.request_id = r.id), 0) AS round
+       coalesce((SELECT max(k.round) + 1 FROM expunge.key_set k WHERE k.request_id = r.id), 0) AS round, r.kind
   FROM expunge.request r
   JOIN expunge.plan p ON p.request_id = r.id
  WHERE r.state = 'scheduled' AND r.not_before <= now()

@@ -42,7 +42,7 @@ sql clinic "CREATE FOREIGN DATA WRAPPER w; CREATE SERVER s FOREIGN DATA WRAPPER 
 	CREATE TABLE app.p (patient_id bigint NOT NULL) PARTITION BY RANGE (patient_id);
 	CREATE FOREIGN TABLE app.far PARTITION OF app.p FOR VALUES FROM (1) TO (9) SERVER s;
 	ALTER TABLE app.p OWNER TO app_owner"
-sed 's/{ table = "app.code"/{ table = "app.p"; owner = "patient_id -> app.patient"; action = "delete"; }, &/' \
+sed 's/{ table = "app.code"/{ table = "app.p"; owner = "patient_id -> app.patient"; action = "delete"; }, &/; s/harmless = \[/& "app.p",/' \
 	"$ROOT/etc/maps/sample.conf" >"$T/far.conf"
 check --map "$T/far.conf"
 is "$FOUND" "foreign-table app.p" "a partition in another database"

@@ -21,7 +21,7 @@ removed_only() { # removed_only PATIENT: removed, and waiting for an older trans
 # ---- a table leaves the map
 removed_only 42
 # the trail of appointments is one line of the map
-sed -e 's|{ table = "audit.log_appointment";.*},|{ table = "audit.log_appointment"; action = "none"; reason = "somebody thinks so"; },|' \
+sed -e 's|^  { table = "audit.log_appointment";.*},|  { table = "audit.log_appointment"; action = "none"; reason = "somebody thinks so"; },|' \
 	-e 's| creates = \[ "audit.log_appointment" \];||' "$ROOT/etc/maps/sample.conf" >"$T/map.conf"
 run expunge_as night nightly
 rc_is 5 "a map that leaves out what the removal took"
@@ -39,12 +39,12 @@ is "$RC $(request_state clinic "$id")" "0 certified" "with the line put back, it
 sql clinic 'CREATE TABLE app.badge (id bigint PRIMARY KEY, nhs text)' 'ALTER TABLE app.badge OWNER TO app_owner' \
 	'CREATE TABLE app.tag (id bigint PRIMARY KEY, email text)' 'ALTER TABLE app.tag OWNER TO app_owner'
 badge='{ table = "app.badge"; owner = "nhs -> app.patient(nhs_number)"; action = "delete"; }'
-sed "s|^tables = (|&\n  { table = \"app.tag\"; action = \"none\"; reason = \"not used yet\"; },\n  $badge,|" "$ROOT/etc/maps/sample.conf" >"$T/map.conf"
+sed "s|^tables = (|&\n  { table = \"app.tag\"; action = \"none\"; reason = \"not used yet\"; },\n  $badge,|; s|harmless = \[|& \"app.badge\",|" "$ROOT/etc/maps/sample.conf" >"$T/map.conf"
 removed_only 44
 sql clinic 'SELECT table_id, via, columns FROM expunge.mapped_via ORDER BY 1, 2' >"$T/vias.before"
 ok "vias are numbered" test -s "$T/vias.before"
 # a line in front, which refers to patients by a column that nothing referred to before
-sed "s|^tables = (|&\n  { table = \"app.tag\"; owner = \"email -> app.patient(email)\"; action = \"delete\"; },\n  $badge,|" "$ROOT/etc/maps/sample.conf" >"$T/map.conf"
+sed "s|^tables = (|&\n  { table = \"app.tag\"; owner = \"email -> app.patient(email)\"; action = \"delete\"; },\n  $badge,|; s|harmless = \[|& \"app.badge\", \"app.tag\",|" "$ROOT/etc/maps/sample.conf" >"$T/map.conf"
 run expunge_as night nightly
 is "$RC $(request_state clinic "$id")" "0 certified" "another line in front is no other meaning of saved keys"
 sql clinic 'SELECT table_id, via, columns FROM expunge.mapped_via ORDER BY 1, 2' >"$T/vias.after"
@@ -57,7 +57,7 @@ sql clinic 'DROP TABLE app.badge, app.tag'
 sql clinic 'ALTER TABLE app.message ADD UNIQUE (id, ref_id)'
 cp "$ROOT/etc/maps/sample.conf" "$T/map.conf"
 removed_only 46
-sed 's|{ table = "app.message"; |&key = [ "id", "ref_id" ]; |' "$ROOT/etc/maps/sample.conf" >"$T/map.conf"
+sed 's|{ table = "app.message"; owner|{ table = "app.message"; key = [ "id", "ref_id" ]; owner|' "$ROOT/etc/maps/sample.conf" >"$T/map.conf"
 grep -q 'key = \[ "id", "ref_id" \]' "$T/map.conf"
 run expunge_as night nightly
 rc_is 5 "another key"
@@ -65,7 +65,7 @@ err_like 'rows of app.message that were removed are known by \(id\), and the map
 cp "$ROOT/etc/maps/sample.conf" "$T/map.conf"
 run expunge_as night nightly
 is "$(request_state clinic "$id")" certified "with its former key, it goes on"
-sed 's|{ table = "app.message"; |&key = [ "id", "ref_id" ]; |' "$ROOT/etc/maps/sample.conf" >"$T/map.conf"
+sed 's|{ table = "app.message"; owner|{ table = "app.message"; key = [ "id", "ref_id" ]; owner|' "$ROOT/etc/maps/sample.conf" >"$T/map.conf"
 run expunge_as night nightly
 rc_is 0 "when nothing of it is saved, the key may change"
 done_testing

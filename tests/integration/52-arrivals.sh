@@ -161,7 +161,7 @@ run expunge_as night nightly
 rc_is 5 "a schema that the map does not know"
 err_like 'app\.allergy' "tells the table"
 is "$(request_state clinic "$id")" scheduled "and nothing is done"
-sed -e 's|{ table = "app.practice"; action = "tenant"; },|{ table = "app.allergy"; owner = "patient_id -> app.patient"; action = "delete"; },\n&|' \
+sed -e 's|{ table = "app.practice"; action = "tenant"; },|{ table = "app.allergy"; owner = "patient_id -> app.patient"; action = "delete"; },\n&|; s|harmless = \[|& "app.allergy",|' \
 	"$ROOT/etc/maps/sample.conf" >"$T/clinic/map.conf"
 sed -i "s|^map = .*|map = \"$T/clinic/map.conf\";|" "$CONF"
 run expunge_as night nightly

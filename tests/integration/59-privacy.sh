@@ -50,7 +50,8 @@ rm "$T/dump.sql"
 
 sed -e 's|action = "delete"; created = "created_at";$|&|
 	s|{ table = "app.letter"; owner = "patient_id -> app.patient"; action = "delete";|& acknowledge = [ "quote" ];|
-	s|^  # Nobody.s$|  { table = "app.referral"; owner = [ "here -> app.patient", "there -> app.patient" ]; action = "delete"; },\n&|' \
+	s|^  # Nobody.s$|  { table = "app.referral"; owner = [ "here -> app.patient", "there -> app.patient" ]; action = "delete"; },\n&|
+	s|harmless = \[|& "app.referral",|' \
 	"$ROOT/etc/maps/sample.conf" >"$T/map.conf"
 install clinic "$T/map.conf"
 sed -i 's/^caps : {/log : { level = "info"; };\n&/; s/subjects_per_run = 50/subjects_per_run = 1/' "$CONF"
