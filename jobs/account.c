@@ -1,4 +1,4 @@
-/* account cancel, terminate, reactivate, approve, told, export, list, show: how a practice's account is closed. */
+/* account cancel, terminate, reactivate, approve, told, list, show: how a practice's account is closed. */
 #include <stdio.h>
 
 #include "base/cleanup.h"
@@ -98,22 +98,6 @@ run_told(struct job *job, struct err *err)
 }
 
 static int
-run_export(struct job *job, struct err *err)
-{
-	CLEANUP(db_result_freep) struct db_result *res = NULL;
-
-	if (!job_flag(job, "not-needed")) {
-		(void)err_set(err, ERR_USAGE, "account export needs --not-needed");
-		return err_hint(err, "it notes that the practice wants no copy of its data");
-	}
-	if (needed(job, "reason", err) != 0 ||
-	    person_asks(job, &QUERY_ACCOUNT_WAIVE_EXPORT, DB_PARAMS(job->args[0], job_option(job, "reason")), NULL, &res, err) != 0)
-		return -1;
-	printf("%s\n", db_get_bool(res, 0, 0) ? "noted: no export needed" : "that was so already");
-	return 0;
-}
-
-static int
 run_list(struct job *job, struct err *err)
 {
 	CLEANUP(db_result_freep) struct db_result *res = NULL;
@@ -202,11 +186,6 @@ static const struct option_row approve_options[] = {
 	{ "plan", "HASH", "the plan's hash, as account show prints it; required", NULL },
 	OPTION_END
 };
-static const struct option_row export_options[] = {
-	{ "not-needed", NULL, "the practice wants no copy of its data", NULL },
-	{ "reason", "TEXT", "how that is known; required", NULL },
-	OPTION_END
-};
 static const struct option_row list_options[] = { { "all", NULL, "those that came back or are gone, too", NULL }, OPTION_JSON, OPTION_END };
 static const struct option_row show_options[] = { OPTION_JSON, OPTION_END };
 
@@ -220,7 +199,6 @@ const struct command account_commands[] = {
 		run_approve, NULL },
 	{ "account told", "note that the practice was told otherwise than by e-mail", "TENANT", 1, 1, NEEDS_BINDING, reason_options, run_told,
 	  "Where its notices did not all reach somebody, nothing is purged before this." },
-	{ "account export", "note that the practice wants no copy of its data", "TENANT", 1, 1, NEEDS_BINDING, export_options, run_export, NULL },
 	{ "account list", "closing accounts, and what each waits for", "", 0, 0, NEEDS_BINDING, list_options, run_list, NULL },
 	{ "account show", "one account with its plan, its notices and its history", "TENANT", 1, 1, NEEDS_BINDING, show_options, run_show, NULL },
 	{ 0 }

@@ -332,9 +332,8 @@ copy_table(struct fill *fill, size_t table, struct err *err)
 	return 0;
 }
 
-/* "SELECT owner, oid ..." of every column that holds a large object, joined by UNION. */
-static void
-add_held(struct str *sql, const struct program *program)
+void
+fill_add_held(struct str *sql, const struct program *program)
 {
 	bool first = true;
 
@@ -367,7 +366,7 @@ copy_lo(struct fill *fill, struct err *err)
 	if (fill->lo == FILL_NOT_THERE)
 		return 0;
 	str_add(&sql, "COPY (WITH RECURSIVE held (owner, oid) AS (");
-	add_held(&sql, fill->program);
+	fill_add_held(&sql, fill->program);
 	str_add(&sql, "), piece (owner, oid, start, data) AS ("
 		"SELECT h.owner, h.oid, 0::bigint, lo_get(h.oid, 0, " LO_PIECE ") FROM held h UNION ALL "
 		"SELECT p.owner, p.oid, p.start + " LO_PIECE ", lo_get(p.oid, p.start + " LO_PIECE ", " LO_PIECE ") FROM piece p "
@@ -468,16 +467,15 @@ take_unowned(struct fill *fill, size_t table, int64_t leaf, struct err *err)
 	return db_command(fill->db, sql.s, 0, NULL, NULL, err);
 }
 
-static int
-copy_unowned(struct fill *fill, int64_t leaf, struct err *err)
+int
+fill_collect_unowned(struct fill *fill, int64_t leaf, struct err *err)
 {
 	if (collect_everybody(fill, err) != 0)
 		return -1;
 	for (size_t i = 0; i < fill->program->collect.n; i++)
 		if (take_unowned(fill, (size_t)fill->program->collect.tables[i], leaf, err) != 0)
 			return -1;
-	return db_command(fill->db, "DELETE FROM pg_temp.seal_set WHERE request_id = 0", 0, NULL, NULL, err) != 0 ? -1
-		: copy_owned(fill, err);
+	return db_command(fill->db, "DELETE FROM pg_temp.seal_set WHERE request_id = 0", 0, NULL, NULL, err);
 }
 
 int
@@ -489,7 +487,7 @@ fill_tenant(struct fill *fill, const struct leaf *leaf, struct err *err)
 	fill->n_leaves = 1;
 	failed = copy_own(fill, leaf->id, err);
 	if (failed == 0 && tenant_has_unowned(fill->program, fill->tenant))
-		failed = copy_unowned(fill, leaf->id, err);
+		failed = fill_collect_unowned(fill, leaf->id, err) != 0 ? -1 : copy_owned(fill, err);
 	fill->leaves = NULL;
 	return failed;
 }

@@ -28,9 +28,8 @@ fill_documents_table(struct fill *fill, struct err *err)
 	return documents_are_named(fill->program->map) ? archive_write_table(fill->writer, &one, &fill->documents_table, err) : 0;
 }
 
-/* "SELECT owner, kind, path, table" of every column that names documents, of the set, or, leaf > 0, of the tenant's own tables. */
-static void
-add_named(struct str *sql, const struct fill *fill, int64_t leaf)
+void
+fill_add_named(struct str *sql, const struct fill *fill, int64_t leaf)
 {
 	const struct program *program = fill->program;
 
@@ -254,7 +253,7 @@ fill_documents(struct fill *fill, struct err *err)
 {
 	CLEANUP(str_release) struct str named = STR_INIT;
 
-	add_named(&named, fill, 0);
+	fill_add_named(&named, fill, 0);
 	return named.len == 0 ? 0 : keep_named(fill, &named, err);
 }
 
@@ -263,6 +262,6 @@ fill_own_documents(struct fill *fill, int64_t leaf, struct err *err)
 {
 	CLEANUP(str_release) struct str named = STR_INIT;
 
-	add_named(&named, fill, leaf);
+	fill_add_named(&named, fill, leaf);
 	return named.len == 0 ? 0 : keep_named(fill, &named, err);
 }

@@ -16,6 +16,15 @@ void fill_add_set(struct str *sql, const struct program *program, size_t table, 
  * this tenant's. */
 bool fill_add_own(struct str *sql, const struct fill *fill, size_t table);
 
+/* "SELECT owner, oid ..." of every column that holds a large object, for rows of the set, joined by UNION; nothing when there
+ * is no such column. */
+void fill_add_held(struct str *sql, const struct program *program);
+/* The set becomes what belongs to no subject of any tenant, as this leaf's. */
+int fill_collect_unowned(struct fill *fill, int64_t leaf, struct err *err);
+/* "SELECT owner, kind, path, table ..." of every column that names documents, of the set, or, leaf > 0, of the tenant's own
+ * tables; joined by UNION ALL, nothing when there is no such column. */
+void fill_add_named(struct str *sql, const struct fill *fill, int64_t leaf);
+
 /* Tells the writer of the table of files, if the map names any. */
 int fill_documents_table(struct fill *fill, struct err *err);
 /* The files that rows of the set name, or, own, rows of the tenant's own tables, for this leaf. */

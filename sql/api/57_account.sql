@@ -187,8 +187,8 @@ COMMENT ON FUNCTION expunge.end_closure(text, text) IS 'an account that was clos
 CREATE OR REPLACE FUNCTION expunge.tell_controller(closure uuid, template text) RETURNS integer
 LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 	SELECT expunge.notice_put(template, c.tenant, 'controller', jsonb_build_object(
-			'account', c.tenant, 'last_day', c.anchor, 'days', c.days, 'purge_on', c.purge_on, 'complete_on', c.complete_on,
-			'zone', c.zone, 'days_left', greatest(c.purge_on - expunge.civil_date_in(now(), c.zone), 0)),
+			'practice', c.tenant, 'closure', c.id, 'ends_on', c.anchor, 'purge_on', c.purge_on, 'complete_by', c.complete_on,
+			'zone', c.zone, 'reactivated_on', expunge.civil_date_in(now(), c.zone)),
 		c.id || '/' || template)
 	FROM expunge.closure c WHERE c.id = closure
 $$;
@@ -282,6 +282,25 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION expunge.waive_export(text, text) IS 'records that the practice wants no copy of its data; false if that was so already';
+
+CREATE OR REPLACE FUNCTION expunge.record_export(tenant text, made_at timestamptz, sha256 text) RETURNS boolean
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	c expunge.closure;
+BEGIN
+	PERFORM expunge.check_text('tenant', tenant, 200, 'EX201');
+	PERFORM expunge.log_event('account-exported', tenant, NULL, sha256);
+	c := expunge.lock_closure(tenant);
+	IF c.id IS NULL OR c.claimed_at IS NOT NULL THEN
+		RETURN false;
+	END IF;
+	UPDATE expunge.closure o SET exported_at = least(made_at, now()), export_sha256 = sha256, export_by = session_user
+	WHERE o.id = c.id AND coalesce(o.exported_at <= made_at, true);
+	RETURN true;
+END
+$$;
+COMMENT ON FUNCTION expunge.record_export(text, timestamptz, text) IS
+	'the practice''s data was written out in open form, as of then; false if its account is not closing';
 
 -- Four eyes besides the filer's; a plan that has changed since voids what was said of the old one.
 CREATE OR REPLACE FUNCTION expunge.approve_closure(tenant text, plan_hash text) RETURNS integer
@@ -473,12 +492,17 @@ BEGIN
 	FROM expunge.closure c, LATERAL expunge.closure_notices(c) n
 	WHERE c.state IN ('cancelled', 'cooling-off', 'due') AND n.due_on <= expunge.civil_date_in(now(), c.zone)
 	ORDER BY c.id, n.due_on;
-	PERFORM expunge.notice_put('approval-wanted', c.tenant, 'approver', jsonb_build_object('account', c.tenant, 'purge_on', c.purge_on,
-		'complete_on', c.complete_on, 'plan', p.hash, 'approvals', expunge.closure_approvers(c.id)),
+	PERFORM expunge.notice_put('approval-wanted', c.tenant, 'approver', jsonb_build_object('practice', c.tenant, 'closure', c.id,
+		'purge_on', c.purge_on, 'complete_by', c.complete_on, 'plan', p.hash, 'rows', p.n_rows, 'approvals', expunge.closure_approvers(c.id)),
 		c.id || '/approval-wanted/' || substr(p.hash, 8, 16))
 	FROM expunge.closure c JOIN expunge.closure_plan p ON p.closure_id = c.id AND p.blockers IS NULL
 	WHERE c.state IN ('cooling-off', 'due') AND c.purge_on - expunge.civil_date_in(now(), c.zone) <= 7
 	  AND expunge.closure_approvers(c.id) < 2;
+	-- a practice that cannot be reached is a person's task
+	PERFORM expunge.notice_put('purge-paused', c.tenant, 'operator', jsonb_build_object('practice', c.tenant, 'closure', c.id,
+		'purge_on', c.purge_on, 'complete_by', c.complete_on, 'cause', o.what), c.id || '/purge-paused')
+	FROM expunge.closure c, LATERAL expunge.closure_obstacles(c.id) o
+	WHERE c.state = 'due' AND o.code = 'EX527';
 END
 $$;
 COMMENT ON FUNCTION expunge.advance_closures() IS 'what the passing of days changes: instants, states and notices; returns what a person would want to read';

@@ -175,7 +175,7 @@ GRANT EXECUTE ON FUNCTION expunge.cancel_account(text, date, text, text), expung
 TO expunge_operator, expunge_dpo;
 GRANT EXECUTE ON FUNCTION expunge.approve_closure(text, text) TO expunge_approver;
 GRANT EXECUTE ON FUNCTION expunge.claim_closure(text, uuid, text, text), expunge.advance_closures(),
-	expunge.reconcile_account(text, text, timestamptz, date, text, text)
+	expunge.reconcile_account(text, text, timestamptz, date, text, text), expunge.record_export(text, timestamptz, text)
 TO expunge_job;
 -- the views call them with the rights of whoever reads the view
 GRANT EXECUTE ON FUNCTION expunge.civil_date_in(timestamptz, text)

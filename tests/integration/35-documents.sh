@@ -353,5 +353,15 @@ nok "... it goes" test -e "$LETTERS/in/6"
 
 is "$(cat "$T/outside/secret") $(find "$LETTERS" -type f | sed "s|$LETTERS/||" | sort | tr '\n' ' ')" "somebody else .expunge-documents in/1 in/both in/shared " "what belongs to others is there, byte for byte"
 is "$(cat "$LETTERS/in/1")" "To $MARK 1: in/1" "..."
+
+# ---- handed over with the practice's data
+named 1 in/nowhere
+run expunge_as night account export the-practice --to "$T/export"
+rc_is 0 "a practice's export has its files"
+is "$(cd "$T/export/documents/letters" && find . -type f | sort | tr '\n' ' ')" "./in/1 " "... in their places"
+ok "... byte for byte" cmp "$T/export/documents/letters/in/1" "$LETTERS/in/1"
+err_like '1 document files that rows name are not there' "... and says which are not there"
+is "$(wc -l <"$T/export/tables/app.note.csv")" "$(sql papers "SELECT count(*) + 1 FROM app.note")" "... and all rows"
+sql papers "DELETE FROM app.letter WHERE file = 'in/nowhere'"
 whole papers "at the end"
 done_testing

@@ -1,0 +1,83 @@
+#!/usr/bin/env bash
+# At the instant of a purge: a practice comes back, and a run claims its account, over and over, side by side. One of the two wins,
+# wholly. ACCOUNT_RACE_ROUNDS=10000 is the long version.
+. "$(dirname "$0")/../lib.sh"
+rounds=${ACCOUNT_RACE_ROUNDS:-500}
+sql postgres 'CREATE DATABASE ctl'
+"$ROOT/tests/sql/apply.sh" ctl
+mkrole practice expunge_intake
+mkrole night expunge_job
+
+# every account may be claimed, now, and at any hour of the week
+psql -XAtq -v ON_ERROR_STOP=1 -d ctl -v n="$rounds" <<'SQL'
+INSERT INTO expunge.tenant_login SELECT 'practice', n::text FROM generate_series(1, :n) n;
+INSERT INTO expunge.closure (tenant, trigger, source, filed_by, filed_at, paid_until, anchor, zone, days, meaning, within_days, purge_on,
+	not_before, complete_on, complete_by, export_needed, told_by, told_at)
+SELECT n::text, 'cancellation', 'api', 'practice', now() - interval '60 days', current_date - 50, current_date - 50, 'Europe/London', 45,
+	'not-before', 7, k.purge_on, k.not_before, k.complete_on, k.complete_by, false, 'ops', now()
+FROM generate_series(1, :n) n, expunge.closure_clock(current_date - 50, 'Europe/London', 45, 'not-before', 7) k;
+SET ROLE expunge_owner;
+UPDATE expunge.closure SET state = 'cooling-off';
+UPDATE expunge.closure SET state = 'due';
+RESET ROLE;
+INSERT INTO expunge.closure_plan (closure_id, hash, document, n_rows, n_subjects) SELECT id, 'sha256:' || repeat('0', 64), '', 1, 1 FROM expunge.closure;
+INSERT INTO expunge.closure_approval (closure_id, approved_by, plan_hash) SELECT c.id, a, 'sha256:' || repeat('0', 64) FROM expunge.closure c, unnest(ARRAY['ann', 'bob']) a;
+INSERT INTO expunge.event (kind) VALUES ('drill-passed');
+CREATE OR REPLACE FUNCTION expunge.purge_window(zone text, at timestamptz DEFAULT now()) RETURNS text LANGUAGE sql AS 'SELECT NULL::text';
+
+-- Both come to the same account at once: each waits for the other at a sequence, which no transaction holds back, and then for
+-- a moment more of its own.
+CREATE SCHEMA race;
+CREATE SEQUENCE race.claim MINVALUE 0;
+CREATE SEQUENCE race.back MINVALUE 0;
+CREATE TABLE race.result (who text, tenant text, outcome text, PRIMARY KEY (who, tenant));
+CREATE PROCEDURE race.run(who text, other text, rounds integer) LANGUAGE plpgsql AS $$
+DECLARE
+	outcome text;
+	met boolean;
+BEGIN
+	PERFORM setseed(CASE who WHEN 'claim' THEN 0.1 ELSE 0.2 END);
+	FOR i IN 1..rounds LOOP
+		PERFORM setval(('race.' || who)::regclass, i);
+		LOOP
+			EXECUTE format('SELECT last_value >= %s FROM race.%I', i, other) INTO met;
+			EXIT WHEN met;
+			PERFORM pg_sleep(0.0001);
+		END LOOP;
+		-- now the one begins a little earlier, now the other
+		PERFORM pg_sleep(random() * CASE WHEN (i % 2 = 0) = (who = 'claim') THEN 0.002 ELSE 0.0005 END);
+		BEGIN
+			IF who = 'claim' THEN
+				PERFORM expunge.claim_closure(i::text, '00000000-0000-0000-0000-000000000001', 'sha256:' || repeat('0', 64), NULL);
+				outcome := 'won';
+			ELSE
+				outcome := CASE WHEN expunge_api.reactivate_subscription(i::text) THEN 'won' ELSE 'nothing' END;
+			END IF;
+			PERFORM pg_sleep(random() * 0.0006);
+		EXCEPTION WHEN OTHERS THEN
+			outcome := SQLSTATE;
+		END;
+		INSERT INTO race.result VALUES (who, i, outcome);
+		COMMIT;
+	END LOOP;
+END
+$$;
+GRANT USAGE ON SCHEMA race TO PUBLIC;
+GRANT SELECT, USAGE, UPDATE ON ALL SEQUENCES IN SCHEMA race TO PUBLIC;
+GRANT INSERT ON race.result TO PUBLIC;
+SQL
+
+sql -U practice ctl "CALL race.run('back', 'claim', $rounds)" >/dev/null &
+back=$!
+run sql -U night ctl "CALL race.run('claim', 'back', $rounds)"
+rc_is 0 "a run claims $rounds accounts"
+ok "and their practices come back" wait "$back"
+note "$(sql ctl "SELECT c.outcome, b.outcome, count(*) FROM race.result c JOIN race.result b USING (tenant) WHERE c.who = 'claim' AND b.who = 'back' GROUP BY 1, 2 ORDER BY 1, 2")"
+is "$(sql ctl "SELECT string_agg(DISTINCT c.outcome || ' ' || b.outcome, ', ') FROM race.result c JOIN race.result b USING (tenant)
+	WHERE c.who = 'claim' AND b.who = 'back'")" "EX520 won, won EX415" "one of the two wins, and the other is told so"
+is "$(sql ctl "SELECT count(*) FROM race.result r JOIN expunge.closure c USING (tenant)
+	WHERE r.outcome = 'won' AND c.state <> CASE r.who WHEN 'claim' THEN 'claimed' ELSE 'reactivated' END")" 0 "what each was told is so"
+is "$(sql ctl "SELECT count(*) FROM race.result WHERE outcome = 'won'")" "$rounds" "in every round"
+is "$(sql ctl "SELECT count(*) FROM expunge.event e JOIN expunge.closure c ON c.id = e.request_id
+	WHERE e.kind IN ('account-claimed', 'account-reactivated') AND e.kind <> 'account-' || c.state")" 0 "and nothing else was ever written"
+done_testing
