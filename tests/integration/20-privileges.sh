@@ -150,6 +150,7 @@ expunge.recipient                        -     -     r     r     arw   r     -
 expunge.reconcile_account()              -     -     -     -     x     -     -
 expunge.record_closure()                 -     -     -     -     -     -     -
 expunge.record_denied()                  -     x     x     x     x     x     x     x
+expunge.record_export()                  -     -     -     -     x     -     -
 expunge.record_notice()                  -     -     -     -     -     -     -
 expunge.record_recipient()               -     -     -     -     -     -     -
 expunge.record_state()                   -     -     -     -     -     -     -

@@ -67,6 +67,13 @@ sql clinic "SET default_transaction_read_only = off" "UPDATE app.patient SET fam
 run export_1 "$T/out-2"
 is "$(python3 "$T/compare.py" "$T/out-2")" "$((rows + 1)) 200 200 True 0" "quotes, line ends and backslashes stay what they are"
 
+# ---- more patients than are taken at a time
+sql clinic "SET default_transaction_read_only = off" "INSERT INTO app.patient (practice_id, given_name, family_name, born)
+	SELECT 3, 'Given', 'Family ' || n, '1980-01-01' FROM generate_series(1, 2100) n" >/dev/null
+run expunge_as night account export 3 --to "$T/out-many"
+out_like '^2300 patients, ' "a large practice is exported whole"
+is "$(python3 "$T/compare.py" "$T/out-many" | cut -d' ' -f2-)" "2300 2300 True 0" "... each patient once"
+
 # ---- what is noted of it
 sql clinic "SET default_transaction_read_only = off" "INSERT INTO expunge.closure_rule VALUES ('cancellation', 'paid-until', 45, 'not-before', 7)"
 expunge_as oscar account cancel 1 --paid-until "$(date +%F)" >/dev/null
