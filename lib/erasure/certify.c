@@ -168,9 +168,8 @@ add_live(struct certify *certify, struct certificate *c, const char *request, st
 	return 0;
 }
 
-/* "file:ext4", a unit separator between two; those of the last change that took a key of the subject. */
-static void
-add_drivers(struct certificate_keys *keys, const char *text)
+void
+certify_set_drivers(struct certificate_keys *keys, const char *text)
 {
 	for (size_t i = 0; i < keys->n_drivers; i++)
 		free(keys->drivers[i]);
@@ -206,7 +205,7 @@ add_keys(const struct certify *certify, struct certificate *c, const char *reque
 			continue;
 		keys->epoch_after = epoch;
 		keys->shares = db_get_int(k, i, K_SHARES);
-		add_drivers(keys, db_get_text(k, i, K_DRIVERS));
+		certify_set_drivers(keys, db_get_text(k, i, K_DRIVERS));
 		keys->shares_destroyed = (int64_t)keys->n_drivers;
 	}
 	if (keys->destroyed == 0)
@@ -233,9 +232,8 @@ add_scope(struct certificate *c, const char *document)
 	}
 }
 
-/* Of a test subject the practice's standing consent is the approval, and its login the one that gave it. */
-static int
-add_approver(const struct run *run, struct certificate *c, const char *login, const char *consent, struct err *err)
+int
+certify_add_approver(const struct run *run, struct certificate *c, const char *login, const char *consent, struct err *err)
 {
 	struct certificate_approver *approver = MEM_PUSH(c->approvers, c->n_approvers);
 
@@ -291,7 +289,7 @@ certify_compose(struct certify *certify, struct certificate *ret, const struct d
 	ret->decided = mem_copy(db_get(rows, row, CERTIFY_DECIDED));
 	ret->executed = mem_copy(db_get(rows, row, CERTIFY_EXECUTED));
 	ret->zone = mem_copy(run->instance.zone);
-	if (add_approver(run, ret, db_get_text(rows, row, CERTIFY_DECIDED_BY), db_get(rows, row, CERTIFY_CONSENT), err) != 0)
+	if (certify_add_approver(run, ret, db_get_text(rows, row, CERTIFY_DECIDED_BY), db_get(rows, row, CERTIFY_CONSENT), err) != 0)
 		return -1;
 	ret->plan = mem_copy(db_get(rows, row, CERTIFY_PLAN));
 	ret->holds_at = mem_copy(db_get(rows, row, CERTIFY_EXECUTED));

@@ -30,6 +30,11 @@ int certify_tallies(struct certify *certify, const char *requests, struct err *e
 int certify_stores(struct certify *certify, const char *as_of, struct err *err);
 /* The counter row, locked until the transaction ends: no serial is given twice and none is lost. */
 int certify_take_serials(const struct run *run, int64_t *ret_first, int n, struct err *err);
+/* One who approved, by a keyed hash of the login. Of a test subject the practice's standing consent is the approval, and its
+ * login the one that gave it; else consent is NULL. */
+int certify_add_approver(const struct run *run, struct certificate *c, const char *login, const char *consent, struct err *err);
+/* How the shares of a root went: "file:ext4", a unit separator between two; in the place of those that stand there. */
+void certify_set_drivers(struct certificate_keys *keys, const char *text);
 /* What a certificate says of the program and the configuration that issue it; the map stays as it is. */
 void certify_set_tool(const struct certify *certify, struct certificate *c);
 /* How many rows they speak of. */

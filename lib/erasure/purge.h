@@ -46,5 +46,8 @@ int purge_remove(const struct purge *purge, const char *closure, bool *ret_stopp
  * Then vacuums, and the closure is `removed`. ERR_FAILED: rows are left, and the next purge_remove takes them. *ret_waiting: older
  * transactions are still open, and the next run goes on. */
 int purge_recount(const struct purge *purge, const char *closure, bool *ret_waiting, struct err *err);
+/* The certificate of an account that is `shredded` (removed, and its keys gone with the root that they went by): counted once more,
+ * signed, stored, and written to files where no journal has to have it first. With it the tenant's requests forget whom they were about. */
+int purge_attest(const struct purge *purge, const char *closure, struct err *err);
 
 #endif

@@ -190,6 +190,8 @@ check_request(const struct certificate *c, struct err *err)
 		return ill(err, "plan", "be a sha256");
 	if (c->n_approvers == 0 && c->kind != CERTIFICATE_BACKUP_EXPIRY)
 		return ill(err, "approver", "be there once at least");
+	if (c->n_approvers < 2 && c->kind == CERTIFICATE_ACCOUNT_CLOSURE)
+		return ill(err, "approver", "be there twice at least where an account is closed");
 	for (size_t i = 0; i < c->n_approvers; i++) {
 		const struct certificate_approver *a = &c->approvers[i];
 

@@ -163,8 +163,9 @@ BEGIN
 	WHERE NOT EXISTS (SELECT FROM expunge.request r WHERE r.id = a.f[7]::uuid AND r.state = 'certified')
 	GROUP BY 1
 	ON CONFLICT (original) DO UPDATE SET adoption = EXCLUDED.adoption, serial = EXCLUDED.serial;
-	INSERT INTO expunge.request AS r (id, tenant, subject_hash, ground, channel, received_at, state, certified_at)
-	SELECT DISTINCT ON (a.f[7]) a.f[7]::uuid, expunge.unhex(a.f[6]), a.f[8], a.f[9], 'journal',
+	INSERT INTO expunge.request AS r (id, kind, tenant, subject_hash, ground, channel, received_at, state, certified_at)
+	SELECT DISTINCT ON (a.f[7]) a.f[7]::uuid, CASE a.f[4] WHEN 'account-closure' THEN a.f[4] ELSE 'subject-erasure' END,
+		expunge.unhex(a.f[6]), a.f[8], a.f[9], 'journal',
 		to_timestamp(a.f[10]::double precision), 'certified', to_timestamp(a.f[11]::double precision)
 	FROM expunge.adopted('{certificate}', '{2}') a
 	WHERE EXISTS (SELECT FROM expunge.replay y WHERE y.original = a.f[7]::uuid)

@@ -1,4 +1,4 @@
--- Stores signed final certificates, and says so of their requests.
+-- Stores signed final certificates, and says so of their requests, and of an account that is closed.
 -- params: 1 serials bigint[], 2 ids, 3 kinds, 4 tenants, 5 requests uuid[], 6 notes
 -- rows: one
 WITH given AS (
@@ -12,5 +12,8 @@ WITH given AS (
     UPDATE expunge.request r SET final_at = now()
       FROM given g WHERE r.id = g.request AND r.final_at IS NULL
     RETURNING r.id
+), closed AS (
+    UPDATE expunge.closure c SET final_at = now()
+      FROM given g WHERE c.id = g.request AND c.state = 'certified'
 )
 SELECT (SELECT count(*) FROM stored), (SELECT count(*) FROM ended)

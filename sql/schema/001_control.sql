@@ -55,11 +55,11 @@ COMMENT ON TABLE expunge.mapped_via IS 'which columns a number in key_set.via st
 
 CREATE TABLE expunge.request (
 	id              uuid PRIMARY KEY DEFAULT gen_random_uuid(),
-	kind            text NOT NULL DEFAULT 'subject-erasure' CHECK (kind IN ('subject-erasure', 'replay', 'test-subject')),
+	kind            text NOT NULL DEFAULT 'subject-erasure' CHECK (kind IN ('subject-erasure', 'replay', 'test-subject', 'account-closure')),
 	tenant          text NOT NULL CHECK (length(tenant) BETWEEN 1 AND 200),
 	subject         text CHECK (length(subject) BETWEEN 1 AND 200),
 	subject_hash    text,
-	ground          text NOT NULL CHECK (ground ~ '^17-1-[a-g]$'),
+	ground          text NOT NULL CHECK (ground ~ '^17-1-[a-g]$' OR (ground = '28-3-g' AND kind = 'account-closure')),
 	channel         text NOT NULL DEFAULT 'api',
 	requested_by    text,
 	idempotency_key text CHECK (length(idempotency_key) BETWEEN 1 AND 200),
@@ -93,7 +93,7 @@ CREATE TABLE expunge.request (
 	certified_at    timestamptz,
 	final_at        timestamptz,
 	UNIQUE (tenant, idempotency_key),
-	CHECK ((subject IS NULL) = (state = 'certified' AND subject_hash IS NOT NULL)),
+	CHECK ((subject IS NULL) = (subject_hash IS NOT NULL AND state IN ('certified', 'refused', 'withdrawn'))),
 	CHECK (state <> 'certified' OR certified_at IS NOT NULL),
 	CHECK (final_at IS NULL OR state = 'certified'),
 	CHECK (state NOT IN ('scheduled', 'running', 'removed') OR (decided_by IS NOT NULL AND approved_plan IS NOT NULL))
@@ -103,10 +103,10 @@ CREATE INDEX request_subject ON expunge.request (tenant, subject);
 CREATE UNIQUE INDEX request_open ON expunge.request (tenant, subject) WHERE state NOT IN ('certified', 'refused', 'withdrawn');
 CREATE INDEX request_interim ON expunge.request (certified_at) WHERE state = 'certified' AND final_at IS NULL;
 COMMENT ON COLUMN expunge.request.final_at IS 'when its final certificate was issued; NULL while the certificate is interim';
-COMMENT ON COLUMN expunge.request.kind IS 'test-subject: of a patient that the support staff made, under the practice''s consent to that; replay: of an erasure that is certified, after its subject came back with a restored database';
+COMMENT ON COLUMN expunge.request.kind IS 'test-subject: of a patient that the support staff made, under the practice''s consent to that; replay: of an erasure that is certified, after its subject came back with a restored database; account-closure: a closed account from its certificate on, under the closure''s id';
 COMMENT ON COLUMN expunge.request.requested_by IS 'what the application says; untrusted text, never printed in a certificate';
 COMMENT ON COLUMN expunge.request.filed_by IS 'the authenticated role; must differ from decided_by';
-COMMENT ON COLUMN expunge.request.subject IS 'the subject''s key as text; replaced by subject_hash at certification';
+COMMENT ON COLUMN expunge.request.subject IS 'the subject''s key as text; replaced by subject_hash at certification, or when the account is closed';
 COMMENT ON COLUMN expunge.request.reason IS 'why blocked, failed or refused: a code and table names, never values';
 COMMENT ON COLUMN expunge.request.controlled IS 'other subjects'' rows were compared before and after the removal';
 COMMENT ON COLUMN expunge.request.waits_for IS 'virtual transaction ids and prepared transactions that were open when the removal committed';

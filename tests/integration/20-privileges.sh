@@ -43,6 +43,7 @@ expunge.cap_raise_id_seq                 -     -     -     -     -     -     -
 expunge.certificate                      -     -     r     r     War   r     -
 expunge.certificate_counter              -     -     r     r     Wr    r     -
 expunge.certificate_name()               -     -     -     -     -     -     -
+expunge.certify_closure()                -     -     -     -     x     -     -
 expunge.check_address()                  -     -     -     -     -     -     -
 expunge.check_approval()                 -     -     -     -     -     -     -
 expunge.check_audience()                 -     -     -     -     -     -     -

@@ -59,6 +59,11 @@ hash=$(tail -n 1 "$T/out")
 run probe plan 2
 is "$(tail -n 1 "$T/out")" "$hash" "the same plan again"
 
+id=$(file_request clinic 2 210)
+approve clinic "$id"
+sql clinic "UPDATE expunge.request SET not_before = now() + interval '7 days'"
+withdrawn=$(file_request clinic 2 220)
+sql -U clinic_app clinic "SELECT expunge_api.withdraw_request('$withdrawn')" >/dev/null
 claimed 2
 run probe remove "$ID"
 rc_is 0 "a claimed account is removed"
@@ -86,6 +91,44 @@ is "$(sql clinic 'SELECT state, removed_at IS NOT NULL FROM expunge.closure')" '
 run probe remove "$ID"
 rc_is 5 "a closure that is not claimed is refused"
 err_like 'is removed, not claimed' "... and why"
+
+# ---------------------------------------------------------------- its certificate
+
+run probe attest "$ID"
+is "$RC $(grep -c 'no certificate before its keys are shredded' "$T/err")" '5 1' "no certificate before the keys are gone"
+sql clinic "UPDATE expunge.closure SET state = 'shredded'"
+sql clinic "INSERT INTO expunge.closure_approval (closure_id, approved_by, plan_hash) SELECT id, 'ruth', claimed_plan FROM expunge.closure"
+run probe attest "$ID"
+rc_is 1 "nor without two who approved"
+err_like 'approver must be there twice' "... and why"
+sql clinic "INSERT INTO expunge.closure_approval (closure_id, approved_by, plan_hash) SELECT id, 'dora', claimed_plan FROM expunge.closure"
+sql clinic "INSERT INTO app.message (id, thread, body, ref_type, ref_id) SELECT 99999, 't', 'late', 'patient', k.key[1] FROM expunge.key_set k
+	JOIN expunge.mapped_table m ON m.id = k.table_id WHERE m.name = 'app.patient' LIMIT 1"
+run probe attest "$ID"
+is "$RC $(grep -c 'rows of app.message came back' "$T/err") $(sql clinic 'SELECT count(*) FROM expunge.certificate')" '1 1 0' "nor while a row is there again"
+sql clinic 'DELETE FROM app.message WHERE id = 99999'
+run probe attest "$ID"
+rc_is 0 "then it is certified"
+sql clinic 'SELECT note FROM expunge.certificate' >"$T/note"
+is "$(sed -n '/^kind\|^stage\|^outcome\|^controller\|^ground\|^subject-ref/p' "$T/note")" "kind: account-closure
+stage: final
+outcome: completed
+controller: 2
+ground: UK-GDPR-28(3)(g)" "... as a closure, of the practice, and of no subject"
+is "$(grep -c '^approver: expunge_approver [0-9a-f]*$' "$T/note")" 2 "... with two approvers"
+is "$(sed -n 's/^live: //p' "$T/note" | grep -c ' masked 0 retained 0 arrived-later 0 after 0')" 16 "... every table's rows gone"
+is "$(sed -n 's/^live: \(app.invoice\|app.practice\) //p; s/^plan: //p' "$T/note")" "$(tail -n 1 "$T/plan")
+before 399 removed 399 masked 0 retained 0 arrived-later 0 after 0
+before 1 removed 1 masked 0 retained 0 arrived-later 0 after 0" "... also what an erasure retains, by the approved plan"
+run expunge_as night certificate verify "$T"/clinic/certificates/*.note
+rc_is 0 "... its file verifies"
+is "$(sql clinic 'SELECT state, final_at IS NOT NULL FROM expunge.closure')" 'certified|t' "... and the closure says so"
+is "$(sql clinic "SELECT id = '$withdrawn', state, subject IS NULL, starts_with(subject_hash, 'hmac:'), reason FROM expunge.request
+	WHERE kind <> 'account-closure' ORDER BY 1")" "f|withdrawn|t|t|account closed: $ID
+t|withdrawn|t|t|" "... requests of its patients are over, and do not say whose they were"
+is "$(sql clinic 'SELECT (SELECT count(*) FROM expunge.key_set), (SELECT count(*) FROM expunge.plan)')" '0|0' "... nor is anything else saved of them"
+run probe attest "$ID"
+is "$RC $(sql clinic 'SELECT count(*) FROM expunge.certificate')" '5 1' "... and there is no second certificate"
 
 # ---------------------------------------------------------------- whose it is
 

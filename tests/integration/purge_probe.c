@@ -3,6 +3,7 @@
  *   plan TENANT         the plan's document, and on the last line its hash
  *   remove CLOSURE      takes the rows of a claimed closure; with STOP_AFTER=n it is asked to stop after n chunks
  *   recount CLOSURE     proves that they are gone
+ *   attest CLOSURE      the certificate of one whose keys are shredded
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -95,6 +96,8 @@ main(int argc, char **argv)
 		failed = carry_out(&run, &purge, argv[4], &err);
 	else if (!failed && strcmp(argv[3], "recount") == 0)
 		failed = recount(&purge, argv[4], &err);
+	else if (!failed && strcmp(argv[3], "attest") == 0)
+		failed = purge_attest(&purge, argv[4], &err);
 	if (failed)
 		(void)fprintf(stderr, "%s%s%s%s\n", str_cstr(&problems), err.msg, err.hint[0] == '\0' ? "" : "\nhint: ", err.hint);
 	purge_release(&purge);

@@ -62,6 +62,24 @@ START_TEST(vectors)
 }
 END_TEST
 
+START_TEST(an_account_takes_two_approvers)
+{
+	static const char second[] = "approver: expunge_approver none\n";
+	CLEANUP(certificate_release) struct certificate c = CERTIFICATE_INIT;
+	struct err err = { 0 };
+	size_t n;
+	CLEANUP(free_text) char *bytes = slurp("tests/vectors/good-closure-keys-destroyed.note", &n);
+	char *end = strstr(bytes, "\n\n"), *line = strstr(bytes, second);
+
+	ck_assert_ptr_nonnull(line);
+	ck_assert_int_eq(certificate_parse(bytes, (size_t)(end + 1 - bytes), &c, &err), 0);
+	certificate_release(&c);
+	(void)memmove(line, line + strlen(second), (size_t)(end + 1 - line) - strlen(second));
+	ck_assert_int_eq(certificate_parse(bytes, (size_t)(end + 1 - bytes) - strlen(second), &c, &err), -1);
+	ck_assert_ptr_nonnull(strstr(err.msg, "approver must be there twice"));
+}
+END_TEST
+
 START_TEST(example_is_good)
 {
 	struct err err = { 0 };
@@ -374,6 +392,7 @@ main(void)
 
 	tcase_add_test(tests, example_is_good);
 	tcase_add_test(tests, vectors);
+	tcase_add_test(tests, an_account_takes_two_approvers);
 	tcase_add_test(tests, every_truncation_is_bad);
 	tcase_add_test(tests, every_flipped_bit_is_bad);
 	tcase_add_loop_test(tests, every_altered_byte_is_bad_or_another_certificate, 0, 5);
