@@ -67,7 +67,7 @@ mail_is_address(const char *text)
 	const char *at = text == NULL ? NULL : strchr(text, '@');
 
 	return at != NULL && strlen(text) <= MAIL_ADDRESS_MAX && at - text <= 64 && is_atom(text, (size_t)(at - text)) &&
-	       is_domain(at + 1, strlen(at + 1));
+		is_domain(at + 1, strlen(at + 1));
 }
 
 /* digits '.' digits '.' digits: its length, or 0 */

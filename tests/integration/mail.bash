@@ -114,8 +114,8 @@ mail_server_start() {
 }
 
 await_port() {
-	local i
-	for i in {1..200}; do
+	local tries
+	for ((tries = 0; tries < 200; tries++)); do
 		if python3 -c "import socket; socket.create_connection(('127.0.0.1', $1), 1).close()" 2>"$T/null"; then return 0; fi
 		sleep 0.1
 	done
