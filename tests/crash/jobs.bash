@@ -10,7 +10,7 @@
 # and its name in $jobs. sql, expunge_as, install and the like are those of tests/lib.sh.
 # shellcheck shell=bash
 # shellcheck disable=SC2034,SC2154 # jobs is for run.sh, T comes from lib.sh
-jobs='nightly erase init plan export freeze rotate token shred lagging backup send expire finals adopt'
+jobs='nightly erase init plan export freeze rotate token shred lagging backup send expire finals adopt notify'
 
 # ---------------------------------------------------------------------------- rotate
 
@@ -592,4 +592,49 @@ freeze_end() {
 	sql clinic 'SELECT reason, frozen_by FROM expunge.freeze'
 	[ ! -e "$T/clinic/state/freeze" ] || [ "$(cat "$T/clinic/state/freeze")" = 'case 7' ] || printf 'half a file\n'
 	disk_end
+}
+
+# ---------------------------------------------------------------------------- notify
+
+# Four notices, and a mail server outside of what is disturbed, which keeps what it takes.
+notify_start() {
+	local port
+	small_clinic
+	mkdir -p "$T/box"
+	cp -r "$ROOT/etc/notices" "$T/clinic/notices"
+	port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+	python3 "$ROOT/tests/integration/smtp_server.py" "$port" "$T/box" >/dev/null 2>&1 & # until $T is gone
+	cat >>"$CONF" <<-CONF
+		mail : { server = "smtp://127.0.0.1:$port"; tls = "off"; from = "privacy@software.example"; timeout_seconds = 2; };
+		notices : { directory = "$T/clinic/notices"; };
+	CONF
+	expunge_as oscar contact add --audience controller --tenant 1 ann@practice.example
+	expunge_as oscar contact add --audience controller --tenant 1 ben@practice.example
+	sql clinic "SET default_transaction_read_only = off" "SET ROLE expunge_job" \
+		"SELECT expunge.notice_put('reactivated', '1', 'controller', '{}', 'k' || n) FROM generate_series(1, 2) n" >/dev/null
+}
+
+notify_restore() {
+	rm -f "$T"/box/*
+}
+
+# What could not be sent is tried again in an hour: that is now.
+notify_run() {
+	sql clinic "SET default_transaction_read_only = off" "SET ROLE expunge_owner" "UPDATE expunge.outbox SET next_at = now() WHERE state = 'queued'" &&
+		expunge_as night notify
+}
+
+# Each has arrived, perhaps twice, the same byte for byte; and is recorded as sent, once.
+notify_end() {
+	sql clinic "SELECT id, state, last_code FROM expunge.outbox ORDER BY 1" \
+		"SELECT kind, split_part(detail, ' ', 2), count(*) FROM expunge.event WHERE kind LIKE 'notice-%' GROUP BY 1, 2 ORDER BY 1, 2"
+	md5sum "$T"/box/[0-9]* | cut -d' ' -f1 | sort -u
+}
+
+# What is recorded as sent is with the server.
+notify_between() {
+	local id
+	for id in $(sql clinic "SELECT id FROM expunge.outbox WHERE state = 'sent'"); do
+		grep -qs "^Message-ID: <$id@" "$T"/box/[0-9]* || printf 'recorded as sent, and never was: %s\n' "$id"
+	done
 }

@@ -42,7 +42,7 @@ judge(const struct config *config)
 		case SETTING_PATH:
 			if (text[0] != '\0' || s->preset == NULL)
 				REQUIRE(parse_is_plain_text(text, (size_t)s->max));
-			REQUIRE(s->type == SETTING_TEXT || text[0] == '/');
+			REQUIRE(s->type == SETTING_TEXT || text[0] == '/' || (s->preset != NULL && strcmp(text, s->preset) == 0));
 			break;
 		case SETTING_CHOICE:
 			REQUIRE(strstr(s->choices, text) != NULL && strchr(text, '|') == NULL);

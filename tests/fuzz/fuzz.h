@@ -24,6 +24,7 @@
 	X(journal)      \
 	X(ledger)       \
 	X(lint)         \
+	X(mail)         \
 	X(map)          \
 	X(note)         \
 	X(options)      \

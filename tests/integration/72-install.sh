@@ -23,6 +23,8 @@ unpack
 is "$(cd "$T/package" && find . -type f | sed "s|^\.$D|HOST|" | grep -v '^HOST/usr/share/doc' | sort)" "./etc/cron.d/expunge
 ./lib/systemd/system/expunge-backup.service
 ./lib/systemd/system/expunge-backup.timer
+./lib/systemd/system/expunge-notify.service
+./lib/systemd/system/expunge-notify.timer
 ./lib/systemd/system/expunge.service
 ./lib/systemd/system/expunge.timer
 ./usr/lib/sysusers.d/expunge.conf
@@ -60,6 +62,7 @@ is "$(find "$T/package" -perm /022 ! -type l)" "" "nobody else may write to any 
 is "$(find "$T/package" -type f -perm /111)" "$T/package$D/usr/bin/expunge" "one of them is a program"
 unit=$T/package/lib/systemd/system/expunge.service
 hourly=$T/package/lib/systemd/system/expunge-backup.service
+notices=$T/package/lib/systemd/system/expunge-notify.service
 cron=$T/package/etc/cron.d/expunge
 nok "no path of another prefix is left in unit and cron file" grep -E '[ =]/(usr/bin/expunge|etc/expunge/)' "$unit" "$cron"
 
@@ -138,10 +141,11 @@ for line in NoNewPrivileges=yes ProtectSystem=strict ProtectHome=yes PrivateTmp=
 	'RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6' SystemCallFilter=@system-service StateDirectory=expunge User=expunge; do
 	ok "the units say $line" grep -qxF "$line" "$unit"
 	grep -qxF "$line" "$hourly" || verdict false "so does the hourly one: $line"
+	grep -qxF "$line" "$notices" || verdict false "so does that of the notices: $line"
 done
 if command -v systemd-analyze >/dev/null; then
 	mkdir "$T/units"
-	for name in expunge expunge-backup; do
+	for name in expunge expunge-backup expunge-notify; do
 		sed -e "s/^User=.*/User=daemon/; /^Group=/d; /^Documentation=man/d" "${unit%/*}/$name.service" >"$T/units/$name.service"
 		sed '/^Documentation=man/d' "${unit%/*}/$name.timer" >"$T/units/$name.timer"
 		run systemd-analyze verify --man=no "$T/units/$name.service" "$T/units/$name.timer"
@@ -157,7 +161,7 @@ fi
 
 # ---- the cron file
 id=$(approved 43)
-is "$(grep -E '^[0-9*]' "$cron" | awk '{ print $1, $2, $6 }' | paste -sd /)" "15 2 expunge/45 * expunge" "cron has a line for the night and one for each hour, for the user expunge"
+is "$(grep -E '^[0-9*]' "$cron" | awk '{ print $1, $2, $6 }' | paste -sd /)" "15 2 expunge/45 * expunge/25 * expunge" "cron has a line for the night and two for each hour, for the user expunge"
 cron_run() { # cron_run LINE: cron's environment is the file's settings and these
 	local shell path entry
 	entry=$(grep -E '^[0-9*]' "$cron" | sed -n "$1p" | sed -E 's/^([^ ]+ +){6}//')
@@ -180,6 +184,10 @@ run systemd_run "$hourly"
 is "$RC $OUT$ERR" "0 " "without a key tree the hourly unit does nothing, and says nothing"
 run cron_run 2
 is "$RC $OUT$ERR" "0 " "nor does cron's hourly line"
+run systemd_run "$notices"
+is "$RC $OUT$ERR" "0 " "without notices their unit says nothing"
+run cron_run 3
+is "$RC $OUT$ERR" "0 " "nor does cron's line for them"
 for place in 1a 1b 2a 2b here there; do command install -d -m 0700 "$D/var/kept/$place"; done
 [ "$(id -u)" -ne 0 ] || chown -R "$user" "$D/var/kept"
 sed -i '/^keys : {/,/^};/d; /^archives : {/,/^};/d' "$D/etc/expunge/expunge.conf"

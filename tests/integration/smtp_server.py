@@ -1,7 +1,7 @@
 """A mail server that misbehaves on demand: smtp_server.py PORT DIRECTORY
 
 What it does next is the word in DIRECTORY/mode, read at each connection. Messages that came whole are in DIRECTORY/1, 2, ...;
-each command but for what logs in is a line of DIRECTORY/commands. No TLS.
+each command is a line of DIRECTORY/commands. No TLS. It ends when DIRECTORY is gone.
 """
 import os
 import socketserver
@@ -102,4 +102,11 @@ class Server(socketserver.ThreadingTCPServer):
     daemon_threads = True
 
 
+def watch():
+    while os.path.isdir(DIRECTORY):
+        time.sleep(1)
+    os._exit(0)
+
+
+threading.Thread(target=watch, daemon=True).start()
 Server(("127.0.0.1", PORT), Session).serve_forever()
