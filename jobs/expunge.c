@@ -21,7 +21,7 @@ const char expunge_commit[] = EXPUNGE_COMMIT;
 
 static const struct command *const groups[] = {
 	init_commands, check_commands, map_commands, guard_commands, request_commands, hold_commands, account_commands, account_export_commands,
-	lifecycle_commands, store_commands,
+	lifecycle_commands, support_commands, store_commands,
 	nightly_commands, erase_commands, certificate_commands, keys_commands, backup_commands,
 	restore_commands, notify_commands, status_commands, NULL
 };

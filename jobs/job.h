@@ -65,7 +65,7 @@ int job_bind(struct job *job, struct err *err);
 int job_connect(const struct job *job, const char *login, struct db **ret, struct err *err);
 
 extern const struct command init_commands[], check_commands[], map_commands[], guard_commands[],
-	request_commands[], hold_commands[], account_commands[], account_export_commands[], lifecycle_commands[], store_commands[],
+	request_commands[], hold_commands[], account_commands[], account_export_commands[], lifecycle_commands[], support_commands[], store_commands[],
 	erase_commands[], nightly_commands[], certificate_commands[], keys_commands[], backup_commands[], restore_commands[],
 	notify_commands[], status_commands[];
 

@@ -26,6 +26,12 @@ status_archive_count(const struct status *s, enum archive_column column)
 }
 
 int64_t
+status_support_count(const struct status *s, enum support_column column)
+{
+	return db_get_int(s->support, 0, (int)column);
+}
+
+int64_t
 status_notice_count(const struct status *s, enum notice_column column)
 {
 	return db_get_int(s->notices, 0, (int)column);
@@ -222,7 +228,8 @@ read_all(struct status *s, const struct job *job, struct err *err)
 	if (db_query(job->db, &QUERY_STATUS_COUNTS, NULL, &s->counts, err) != 0 ||
 	    db_query(job->db, &QUERY_STATUS_REASONS, NULL, &s->reasons, err) != 0 ||
 	    db_query(job->db, &QUERY_STATUS_JOBS, NULL, &s->jobs, err) != 0 ||
-	    db_query(job->db, &QUERY_STATUS_NOTICES, NULL, &s->notices, err) != 0)
+	    db_query(job->db, &QUERY_STATUS_NOTICES, NULL, &s->notices, err) != 0 ||
+	    db_query(job->db, &QUERY_STATUS_SUPPORT, NULL, &s->support, err) != 0)
 		return -1;
 	if (!keys_declared(job->config))
 		return 0;
@@ -244,6 +251,10 @@ read_status(struct status *s, const struct job *job, struct err *err)
 	judge_requests(s);
 	judge_archives(s);
 	judge_notices(s);
+	complain_of(s, RED, status_support_count(s, SUPPORT_OVERDUE), "test patients past their time",
+		"the log of the last night says what is in the way; expunge support list");
+	complain_of(s, LOOK, status_support_count(s, SUPPORT_QUARANTINED), "test patients in quarantine",
+		"the practice has used them and decides (expunge_api.decide_test_subject); expunge support list");
 	judge_night(s);
 	return 0;
 }
@@ -306,6 +317,10 @@ print_text(const struct status *s)
 		(long long)status_count(s, FINALS_OVERDUE), status_count(s, INTERIM) > 0 ? "   (expunge store list)" : "");
 	PRINT("recipients", "%lld told, but without an acknowledgement%s", (long long)status_count(s, UNACKNOWLEDGED),
 		status_count(s, UNACKNOWLEDGED) > 0 ? "   (expunge request recipients --open)" : "");
+	PRINT("support", "%lld sessions open; %lld test patients, %lld of them past their time, %lld in quarantine%s",
+		(long long)status_support_count(s, SUPPORT_OPEN), (long long)status_support_count(s, SUPPORT_SUBJECTS),
+		(long long)status_support_count(s, SUPPORT_OVERDUE), (long long)status_support_count(s, SUPPORT_QUARANTINED),
+		status_support_count(s, SUPPORT_QUARANTINED) > 0 ? "   (expunge support list)" : "");
 	PRINT("notices", "%lld waiting, %lld of them for more than a day; refused in the last 30 days: %lld, given up: %lld",
 		(long long)status_notice_count(s, NOTICES_QUEUED), (long long)status_notice_count(s, NOTICES_LATE),
 		(long long)status_notice_count(s, NOTICES_BOUNCED), (long long)status_notice_count(s, NOTICES_GIVEN_UP));
@@ -341,6 +356,7 @@ run_status(struct job *job, struct err *err)
 	db_result_free(s.reasons);
 	db_result_free(s.jobs);
 	db_result_free(s.notices);
+	db_result_free(s.support);
 	db_result_free(s.archives);
 	for (size_t i = 0; i < s.n_findings; i++)
 		free(s.findings[i].what);

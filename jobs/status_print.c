@@ -36,6 +36,16 @@ archives_json(const struct status *s)
 }
 
 static struct json *
+support_json(const struct status *s)
+{
+	struct json *object = json_new_object();
+
+	for (int c = SUPPORT_OPEN; c <= SUPPORT_QUARANTINED; c++)
+		json_set_int(object, db_column_name(s->support, c), db_get_int(s->support, 0, c));
+	return object;
+}
+
+static struct json *
 notices_json(const struct status *s)
 {
 	struct json *object = json_new_object();
@@ -87,6 +97,7 @@ status_print_json(const struct status *s, struct err *err)
 	if (s->archives != NULL)
 		json_set(object, "archives", archives_json(s));
 	json_set(object, "notices", notices_json(s));
+	json_set(object, "support", support_json(s));
 	json_set(object, "reasons", reasons);
 	json_set(object, "jobs", jobs);
 	return json_print(stdout, object, err);
@@ -242,6 +253,10 @@ status_print_prometheus(const struct status *s)
 	if (s->archives != NULL)
 		print_archive_metrics(s);
 	print_notice_metrics(s);
+	print_metric("expunge_support_sessions_open", "Sessions of the support staff that are open.", status_support_count(s, SUPPORT_OPEN));
+	print_metric("expunge_test_subjects_overdue", "Test patients that are past their time.", status_support_count(s, SUPPORT_OVERDUE));
+	print_metric("expunge_test_subjects_quarantined", "Test patients that wait for a practice's decision.",
+		status_support_count(s, SUPPORT_QUARANTINED));
 	print_jobs(s, "expunge_job_last_start_timestamp_seconds", "When the job was last started.", JOB_STARTED_S);
 	print_jobs(s, "expunge_job_last_success_timestamp_seconds", "When the job last ended with exit code 0.", JOB_SUCCEEDED_S);
 	print_jobs(s, "expunge_job_last_exit_code", "The exit code of the job's last run.", JOB_EXIT);

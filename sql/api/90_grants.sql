@@ -108,7 +108,6 @@ GRANT SELECT ON expunge.support_list, expunge.support_register
 -- the views call it with the rights of whoever reads them
 GRANT EXECUTE ON FUNCTION expunge.support_entry(expunge.support_event)
 	TO expunge_intake, expunge_support, expunge_operator, expunge_approver, expunge_dpo;
-GRANT SELECT ON expunge.instance TO expunge_support;
 GRANT EXECUTE ON FUNCTION
 	expunge.support_night(), expunge.file_test_subject(uuid), expunge.approve_test_subject(uuid, text),
 	expunge.quarantine_test_subject(uuid, text), expunge.forget_test_subject(uuid)

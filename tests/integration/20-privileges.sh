@@ -105,7 +105,7 @@ expunge.guard_transition()               -     -     -     -     -     -     -
 expunge.hold                             -     -     r     r     r     r     -
 expunge.hold_list                        -     -     r     r     r     r     -
 expunge.identify_request()               -     x     -     x     -     -     -
-expunge.instance                         -     -     r     r     r     r     r     r
+expunge.instance                         -     -     r     r     r     r     r
 expunge.instance_zone()                  -     x     x     x     x     x     x     x
 expunge.is_held()                        -     -     x     x     x     x     -
 expunge.key_change                       -     -     r     r     War   r     -
