@@ -1,4 +1,5 @@
-/* lifecycle: what the passing of days changes for accounts that are closing. */
+/* lifecycle, account plan: what a run does for accounts that are closing, without purging any. */
+#include "account/closing.h"
 #include "account/lifecycle.h"
 #include "jobs/job.h"
 #include "jobs/removal.h"
@@ -32,9 +33,24 @@ run_lifecycle(struct job *job, struct err *err)
 	return 0;
 }
 
+static int
+run_plan(struct job *job, struct err *err)
+{
+	struct run run = { 0 };
+	int failed = removal_open(job, &run, REMOVAL_LOOK, err) != 0 || closing_plan(&run, job->args[0], err) != 0;
+
+	removal_close(&run);
+	if (failed)
+		return -1;
+	log_info("planned; expunge account show %s prints the plan", job->args[0]);
+	return 0;
+}
+
 static const struct option_row lifecycle_options[] = { OPTION_DRY_RUN, OPTION_END };
 
 const struct command lifecycle_commands[] = {
+	{ "account plan", "plan the purge of an account now", "TENANT", 1, 1, NEEDS_BINDING, NULL, run_plan,
+	  "The nightly run does it in the last week of the cooling-off. Another plan voids the approvals of the one before." },
 	{ "lifecycle", "what the passing of days changes for closing accounts", "", 0, 0, NEEDS_BINDING, lifecycle_options, run_lifecycle,
 	  "Compares them with the application's subscriptions, moves them on, queues their notices, and says what is late.\n"
 	  "Part of nightly. Removes nothing." },

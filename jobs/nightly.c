@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "account/closing.h"
 #include "account/lifecycle.h"
 #include "base/cleanup.h"
 #include "erasure/draft.h"
@@ -69,17 +70,21 @@ static int
 night(struct job *job, struct run *run, struct err *err)
 {
 	struct lifecycle accounts;
+	struct closing closing = { 0 };
 	struct err unused;
 
 	if (support_prepare(run, err) != 0 || run_begin(run, "nightly", err) != 0)
 		return -1;
-	if (lifecycle_carry_out(run, &accounts, err) != 0 || removal_carry_out(run, err) != 0 || support_settle(run, err) != 0 ||
-	    issue_finals(run, err) != 0 || removal_publish(run, err) != 0 ||
+	if (lifecycle_carry_out(run, &accounts, err) != 0 || closing_remove(run, &closing, err) != 0 || removal_carry_out(run, err) != 0 ||
+	    (!run->drill_failed && closing_attest(run, &closing, err) != 0) || support_settle(run, err) != 0 || issue_finals(run, err) != 0 || removal_publish(run, err) != 0 ||
 	    draft_all(run, err) != 0 || db_query(run->db, &QUERY_OPENINGS_FORGET, NULL, NULL, err) != 0 || tell_overdue(job, run, err) != 0) {
 		(void)run_end(run, err_exit_code(err), &unused);
 		return -1;
 	}
 	notices_end_run(job, run->id, &job->exit_code);
+	if (closing.n_claimed + closing.n_removed + closing.n_certified > 0)
+		log_info("accounts: %lld claimed, %lld removed, %lld certified", (long long)closing.n_claimed, (long long)closing.n_removed,
+			(long long)closing.n_certified);
 	log_info("done: %lld removed, %lld certified, %lld blocked, %lld failed, %lld waiting", (long long)run->n_removed,
 		(long long)run->n_certified, (long long)run->n_blocked, (long long)run->n_failed, (long long)run->n_waiting);
 	return run_end(run, job->exit_code, err);

@@ -68,6 +68,7 @@ struct shredding {
 	struct keys keys;
 	struct db *db;              /* alone with the keys: nothing else hangs on its locks */
 	struct db_result *patients; /* leaves of requests */
+	struct db_result *accounts; /* tenants whose account is removed */
 	struct expire expire;
 	bool interrupted;           /* there is a change to be gone on with */
 	int64_t *leaves;
@@ -79,13 +80,14 @@ release(struct shredding *shredding)
 {
 	expire_release(&shredding->expire);
 	db_result_free(shredding->patients);
+	db_result_free(shredding->accounts);
 	db_close(shredding->db);
 	keys_close(&shredding->keys);
 	free(shredding->leaves);
 }
 
 static int
-find_patients(struct shredding *shredding, struct err *err)
+find_shreddable(struct shredding *shredding, struct err *err)
 {
 	struct run *run = shredding->run;
 	int subject = run->map->subject;
@@ -93,6 +95,8 @@ find_patients(struct shredding *shredding, struct err *err)
 
 	(void)snprintf(table, sizeof(table), "%d", run->program->tables[subject].id);
 	(void)snprintf(via, sizeof(via), "%d", program_via(run->program, subject, &run->map->subject_key_column, 1));
+	if (db_query(run->db, &QUERY_CLOSURE_REMOVED, NULL, &shredding->accounts, err) != 0)
+		return -1;
 	if (db_query(run->db, &QUERY_REQUEST_LEAVES_NOTE, DB_PARAMS(table, via, run->skip), NULL, err) != 0)
 		return -1;
 	return db_query(run->db, &QUERY_REQUEST_LEAVES_LIVING, DB_PARAMS(run->skip), &shredding->patients, err);
@@ -136,9 +140,16 @@ shred_alone(struct shredding *shredding, struct err *err)
 	if (expire_find(&shredding->keys, shredding->db, &shredding->expire, err) != 0 || copy_ledger(run, &shredding->keys, err) != 0)
 		return -1;
 	collect_leaves(shredding);
-	if (shredding->n > 0)
-		return keys_shred(&shredding->keys, shredding->db, &(struct shred_set){ .leaves = shredding->leaves, .n = shredding->n },
-			hash_name, run->ledger, NULL, err);
+	if (shredding->n > 0 || db_rows(shredding->accounts) > 0) {
+		size_t n = (size_t)db_rows(shredding->accounts);
+		CLEANUP(free_text) char *memory = mem_zero(n + 1, sizeof(const char *));
+		const char **tenants = (const char **)(void *)memory;
+
+		for (size_t i = 0; i < n; i++)
+			tenants[i] = db_get_text(shredding->accounts, (int)i, 0);
+		return keys_shred(&shredding->keys, shredding->db, &(struct shred_set){ shredding->leaves, shredding->n, tenants, n }, hash_name,
+			run->ledger, NULL, err);
+	}
 	return shredding->interrupted ? keys_resume(&shredding->keys, shredding->db, hash_name, run->ledger, err) : 0;
 }
 
@@ -163,6 +174,8 @@ tell_shredded(const struct shredding *shredding)
 	if (shredding->n > 0)
 		run_note(shredding->run, NOTE_INFO, "leaf keys shredded: %zu, of %d patients, %zu archives, %zu attempts at one", shredding->n,
 			db_rows(shredding->patients), expire->n, shredding->n - (size_t)db_rows(shredding->patients) - expire->n);
+	if (db_rows(shredding->accounts) > 0)
+		run_note(shredding->run, NOTE_INFO, "accounts whose keys are shredded as a whole: %d", db_rows(shredding->accounts));
 	run_note_lines(shredding->run, NOTE_WARNING, "destination ", &expire->strangers);
 }
 
@@ -205,7 +218,7 @@ shred_and_remove(struct shredding *shredding)
 		tell_failure(run, &err, "leaf keys are not shredded, and their requests wait for it");
 		return;
 	}
-	if (db_rows(shredding->patients) > 0 || shredding->interrupted || expiry_has_rule(&keep)) {
+	if (db_rows(shredding->patients) > 0 || db_rows(shredding->accounts) > 0 || shredding->interrupted || expiry_has_rule(&keep)) {
 		if (shred(shredding, &err) != 0)
 			tell_failure(run, &err, "leaf keys are not shredded, and their requests wait for it");
 		else
@@ -227,7 +240,7 @@ shredding_carry_out(struct run *run, struct err *err)
 	shredding.interrupted = db_get_bool(there, 0, E_CHANGE);
 	if (!db_get_bool(there, 0, E_TREE) && !shredding.interrupted)
 		return 0;
-	if (find_patients(&shredding, err) != 0)
+	if (find_shreddable(&shredding, err) != 0)
 		return -1;
 	shred_and_remove(&shredding);
 	return 0;

@@ -1,7 +1,7 @@
 /*
- * shredding: the leaf keys of erased subjects go, and with them those of backups that have expired, all of a night by one
- * change of the root, after the recount and before the certificates; then the expired backups' files. Where no archive was
- * ever taken there are none, and nothing is done.
+ * shredding: the leaf keys of erased subjects go, with them those of backups that have expired, and of tenants whose accounts
+ * are removed all that there are, everything of a night by one change of the root, after the recount and before the
+ * certificates; then the expired backups' files. Where no archive was ever taken there are none, and nothing is done.
  */
 #ifndef EXPUNGE_ERASURE_SHREDDING_H
 #define EXPUNGE_ERASURE_SHREDDING_H

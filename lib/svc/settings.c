@@ -154,6 +154,8 @@ static const struct setting settings[SETTING_COUNT] = {
 		"in none of these is reported."),
 	[SET_CLOSURE_DRILL_MAX_AGE_HOURS] = INT("closure.drill_max_age_hours", "168", 1, 87600,
 		"No account is purged unless archives were opened with success, as a drill, within so many hours."),
+	[SET_CLOSURE_PAUSE_SECONDS] = INT("closure.pause_seconds", "600", 0, 86400,
+		"Of several accounts the smallest is purged first; then the run waits so long, so that somebody may notice and freeze the rest."),
 	[SET_MAIL_SERVER] = TEXT("mail.server", "", 300,
 		"The mail server that notices are handed to: smtp://host (STARTTLS, port 587 unless :port says otherwise) or smtps://host (465); "
 		"without one they wait in the outbox, and status says so."),
