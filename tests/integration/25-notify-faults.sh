@@ -24,17 +24,18 @@ begin() { # begin MODE: one notice waits, and the server is in this mode
 	rm -f "$T"/box/*
 	printf '%s\n' "$1" >"$T/box/mode"
 	sql -U night clinic "SET default_transaction_read_only = off" "SELECT expunge.notice_put('reactivated', '1', 'controller',
-		'{}', 'k')" >"$T/null"
+		'{\"planted\": \"planted-secret\"}', 'k')" >"$T/null"
 }
 kept() { find "$T/box" -name '[0-9]*' | wc -l; }
 state() { sql clinic 'SELECT state, attempts, last_code FROM expunge.outbox'; }
 
 while read -r mode rc want; do
 	begin "$mode"
-	run expunge_as night notify
+	run expunge_as night -v notify
 	rc_is "$rc" "$mode: exit code $rc"
 	is "$(state)" "${want//_/ }" "$mode: $want"
-	err_unlike 'planted-secret|practice.example' "$mode: neither the server's words nor the address are in the log"
+	err_unlike 'planted-secret|practice.example' "$mode: neither the server's words nor facts and address are in the log"
+	out_unlike 'planted-secret|practice.example' "$mode: nor in what is printed"
 	case $want in
 	queued*)
 		printf 'accept\n' >"$T/box/mode"

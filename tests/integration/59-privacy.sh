@@ -146,6 +146,10 @@ for level in error warning info debug; do
 		tool oscar freeze off
 		tool ruth cap raise --reason 'a reason'
 		tool oscar clock accept --reason 'a reason'
+		tool oscar contact add --audience operator root@software.example
+		tool oscar contact list
+		tool night notify
+		tool night notify --list --json
 		tool watch status
 		tool watch status --json
 		tool watch status --prometheus
