@@ -86,20 +86,25 @@ tell(const struct outbox *o, bool bad, const struct db_result *claim, const char
 	o->note(bad, text);
 }
 
+static void
+facts_freep(struct fact **facts)
+{
+	free(*facts);
+	*facts = NULL;
+}
+
 /* Subject and texts, then the message as it is sent. */
 static int
 write_message(const struct outbox *o, const struct db_result *claim, struct str *ret, struct err *err)
 {
 	CLEANUP(db_result_freep) struct db_result *rows = NULL;
 	CLEANUP(notice_release) struct notice notice = NOTICE_INIT;
-	CLEANUP(free_text) char *memory = NULL;
-	struct fact *facts;
+	CLEANUP(facts_freep) struct fact *facts = NULL;
 	size_t n = 0;
 
 	if (db_query(o->db, &QUERY_NOTICE_FACTS, DB_PARAMS(db_get_text(claim, 0, CLAIM_ID)), &rows, err) != 0)
 		return -1;
 	facts = mem_zero((size_t)db_rows(rows) + 3, sizeof(*facts));
-	memory = (char *)facts;
 	/* the first of a name counts: what the row and the configuration say is not overruled */
 	facts[n++] = (struct fact){ "tenant", db_get_text(claim, 0, CLAIM_TENANT) };
 	facts[n++] = (struct fact){ "notice_id", db_get_text(claim, 0, CLAIM_ID) };

@@ -27,7 +27,7 @@ struct mail_options {
 
 struct mailer;
 
-/* Nothing is sent yet. ERR_USAGE: a server that is written wrongly, or without TLS elsewhere. */
+/* Nothing is sent yet. libcurl keeps a copy of the password until the mailer is closed. ERR_USAGE: a server that is written wrongly, or without TLS elsewhere. */
 int mailer_open(struct mailer **ret, const struct mail_options *options, struct err *err);
 /* NULL is fine. */
 void mailer_close(struct mailer *mailer);

@@ -108,6 +108,29 @@ is "$(grep -h '^Message-ID:' "$T"/box/[0-9]* | sort | uniq -c | awk '{ print $1 
 	"three hosts at once: a hundred notices arrive, each once"
 is "$(sql clinic "SELECT state, count(*), max(attempts) FROM expunge.outbox GROUP BY 1")" "sent|100|1" "and are recorded as sent"
 
+# ---------------------------------------------------------------- what closing accounts have to say fits the templates
+begin accept
+write 'DELETE FROM expunge.outbox'
+cat >>"$CONF" <<-'CONF'
+	closure : {
+	  rules = ( { trigger = "cancellation"; anchor = "paid-until"; days = 45; meaning = "not-before"; within_days = 7; } );
+	};
+CONF
+expunge_as postgres init 2>"$T/init.log" || cat "$T/init.log"
+run expunge_as oscar account cancel 1 --paid-until "$(date -d '+10 days' +%F)" --reason 'moving on'
+rc_is 0 "a practice cancels"
+run expunge_as night notify
+is "$(sql clinic "SELECT template, state FROM expunge.outbox ORDER BY queued_at")" "cancelled|sent" "its managers are told"
+ok "of the days in words" grep -q "^Subject: .*deleted from $(date -d '+56 days' '+%-d %B %Y')" "$T/box/1"
+run expunge_as oscar account reactivate 1 --reason 'they stay'
+rc_is 0 "and comes back"
+run expunge_as night notify
+is "$(sql clinic "SELECT template, state FROM expunge.outbox ORDER BY queued_at")" "cancelled|sent
+reactivated|sent" "they are told of that, too"
+write "SELECT expunge.tell_controller(c.id, t) FROM expunge.closure c, unnest(ARRAY['ends', 'days-30', 'days-14', 'days-7', 'days-1', 'done']) t"
+run expunge_as night notify
+is "$(sql clinic "SELECT DISTINCT state, last_code FROM expunge.outbox")" "sent|250 2.0.0" "and so would they be of all else"
+
 # ---------------------------------------------------------------- a bad night is told of, once a day
 begin accept
 write 'DELETE FROM expunge.outbox'
