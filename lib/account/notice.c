@@ -10,7 +10,7 @@
 
 #define TEMPLATE_MAX 65536
 #define NAME_MAX_BYTES 40
-#define CLOSURE "account last_day days purge_on complete_on zone days_left"
+#define CLOSURE "practice closure ends_on purge_on complete_by zone"
 
 const struct notice_kind notice_kinds[] = {
 	{ "cancelled", CLOSURE },
@@ -19,10 +19,10 @@ const struct notice_kind notice_kinds[] = {
 	{ "days-14", CLOSURE },
 	{ "days-7", CLOSURE },
 	{ "days-1", CLOSURE },
-	{ "done", CLOSURE },
-	{ "reactivated", CLOSURE },
-	{ "approval-wanted", "account purge_on complete_on plan approvals" },
-	{ "purge-paused", "account purge_on complete_on reason" },
+	{ "done", "practice closure complete_by" },
+	{ "reactivated", "practice closure reactivated_on" },
+	{ "approval-wanted", "practice closure purge_on complete_by plan rows approvals" },
+	{ "purge-paused", "practice closure purge_on complete_by cause" },
 	{ "failure", "job run exit_code day" },
 	{ "support-override", "session staff ticket reason opened_at ends_at" },
 	{ NULL, NULL }

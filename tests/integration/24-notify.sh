@@ -28,7 +28,7 @@ tidy() { # nothing waits
 	sql clinic "SET default_transaction_read_only = off" "SET ROLE expunge_owner" "DELETE FROM expunge.outbox"
 	mail_forget
 }
-FACTS='{"account": "1", "last_day": "2026-02-28", "days": 45, "purge_on": "2026-04-15", "complete_on": "2026-04-22", "zone": "Europe/London", "days_left": 30}'
+FACTS='{"practice": "1", "closure": "c", "ends_on": "2026-02-28", "purge_on": "2026-04-15", "complete_by": "2026-04-22", "zone": "Europe/London"}'
 
 # ---------------------------------------------------------------- contacts
 run expunge_as oscar contact add --audience controller --tenant 1 ann@practice.example
@@ -117,7 +117,7 @@ mail_configure
 # ---------------------------------------------------------------- hostile words
 tidy
 mail_configure 'from_name = "Müller \"& Söhne\" <x@y.example>";'
-put cancelled 1 controller k2 "$(jq -n '{account: "1", days: 45, zone: "<script>alert(1)</script> {tenant} \u0416\u0438\u0432\u0430\u0433\u043e =?UTF-8?B?eA==?= & \"x\" '"'"'y'"'"' .", last_day: "2026-02-30", purge_on: "2026-04-15", complete_on: "From here"}')" >"$T/null"
+put cancelled 1 controller k2 "$(jq -n '{practice: "1", closure: "c", zone: "<script>alert(1)</script> {tenant} \u0416\u0438\u0432\u0430\u0433\u043e =?UTF-8?B?eA==?= & \"x\" '"'"'y'"'"' .", ends_on: "2026-02-30", purge_on: "2026-04-15", complete_by: "From here"}')" >"$T/null"
 sed -i "1s/.*/Subject: Ж for {zone} and so on for much longer than one line of a header can be/" "$T/notices/cancelled.txt"
 run expunge_as night notify
 rc_is 0 "words of every kind are sent"
@@ -134,7 +134,7 @@ mail_configure
 
 # ---------------------------------------------------------------- templates that do not fit
 tidy
-put days-14 1 controller k3 '{"account": "x"}' >"$T/null"
+put days-14 1 controller k3 '{"practice": "x"}' >"$T/null"
 put days-7 1 controller k3b >"$T/null"
 run expunge_as night notify
 rc_is 3 "a fact that is missing"
