@@ -47,13 +47,37 @@ add_encoded(struct str *out, const char *text)
 	}
 }
 
-/* Where it is short and plain, as it is; else folded into encoded words, behind the field's name. */
+/* Printable ASCII that a reader takes for nothing else, and that can be folded: no long words, no white space around it. */
+static bool
+is_plain(const char *text)
+{
+	size_t n = strlen(text);
+
+	for (const char *word = text; *word != '\0'; word += strcspn(word, " "), word += *word == ' ')
+		if (strcspn(word, " ") > LINE_MAX - 10)
+			return false;
+	return is_ascii(text) && strstr(text, "=?") == NULL && n > 0 && text[0] != ' ' && text[n - 1] != ' ';
+}
+
+/* A new line before the space whose word would not fit: unfolded, it is the same text. */
+static void
+add_folded(struct str *out, const char *text, size_t column)
+{
+	for (const char *c = text; *c != '\0'; c++, column++) {
+		if (*c == ' ' && column + 1 + strcspn(c + 1, " ") > LINE_MAX) {
+			str_add(out, "\r\n");
+			column = 0;
+		}
+		str_add_n(out, c, 1);
+	}
+}
+
 static void
 add_subject(struct str *out, const char *text)
 {
 	str_add(out, "Subject: ");
-	if (is_ascii(text) && strlen(text) <= LINE_MAX - 9 && strstr(text, "=?") == NULL && text[0] != ' ')
-		str_add(out, text);
+	if (is_plain(text))
+		add_folded(out, text, 9);
 	else
 		add_encoded(out, text);
 	str_add(out, "\r\n");

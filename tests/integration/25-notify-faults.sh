@@ -121,13 +121,15 @@ run expunge_as oscar account cancel 1 --paid-until "$(date -d '+10 days' +%F)" -
 rc_is 0 "a practice cancels"
 run expunge_as night notify
 is "$(sql clinic "SELECT template, state FROM expunge.outbox ORDER BY queued_at")" "cancelled|sent" "its managers are told"
-ok "of the days in words" grep -q "^Subject: .*deleted from $(date -d '+56 days' '+%-d %B %Y')" "$T/box/1"
+is "$(python3 -c 'import email, email.policy, sys
+print(email.message_from_binary_file(open(sys.argv[1], "rb"), policy=email.policy.default)["subject"])' "$T/box/1")" \
+	"Your subscription is cancelled: your data will be deleted from $(date -d '+56 days' '+%-d %B %Y')" "of the day in words"
 run expunge_as oscar account reactivate 1 --reason 'they stay'
 rc_is 0 "and comes back"
 run expunge_as night notify
 is "$(sql clinic "SELECT template, state FROM expunge.outbox ORDER BY queued_at")" "cancelled|sent
 reactivated|sent" "they are told of that, too"
-write "SELECT expunge.tell_controller(c.id, t) FROM expunge.closure c, unnest(ARRAY['ends', 'days-30', 'days-14', 'days-7', 'days-1', 'done']) t"
+write "SELECT expunge.tell_controller(c.id, t) FROM expunge.closure c, unnest(ARRAY['ends', 'days-30', 'days-14', 'days-7', 'days-1', 'done']) t" >"$T/null"
 run expunge_as night notify
 is "$(sql clinic "SELECT DISTINCT state, last_code FROM expunge.outbox")" "sent|250 2.0.0" "and so would they be of all else"
 

@@ -217,6 +217,9 @@ static const struct {
 } subjects[] = {
 	{ "=?UTF-8?Q?x?=", "Subject: =?UTF-8?B?PT9VVEYtOD9RP3g/PQ==?=\r\n" },
 	{ " x", "Subject: =?UTF-8?B?IHg=?=\r\n" },
+	{ "x ", "Subject: =?UTF-8?B?eCA=?=\r\n" },
+	{ LONG " " LONG " a  b", "Subject: " LONG "\r\n " LONG " a  b\r\n" },
+	{ LONG "bbb x", "Subject: =?UTF-8?B?" },
 	{ "\xd0\x96", "Subject: =?UTF-8?B?0JY=?=\r\n" },
 	/* 40 characters of two bytes: no character is cut in two */
 	{ "\xd0\x96\xd0\x96\xd0\x96\xd0\x96\xd0\x96\xd0\x96\xd0\x96\xd0\x96\xd0\x96\xd0\x96\xd0\x96\xd0\x96\xd0\x96\xd0\x96\xd0\x96\xd0\x96\xd0\x96\xd0\x96\xd0\x96\xd0\x96",
