@@ -26,6 +26,12 @@ status_archive_count(const struct status *s, enum archive_column column)
 }
 
 int64_t
+status_account_count(const struct status *s, enum account_column column)
+{
+	return db_get_int(s->accounts, 0, (int)column);
+}
+
+int64_t
 status_support_count(const struct status *s, enum support_column column)
 {
 	return db_get_int(s->support, 0, (int)column);
@@ -193,6 +199,16 @@ judge_requests(struct status *s)
 	complain_of(s, LOOK, status_count(s, UNPUBLISHED), "certificates not written to files", "expunge nightly writes them, or says why not");
 }
 
+static void
+judge_accounts(struct status *s)
+{
+	static const char list[] = "expunge account list says what each waits for; expunge account show says what to do";
+
+	complain_of(s, RED, status_account_count(s, ACCOUNTS_OVERDUE), "closed accounts past the day on which they were to be gone", list);
+	complain_of(s, RED, status_account_count(s, ACCOUNTS_FAILED), "accounts whose purge failed", list);
+	complain_of(s, LOOK, status_account_count(s, ACCOUNTS_DISAGREEING), "accounts that the application says otherwise of", list);
+}
+
 /* ---- reading ------------------------------------------------------------------------------- */
 
 /* columns of status_copies */
@@ -229,7 +245,8 @@ read_all(struct status *s, const struct job *job, struct err *err)
 	    db_query(job->db, &QUERY_STATUS_REASONS, NULL, &s->reasons, err) != 0 ||
 	    db_query(job->db, &QUERY_STATUS_JOBS, NULL, &s->jobs, err) != 0 ||
 	    db_query(job->db, &QUERY_STATUS_NOTICES, NULL, &s->notices, err) != 0 ||
-	    db_query(job->db, &QUERY_STATUS_SUPPORT, NULL, &s->support, err) != 0)
+	    db_query(job->db, &QUERY_STATUS_SUPPORT, NULL, &s->support, err) != 0 ||
+	    db_query(job->db, &QUERY_STATUS_ACCOUNTS, NULL, &s->accounts, err) != 0)
 		return -1;
 	if (!keys_declared(job->config))
 		return 0;
@@ -251,6 +268,7 @@ read_status(struct status *s, const struct job *job, struct err *err)
 	judge_requests(s);
 	judge_archives(s);
 	judge_notices(s);
+	judge_accounts(s);
 	complain_of(s, RED, status_support_count(s, SUPPORT_OVERDUE), "test patients past their time",
 		"the log of the last night says what is in the way; expunge support list");
 	complain_of(s, LOOK, status_support_count(s, SUPPORT_QUARANTINED), "test patients in quarantine",
@@ -317,6 +335,9 @@ print_text(const struct status *s)
 		(long long)status_count(s, FINALS_OVERDUE), status_count(s, INTERIM) > 0 ? "   (expunge store list)" : "");
 	PRINT("recipients", "%lld told, but without an acknowledgement%s", (long long)status_count(s, UNACKNOWLEDGED),
 		status_count(s, UNACKNOWLEDGED) > 0 ? "   (expunge request recipients --open)" : "");
+	PRINT("accounts", "%lld closing, %lld of them due; %lld being purged; %lld past their day%s", (long long)status_account_count(s, ACCOUNTS_CLOSING),
+		(long long)status_account_count(s, ACCOUNTS_DUE), (long long)status_account_count(s, ACCOUNTS_UNDER_WAY),
+		(long long)status_account_count(s, ACCOUNTS_OVERDUE), status_account_count(s, ACCOUNTS_CLOSING) > 0 ? "   (expunge account list)" : "");
 	PRINT("support", "%lld sessions open; %lld test patients, %lld of them past their time, %lld in quarantine%s",
 		(long long)status_support_count(s, SUPPORT_OPEN), (long long)status_support_count(s, SUPPORT_SUBJECTS),
 		(long long)status_support_count(s, SUPPORT_OVERDUE), (long long)status_support_count(s, SUPPORT_QUARANTINED),
@@ -357,6 +378,7 @@ run_status(struct job *job, struct err *err)
 	db_result_free(s.jobs);
 	db_result_free(s.notices);
 	db_result_free(s.support);
+	db_result_free(s.accounts);
 	db_result_free(s.archives);
 	for (size_t i = 0; i < s.n_findings; i++)
 		free(s.findings[i].what);

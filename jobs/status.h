@@ -20,6 +20,7 @@ enum notice_column {
 	NOTICES_QUEUED, NOTICES_LATE, NOTICES_BOUNCED, NOTICES_GIVEN_UP, NOTICES_UNREACHED, NOTICES_SENT, NOTICES_LAST_SENT
 };
 
+enum account_column { ACCOUNTS_CLOSING, ACCOUNTS_DUE, ACCOUNTS_UNDER_WAY, ACCOUNTS_OVERDUE, ACCOUNTS_DISAGREEING, ACCOUNTS_FAILED };
 enum support_column { SUPPORT_OPEN, SUPPORT_SUBJECTS, SUPPORT_OVERDUE, SUPPORT_QUARANTINED };
 
 /* Something that is not as it should be, and what to do about it. */
@@ -34,6 +35,7 @@ struct status {
 	struct db_result *counts, *reasons, *jobs;
 	struct db_result *notices;
 	struct db_result *support;
+	struct db_result *accounts;
 	struct db_result *archives; /* NULL: there is no key tree */
 	int64_t n_missing, n_sending, n_damaged; /* copies of archives, in the destinations of the configuration */
 	bool sentinel;       /* the freeze file of the state directory */
@@ -44,6 +46,7 @@ struct status {
 };
 
 int64_t status_count(const struct status *s, enum count column);
+int64_t status_account_count(const struct status *s, enum account_column column);
 int64_t status_support_count(const struct status *s, enum support_column column);
 int64_t status_notice_count(const struct status *s, enum notice_column column);
 int64_t status_archive_count(const struct status *s, enum archive_column column);

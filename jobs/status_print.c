@@ -36,6 +36,16 @@ archives_json(const struct status *s)
 }
 
 static struct json *
+accounts_json(const struct status *s)
+{
+	struct json *object = json_new_object();
+
+	for (int c = ACCOUNTS_CLOSING; c <= ACCOUNTS_FAILED; c++)
+		json_set_int(object, db_column_name(s->accounts, c), db_get_int(s->accounts, 0, c));
+	return object;
+}
+
+static struct json *
 support_json(const struct status *s)
 {
 	struct json *object = json_new_object();
@@ -97,6 +107,7 @@ status_print_json(const struct status *s, struct err *err)
 	if (s->archives != NULL)
 		json_set(object, "archives", archives_json(s));
 	json_set(object, "notices", notices_json(s));
+	json_set(object, "accounts", accounts_json(s));
 	json_set(object, "support", support_json(s));
 	json_set(object, "reasons", reasons);
 	json_set(object, "jobs", jobs);
@@ -253,6 +264,12 @@ status_print_prometheus(const struct status *s)
 	if (s->archives != NULL)
 		print_archive_metrics(s);
 	print_notice_metrics(s);
+	print_metric("expunge_accounts_closing", "Accounts that are closing and not claimed.", status_account_count(s, ACCOUNTS_CLOSING));
+	print_metric("expunge_accounts_due", "Accounts whose cooling-off is over and that are not claimed.", status_account_count(s, ACCOUNTS_DUE));
+	print_metric("expunge_accounts_under_way", "Accounts that are claimed and not certified.", status_account_count(s, ACCOUNTS_UNDER_WAY));
+	print_metric("expunge_accounts_overdue", "Accounts past the day on which they were to be gone.", status_account_count(s, ACCOUNTS_OVERDUE));
+	print_metric("expunge_accounts_disagreeing", "Accounts that the application says otherwise of.", status_account_count(s, ACCOUNTS_DISAGREEING));
+	print_metric("expunge_accounts_failed", "Accounts whose purge failed.", status_account_count(s, ACCOUNTS_FAILED));
 	print_metric("expunge_support_sessions_open", "Sessions of the support staff that are open.", status_support_count(s, SUPPORT_OPEN));
 	print_metric("expunge_test_subjects_overdue", "Test patients that are past their time.", status_support_count(s, SUPPORT_OVERDUE));
 	print_metric("expunge_test_subjects_quarantined", "Test patients that wait for a practice's decision.",

@@ -582,4 +582,14 @@ CREATE VIEW expunge.account_list AS
 	CROSS JOIN LATERAL (SELECT expunge.civil_date_in(now(), c.zone)) t(today);
 COMMENT ON VIEW expunge.account_list IS 'every closing and closed account: day n of so many, its purge date in the practice''s zone, and what it waits for';
 
+CREATE OR REPLACE VIEW expunge.status_account AS
+	SELECT count(*) FILTER (WHERE c.state IN ('cancelled', 'cooling-off', 'due')) AS closing,
+		count(*) FILTER (WHERE c.state = 'due') AS due,
+		count(*) FILTER (WHERE c.state IN ('claimed', 'removed', 'shredded')) AS under_way,
+		count(*) FILTER (WHERE now() >= c.complete_by) AS overdue,
+		count(*) FILTER (WHERE c.disagreement IS NOT NULL) AS disagreeing,
+		count(*) FILTER (WHERE c.problem IS NOT NULL) AS failed
+	FROM expunge.closure c WHERE c.state NOT IN ('certified', 'reactivated');
+COMMENT ON VIEW expunge.status_account IS 'one row of counts: accounts that are closing, due, being purged, past their day, disagreed about, and whose purge failed';
+
 RESET ROLE;

@@ -164,6 +164,7 @@ GRANT UPDATE (state, not_before, complete_by, disagreement, problem, problem_at,
 GRANT INSERT, UPDATE, DELETE ON expunge.closure_plan TO expunge_job;
 GRANT SELECT ON expunge.account_list TO expunge_operator, expunge_approver, expunge_dpo, expunge_job;
 GRANT SELECT ON expunge_api.account_status TO expunge_intake;
+GRANT SELECT ON expunge.status_account TO expunge_monitor, expunge_operator, expunge_approver, expunge_dpo, expunge_job;
 GRANT EXECUTE ON FUNCTION
 	expunge_api.cancel_subscription(text, date, text, text, text),
 	expunge_api.reactivate_subscription(text),

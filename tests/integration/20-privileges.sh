@@ -179,6 +179,7 @@ expunge.staff_login                      -     -     r     r     -     r     -
 expunge.standbys_seen()                  -     -     -     x     x     -     -
 expunge.start_of_day()                   -     -     -     -     -     -     -
 expunge.status                           -     -     r     r     r     r     r
+expunge.status_account                   -     -     r     r     r     r     r
 expunge.status_archive                   -     -     r     r     r     r     r
 expunge.status_blocked                   -     -     r     r     r     r     r
 expunge.status_copy                      -     -     r     r     r     r     r

@@ -23,6 +23,7 @@ mkrole ruth expunge_approver
 mkrole rob expunge_approver
 mkrole oscar expunge_operator expunge_intake
 mkrole dora expunge_dpo
+mkrole watch expunge_monitor
 mkrole night expunge_job
 mkrole clinic_app expunge_intake
 today=$(sql clinic "SELECT expunge.civil_date(now())")
@@ -116,6 +117,16 @@ err_like 'account 3: comparing it with the application failed \(EX222\)' "... is
 subscription 2 "\"Status\" = 'cancelled', cancelled = now()"
 run expunge_as night lifecycle
 is "$(state 2)" cancelled "... and keeps no other from being closed"
+
+run expunge_as watch status
+out_like '^accounts +1 closing, 0 of them due; 0 being purged; 0 past their day' "status counts them"
+sql clinic "SET default_transaction_read_only = off" "UPDATE expunge.closure SET complete_by = now(), not_before = now() - interval '1 day' WHERE state = 'cancelled'"
+run expunge_as watch status
+rc_is 3 "one past its day is red"
+out_like '1 closed accounts past the day' "... and says so"
+run expunge_as watch status --prometheus
+out_like '^expunge_accounts_overdue 1$' "... to monitors, too"
+sql clinic "SET default_transaction_read_only = off" "UPDATE expunge.closure SET complete_by = now() + interval '50 days' WHERE state = 'cancelled'"
 
 # ---- the promise
 closing "$CANCELLATION" '{ name = "physical backups"; kind = "physical-backup"; retention_days = 60; }'

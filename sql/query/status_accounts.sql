@@ -1,0 +1,4 @@
+-- Closing accounts, as counts.
+-- params: none
+-- rows: one
+SELECT a.closing, a.due, a.under_way, a.overdue, a.disagreeing, a.failed FROM expunge.status_account a
