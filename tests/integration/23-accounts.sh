@@ -164,8 +164,10 @@ is "$(missing)" "EX527 EX528" "... or is too long ago"
 sql ctl "INSERT INTO expunge.event (kind) VALUES ('drill-passed')"
 is "$(sql ctl "SELECT what FROM expunge.closure_obstacles('$ID', '2026-11-24T03:00:00Z')")" \
 	"the practice has not been told: cancelled, ends, days-30, days-14, days-7, days-1" "every notice must have reached somebody"
-is "$(sql ctl "SELECT count(DISTINCT split_part(detail, ' ', 1)) FROM expunge.event WHERE kind = 'notice-without-contact' AND tenant = '1'")" 6 \
+is "$(sql ctl "SELECT count(DISTINCT split_part(detail, ' ', 1)) FROM expunge.event WHERE kind = 'notice-without-contact' AND tenant = '1'
+	AND detail LIKE '% controller %'")" 6 \
 	"... and each that had nobody to go to is in the register"
+is "$(sql ctl "SELECT count(*) > 0 FROM expunge.event WHERE kind = 'notice-without-contact' AND detail LIKE 'purge-paused operator $ID/%'")" t "... and is an operator's task"
 as ops "SELECT expunge.told_otherwise('1', 'by recorded letter')"
 is "$(missing)" "" "or a person has told them, and nothing is in the way any more"
 is "$(sql ctl "SELECT string_agg(code, ' ' ORDER BY code) FROM expunge.closure_obstacles('$ID', '2026-11-28T03:00:00Z')")" EX522 "but the days of the week"
