@@ -31,8 +31,9 @@ pick(const struct program *program, struct db *db, const char *requests, const c
 		str_addf(&sql, " WHERE k.request_id = ANY($1) AND k.table_id = %d AND k.via = 0 ORDER BY b.%s%s LIMIT 1)",
 			program->tables[table].id, key, up ? " DESC" : "");
 		/* another worker may be erasing those who are next: a change of theirs says nothing about us */
-		str_addf(&sql, " AND t.%s::text NOT IN (SELECT q.subject FROM expunge.request q"
-			" WHERE q.state IN ('scheduled', 'running'))", key);
+		str_add(&sql, " AND NOT EXISTS (SELECT FROM expunge.request q WHERE q.tenant = ");
+		sql_tenant(&sql, program, "t");
+		str_addf(&sql, " AND q.subject = t.%s::text AND q.state IN ('scheduled', 'running'))", key);
 		if (apart_from != NULL) {
 			str_add(&sql, " AND ");
 			sql_tenant(&sql, program, "t");

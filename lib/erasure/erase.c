@@ -294,12 +294,23 @@ give_back(const struct run *run, struct share *share, size_t n, int claimed, boo
 		run_progress(run, done, share->total);
 }
 
+/* How many requests the next batch asks for, after one of n that took so many of them: batches are bounded by time, and
+ * what a batch has no room for is not claimed each time anew. */
+static size_t
+next_limit(const struct run *run, size_t n, size_t taken, int64_t ms, size_t most)
+{
+	size_t limit = ms > config_int(run->config, SET_BATCH_SECONDS) * 1000 && n > 1 ? (n + 1) / 2 : taken < n ? 2 * taken : 2 * n;
+
+	return limit < 1 ? 1 : limit < most ? limit : most;
+}
+
 /* Batch after batch, until nothing is left. */
 static int
 erase_rest(struct run *run, void *ctx, struct err *err)
 {
 	struct share *share = ctx;
-	size_t limit = (size_t)config_int(run->config, SET_BATCH_SUBJECTS), n;
+	const size_t most = (size_t)config_int(run->config, SET_BATCH_SUBJECTS);
+	size_t limit = most, n;
 	bool locked = false;
 	int claimed = 1;
 
@@ -310,9 +321,7 @@ erase_rest(struct run *run, void *ctx, struct err *err)
 		give_back(run, share, n, claimed, failed != 0);
 		if (failed != 0)
 			return -1;
-		/* batches are bounded by time, too */
-		limit = clock_ms() - start > config_int(run->config, SET_BATCH_SECONDS) * 1000 && n > 1
-			? (n + 1) / 2 : (size_t)config_int(run->config, SET_BATCH_SUBJECTS);
+		limit = next_limit(run, n, (size_t)claimed, clock_ms() - start, most);
 		pace_wait(run, run->n_rows - rows, start);
 	}
 	return 0;

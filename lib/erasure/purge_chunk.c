@@ -254,7 +254,7 @@ static int
 run_chunk(const struct purge_removal *removal, struct purge_chunk *chunk, struct err *err)
 {
 	const struct purge *purge = removal->purge;
-	const struct run view = purge_view(purge);
+	struct run view = purge_view(purge);
 	CLEANUP(free_text) char *sets = mem_printf("{%s}", chunk->id);
 	CLEANUP(control_release) struct control control = { 0 };
 	CLEANUP(tallies_release) struct tallies tallies = { 0 };

@@ -46,6 +46,17 @@ check_ledger(struct run *run, struct err *err)
 	return err_hint(err, "expunge check tells more; restore the ledger and its key from their copies");
 }
 
+static int
+read_version(struct db *db, char ret[64], struct err *err)
+{
+	CLEANUP(db_result_freep) struct db_result *res = NULL;
+
+	if (db_query(db, &QUERY_CATALOG_VERSION, NULL, &res, err) != 0)
+		return -1;
+	(void)snprintf(ret, 64, "%s", db_get_text(res, 0, 0));
+	return 0;
+}
+
 int
 run_open(struct run *run, const struct config *config, run_connect *connect, void *ctx, struct str *problems,
 	struct err *err)
@@ -60,7 +71,9 @@ run_open(struct run *run, const struct config *config, run_connect *connect, voi
 	if (connect(ctx, run->map->login, &run->db, err) != 0 || guard_binding(run->db, config, err) != 0 ||
 	    guard_instance(run->db, &run->instance, err) != 0)
 		return -1;
-	if (catalog_read(&run->catalog, run->db, err) != 0 || map_bind(run->map, run->catalog, problems, err) != 0 ||
+	/* the version first: what is written between the two is found by the next look */
+	if (read_version(run->db, run->schema_version, err) != 0 || catalog_read(&run->catalog, run->db, err) != 0 ||
+	    map_bind(run->map, run->catalog, problems, err) != 0 ||
 	    check_map(run, problems, err) != 0)
 		return -1;
 	if (guard_directories(config, err) != 0 || program_make(&run->program, run->map, run->db, err) != 0 ||
@@ -87,15 +100,21 @@ run_close(struct run *run)
 }
 
 int
-run_check_schema(const struct run *run, struct db *db, struct err *err)
+run_check_schema(struct run *run, struct db *db, struct err *err)
 {
 	CLEANUP(catalog_freep) struct catalog *now = NULL;
-	char hash[72];
+	char hash[72], version[64];
 
+	if (read_version(db, version, err) != 0)
+		return -1;
+	if (strcmp(version, run->schema_version) == 0)
+		return 0;
 	if (catalog_read(&now, db, err) != 0 || catalog_hash(now, hash, err) != 0)
 		return -1;
-	if (strcmp(hash, run->program->schema_hash) == 0)
+	if (strcmp(hash, run->program->schema_hash) == 0) {
+		(void)memcpy(run->schema_version, version, sizeof(version));
 		return 0;
+	}
 	(void)err_set(err, ERR_REFUSED, "the schema changed while the run was under way");
 	return err_hint(err, "nothing of this batch was done; run expunge map check, then the run again");
 }

@@ -35,6 +35,7 @@ struct run {
 	struct catalog *catalog;
 	struct map *map;
 	struct program *program;
+	char schema_version[64]; /* of the system catalogues, when the schema was last seen to be the program's */
 	struct ledger *ledger;
 	struct issuer issuer;
 	struct instance instance;
@@ -57,8 +58,9 @@ struct run {
 int run_open(struct run *run, const struct config *config, run_connect *connect, void *ctx, struct str *problems,
 	struct err *err);
 void run_close(struct run *run);
-/* Refuses when tables, columns, keys, triggers or rules are not those that the map was checked against. */
-int run_check_schema(const struct run *run, struct db *db, struct err *err);
+/* Refuses when tables, columns, keys, triggers or rules are not those that the map was checked against. They are read
+ * only if anything was written to the system catalogues since they last were. */
+int run_check_schema(struct run *run, struct db *db, struct err *err);
 /* Inside the removing transaction: no foreign key, trigger, rule or column can be added to a table that
  * rows are taken from, until it ends. */
 int run_lock_schema(const struct run *run, struct err *err);

@@ -261,7 +261,7 @@ page_array(const struct run *run, const struct db_result *removed, struct str *a
 	return array_end(array);
 }
 
-/* One page of removed requests: their files are removed, then they are recounted, then vacuumed. */
+/* One page of removed requests: their files are removed, then their tables vacuumed, then they are recounted. */
 static int
 verify_page(struct run *run, const struct db_result *removed, struct err *err)
 {
@@ -280,9 +280,6 @@ verify_page(struct run *run, const struct db_result *removed, struct err *err)
 	(void)page_array(run, removed, &array, &n);
 	if (n == 0)
 		return 0;
-	list.skip = skip = mem_copy(run->skip);
-	if (workers_run(run, (db_rows(removed) + CHUNK - 1) / CHUNK, recount_chunks, &list, err) != 0)
-		return -1;
 	start = clock_ms();
 	if (wait_for_horizon(run, horizon, sizeof(horizon), err) != 0 || vacuum(run, &tables, &clean, err) != 0)
 		return -1;
@@ -290,6 +287,10 @@ verify_page(struct run *run, const struct db_result *removed, struct err *err)
 	if (!clean)
 		run_note(run, NOTE_WARNING, "some tables could not be vacuumed (not their owner, or locked): "
 			"certificates of this run say level logical");
+	/* after the vacuum: every key is looked for in indexes that dead rows have left */
+	list.skip = skip = mem_copy(run->skip);
+	if (workers_run(run, (db_rows(removed) + CHUNK - 1) / CHUNK, recount_chunks, &list, err) != 0)
+		return -1;
 	run->n_recounted += n;
 	return db_query(run->db, &QUERY_REMOVED_RECOUNTED,
 		DB_PARAMS(array.s, list.as_of, list.lsn, clean ? "true" : "false", horizon), NULL, err);

@@ -1,8 +1,8 @@
 -- Tables that removed and not yet certified requests took rows from, and whether large objects went with them.
 -- params: 1 lowest via of large objects, 2 lowest via behind them
 -- rows: many
-SELECT m.name, bool_or(EXISTS (SELECT FROM expunge.key_set k
-                                WHERE k.request_id = r.id AND k.table_id = t.table_id AND k.via >= $1::smallint AND k.via < $2::smallint))
+SELECT m.name, bool_or((r.id, t.table_id) IN (SELECT k.request_id, k.table_id FROM expunge.key_set k
+                                           WHERE k.via >= $1::smallint AND k.via < $2::smallint))
   FROM expunge.request r
   JOIN expunge.tally t ON t.request_id = r.id
   JOIN expunge.mapped_table m ON m.id = t.table_id

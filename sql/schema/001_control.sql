@@ -97,7 +97,7 @@ CREATE TABLE expunge.request (
 	CHECK (state <> 'certified' OR certified_at IS NOT NULL),
 	CHECK (final_at IS NULL OR state = 'certified'),
 	CHECK (state NOT IN ('scheduled', 'running', 'removed') OR (decided_by IS NOT NULL AND approved_plan IS NOT NULL))
-);
+) WITH (fillfactor = 60); -- a row is written half a dozen times on its way, and most of its indexes need not hear of it
 CREATE INDEX request_state ON expunge.request (state, not_before);
 CREATE INDEX request_subject ON expunge.request (tenant, subject);
 CREATE UNIQUE INDEX request_open ON expunge.request (tenant, subject) WHERE state NOT IN ('certified', 'refused', 'withdrawn');
@@ -135,6 +135,8 @@ CREATE TABLE expunge.key_set (
 );
 -- no primary key: it could not name the collation, and bytes compare several times faster than a language's words
 CREATE UNIQUE INDEX key_set_key ON expunge.key_set (request_id, table_id, via, key COLLATE "C");
+-- large objects and files, among very many rows
+CREATE INDEX key_set_contents ON expunge.key_set (request_id) WHERE via >= 100;
 COMMENT ON TABLE expunge.key_set IS 'which rows an erasure took, by key; saved before the first delete, read by verify, dropped after the certificate';
 COMMENT ON COLUMN expunge.key_set.via IS '0: the table''s key (or tableoid and ctid where it has none); from 1: other columns that something refers to';
 COMMENT ON COLUMN expunge.key_set.arrived IS 'the row was created after the request was received';

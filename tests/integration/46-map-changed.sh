@@ -68,4 +68,50 @@ is "$(request_state clinic "$id")" certified "with its former key, it goes on"
 sed 's|{ table = "app.message"; owner|{ table = "app.message"; key = [ "id", "ref_id" ]; owner|' "$ROOT/etc/maps/sample.conf" >"$T/map.conf"
 run expunge_as night nightly
 rc_is 0 "when nothing of it is saved, the key may change"
+
+# ---- what a run looks at before it reads the whole schema again
+version() { sql clinic "$(cat "$ROOT/sql/query/catalog_version.sql")"; }
+before=$(version)
+seen() { # seen WHAT STATEMENT...: it has another version afterwards
+	local what=$1 now
+	sql clinic "${@:2}" >"$T/out"
+	now=$(version)
+	verdict "$([ "$now" != "$before" ] && echo true || echo false)" "$what is seen"
+	before=$now
+}
+seen "a schema" 'CREATE SCHEMA side'
+seen "a table" 'CREATE TABLE side.a (id int PRIMARY KEY, n numeric(5,2))'
+seen "a column" 'ALTER TABLE side.a ADD c varchar(10)'
+seen "its type" 'ALTER TABLE side.a ALTER c TYPE varchar(20)'
+seen "its default" "ALTER TABLE side.a ALTER c SET DEFAULT 'x'"
+seen "its being wanted" 'ALTER TABLE side.a ALTER c SET NOT NULL'
+seen "its name" 'ALTER TABLE side.a RENAME c TO d'
+seen "its end" 'ALTER TABLE side.a DROP d'
+seen "a type of one's own" 'CREATE DOMAIN side.word AS text'
+seen "its constraint" 'ALTER DOMAIN side.word SET NOT NULL'
+seen "its name" 'ALTER DOMAIN side.word RENAME TO term'
+seen "a foreign key" 'CREATE TABLE side.b (id int PRIMARY KEY, a_id int)' 'ALTER TABLE side.b ADD CONSTRAINT b_a FOREIGN KEY (a_id) REFERENCES side.a'
+seen "what it does" 'ALTER TABLE side.b ALTER CONSTRAINT b_a DEFERRABLE'
+seen "its end" 'ALTER TABLE side.b DROP CONSTRAINT b_a'
+seen "an index" 'CREATE UNIQUE INDEX b_id ON side.b (a_id)'
+seen "a key" 'ALTER TABLE side.b DROP CONSTRAINT b_pkey'
+seen "a parent" 'CREATE TABLE side.c () INHERITS (side.b)'
+seen "none any more" 'ALTER TABLE side.c NO INHERIT side.b'
+seen "a partition" 'CREATE TABLE side.p (id int) PARTITION BY LIST (id)' 'CREATE TABLE side.p1 (id int)' 'ALTER TABLE side.p ATTACH PARTITION side.p1 DEFAULT'
+seen "a function" "CREATE FUNCTION side.f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN OLD; END'"
+seen "a trigger" 'CREATE TRIGGER t BEFORE DELETE ON side.a FOR EACH ROW EXECUTE FUNCTION side.f()'
+seen "what it does" "CREATE OR REPLACE FUNCTION side.f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'"
+seen "that it is off" 'ALTER TABLE side.a DISABLE TRIGGER t'
+seen "its end" 'DROP TRIGGER t ON side.a'
+seen "a trigger of the server's own function" 'CREATE TRIGGER s BEFORE UPDATE ON side.a FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()'
+seen "which says something else" "CREATE OR REPLACE FUNCTION pg_catalog.suppress_redundant_updates_trigger() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'"
+seen "a rule" 'CREATE RULE r AS ON DELETE TO side.a DO INSTEAD NOTHING'
+seen "that it is off" 'ALTER TABLE side.a DISABLE RULE r'
+seen "a table's place" 'CREATE SCHEMA aside' 'ALTER TABLE side.a SET SCHEMA aside'
+seen "its name" 'ALTER TABLE aside.a RENAME TO z'
+seen "its end" 'DROP TABLE aside.z'
+sql clinic 'ANALYZE' # notes that there is no heir any more
+before=$(version)
+sql clinic 'CREATE TEMP TABLE mine (id int PRIMARY KEY)' 'INSERT INTO side.c (id) VALUES (1)' 'ANALYZE' 'VACUUM FREEZE side.c'
+is "$(version)" "$before" "rows, statistics, frozen rows and temporary tables are no change"
 done_testing
