@@ -37,6 +37,7 @@ batch_size(const struct run *run)
 struct signed_batch {
 	struct str serials, ids, kinds, stages, tenants, requests, notes, salts, subjects, hashes;
 	struct publish files;
+	int64_t since; /* the serials were taken */
 };
 
 static void
@@ -117,6 +118,7 @@ issue_all(struct run *run, struct certify *certify, struct signed_batch *batch, 
 
 	if (certify_take_serials(run, &first, db_rows(rows), err) != 0)
 		return -1;
+	batch->since = clock_ms();
 	for (int i = 0; i < db_rows(rows); i++)
 		if (issue(run, certify, batch, rows, i, first + i, recount, err) != 0)
 			return -1;
@@ -224,6 +226,7 @@ certify_batches(struct run *run, void *ctx, struct err *err)
 		}
 		tries = 0;
 		run->n_certified += n;
+		run->ms_issuing += n == 0 ? 0 : clock_ms() - batch.since;
 		if (publish_signed(run, &batch.files, err) != 0)
 			return -1;
 		pace_wait(run, n == 0 ? 0 : certify_rows(&certify), start);

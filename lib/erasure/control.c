@@ -20,26 +20,23 @@ pick(const struct program *program, struct db *db, const char *requests, const c
 	str_addf(&sql, "INSERT INTO expunge.control_set (request_id, table_id, via, key) SELECT $2::uuid, %d, 0, s.key FROM (",
 		program->tables[table].id);
 	for (int up = 0; up < 2; up++) {
-		str_addf(&sql, "%s(SELECT ", up ? " UNION " : "");
+		str_addf(&sql, "%s(SELECT c.key FROM (SELECT ", up ? " UNION " : "");
 		sql_key(&sql, program, table, 0, "t");
-		str_add(&sql, " AS key FROM ");
+		str_addf(&sql, " AS key, t.%s AS place, t.%s::text AS subject, ", key, key);
+		sql_tenant(&sql, program, "t");
+		str_add(&sql, " AS tenant FROM ");
 		sql_from(&sql, program, table, "t");
 		str_addf(&sql, " WHERE t.%s %s (SELECT b.%s FROM ", key, up ? ">" : "<", key);
 		sql_from(&sql, program, table, "b");
 		str_add(&sql, " JOIN expunge.key_set k ON ");
 		sql_match(&sql, program, table, 0, "b", "k");
-		str_addf(&sql, " WHERE k.request_id = ANY($1) AND k.table_id = %d AND k.via = 0 ORDER BY b.%s%s LIMIT 1)",
-			program->tables[table].id, key, up ? " DESC" : "");
-		/* another worker may be erasing those who are next: a change of theirs says nothing about us */
-		str_add(&sql, " AND NOT EXISTS (SELECT FROM expunge.request q WHERE q.tenant = ");
-		sql_tenant(&sql, program, "t");
-		str_addf(&sql, " AND q.subject = t.%s::text AND q.state IN ('scheduled', 'running'))", key);
-		if (apart_from != NULL) {
-			str_add(&sql, " AND ");
-			sql_tenant(&sql, program, "t");
-			str_add(&sql, " <> $3::text");
-		}
-		str_addf(&sql, " ORDER BY t.%s%s LIMIT %d)", key, up ? "" : " DESC", n);
+		str_addf(&sql, " WHERE k.request_id = ANY($1) AND k.table_id = %d AND k.via = 0 ORDER BY b.%s%s LIMIT 1)"
+			" ORDER BY t.%s%s OFFSET 0) c", program->tables[table].id, key, up ? " DESC" : "", key, up ? "" : " DESC");
+		/* another worker may be erasing those who are next: a change of theirs says nothing about us. Asked of the
+		 * few that are taken, by what row-level security lets an index be asked: no expression of their columns */
+		str_addf(&sql, " WHERE NOT EXISTS (SELECT FROM expunge.request q WHERE q.tenant = c.tenant AND q.subject = c.subject"
+			" AND q.state IN ('scheduled', 'running') OFFSET 0)%s ORDER BY c.place%s LIMIT %d)",
+			apart_from == NULL ? "" : " AND c.tenant <> $3::text", up ? "" : " DESC", n);
 	}
 	str_add(&sql, ") s ON CONFLICT DO NOTHING");
 	return db_command(db, sql.s, apart_from == NULL ? 2 : 3, DB_PARAMS(requests, id, apart_from), ret_rows, err);

@@ -43,6 +43,7 @@ struct run {
 	/* what became of requests; a run with failures exits 3 */
 	int64_t n_removed, n_certified, n_blocked, n_failed, n_waiting, n_rows;
 	int64_t n_recounted; /* that wait for a certificate */
+	int64_t ms_issuing;  /* from taking serials to the commits of what was signed under them: one worker at a time */
 	bool drill_failed; /* nothing is certified by this run */
 	bool refused; /* an approval no longer fits the map or the schema: exit 5 */
 	/* the job listens: progress and single failures, ids and counts only */

@@ -55,7 +55,8 @@ add_delete(struct str *sql, const struct program *program, int table)
 		program->tables[table].id);
 	if (program->map->tables[table].action == MAP_SHARED)
 		sql_last_owner(sql, program, table);
-	str_add(sql, " RETURNING k.request_id, k.key");
+	/* a shared row is told by its key, for all who list it */
+	str_add(sql, program->map->tables[table].action == MAP_SHARED ? " RETURNING k.key" : " RETURNING k.request_id");
 }
 
 void
@@ -71,11 +72,11 @@ sql_delete_group(struct str *sql, const struct program *program, const int *tabl
 		/* a shared row counts for every request that lists it; the total counts it once */
 		if (program->map->tables[tables[i]].action == MAP_SHARED)
 			str_addf(sql, "SELECT %zu, k.request_id, count(*) FROM expunge.key_set k JOIN d%zu d ON d.key = k.key"
-				" WHERE k.request_id = ANY($1) AND k.table_id = %d AND k.via = 0 GROUP BY 2",
-				i, i, program->tables[tables[i]].id);
+				" WHERE k.request_id = ANY($1) AND k.table_id = %d AND k.via = 0 GROUP BY 2"
+				" UNION ALL SELECT %zu, NULL, count(*) FROM d%zu",
+				i, i, program->tables[tables[i]].id, i, i);
 		else
-			str_addf(sql, "SELECT %zu, d.request_id, count(*) FROM d%zu d GROUP BY 2", i, i);
-		str_addf(sql, " UNION ALL SELECT %zu, NULL, count(*) FROM d%zu", i, i);
+			str_addf(sql, "SELECT %zu, d.request_id, count(*) FROM d%zu d GROUP BY GROUPING SETS ((d.request_id), ())", i, i);
 	}
 }
 
@@ -230,8 +231,8 @@ sql_update(struct str *sql, const struct program *program, int table)
 	str_addf(sql, " SET %s FROM expunge.key_set k WHERE ", set.s);
 	sql_match(sql, program, table, 0, "t", "k");
 	str_addf(sql, " AND k.request_id = ANY($1) AND k.table_id = %d AND k.via = 0 AND k.round >= $2::smallint"
-		" RETURNING k.request_id) SELECT 0, d.request_id, count(*) FROM d GROUP BY 2"
-		" UNION ALL SELECT 0, NULL, count(*) FROM d", program->tables[table].id);
+		" RETURNING k.request_id) SELECT 0, d.request_id, count(*) FROM d GROUP BY GROUPING SETS ((d.request_id), ())",
+		program->tables[table].id);
 	return true;
 }
 

@@ -73,6 +73,7 @@ static void
 prepare(struct run *worker, const struct run *run)
 {
 	worker->n_removed = worker->n_certified = worker->n_blocked = worker->n_failed = worker->n_waiting = worker->n_rows = 0;
+	worker->ms_issuing = 0;
 	worker->refused = false;
 	free(worker->skip);
 	worker->skip = mem_copy(run->skip);
@@ -86,6 +87,7 @@ add_up(struct run *run, struct run *worker)
 	run->n_blocked += worker->n_blocked;
 	run->n_failed += worker->n_failed;
 	run->n_rows += worker->n_rows;
+	run->ms_issuing += worker->ms_issuing;
 	run->refused = run->refused || worker->refused;
 	run_skip_all(run, worker->skip);
 }

@@ -99,6 +99,8 @@ CREATE TABLE expunge.request (
 	CHECK (state NOT IN ('scheduled', 'running', 'removed') OR (decided_by IS NOT NULL AND approved_plan IS NOT NULL))
 ) WITH (fillfactor = 60); -- a row is written half a dozen times on its way, and most of its indexes need not hear of it
 CREATE INDEX request_state ON expunge.request (state, not_before);
+-- in which order they are removed: a batch looks at as many as it takes
+CREATE INDEX request_scheduled ON expunge.request ((attempts > 0), due_on, received_at, id) WHERE state = 'scheduled';
 CREATE INDEX request_subject ON expunge.request (tenant, subject);
 CREATE UNIQUE INDEX request_open ON expunge.request (tenant, subject) WHERE state NOT IN ('certified', 'refused', 'withdrawn');
 CREATE INDEX request_interim ON expunge.request (certified_at) WHERE state = 'certified' AND final_at IS NULL;
