@@ -31,9 +31,9 @@ void recount_release(struct recount *recount);
 int verify_vacuum(struct run *run, const struct db_result *touched, bool *ret_clean, struct err *err);
 /* Notes which transactions are open, for removed requests that have no such note yet. */
 int verify_note_open(struct run *run, struct err *err);
-/* Of removed requests whose older transactions have ended (waits verify.wait_seconds at most), takes the files away and recounts;
- * those with anything left fail, those still waiting are counted in run->n_waiting. Then vacuums the
- * touched tables. Requests that passed have recounted_at set. */
+/* Of removed requests whose older transactions have ended (waits verify.wait_seconds at most), takes the files away, vacuums the
+ * touched tables, and recounts; those with anything left fail, those still waiting are counted in run->n_waiting. Requests that
+ * passed have recounted_at set. */
 int verify_removed(struct run *run, struct err *err);
 
 #endif
