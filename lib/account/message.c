@@ -91,14 +91,10 @@ add_from(struct str *out, const struct message *m)
 		return;
 	}
 	str_add(out, "From: ");
-	if (is_ascii(m->from_name) && strlen(m->from_name) <= 50) {
-		str_add(out, "\"");
-		for (const char *c = m->from_name; *c != '\0'; c++)
-			str_addf(out, "%s%c", *c == '"' || *c == '\\' ? "\\" : "", *c);
-		str_add(out, "\"");
-	} else {
+	if (is_ascii(m->from_name) && strlen(m->from_name) <= 60 && strpbrk(m->from_name, "\"\\") == NULL)
+		str_addf(out, "\"%s\"", m->from_name);
+	else
 		add_encoded(out, m->from_name);
-	}
 	str_addf(out, "\r\n <%s>\r\n", m->from);
 }
 
