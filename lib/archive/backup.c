@@ -114,7 +114,11 @@ begin_snapshot(const struct backup *backup, struct err *err)
 		return -1;
 	if (db_command(backup->db, "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", 0, NULL, NULL, err) != 0)
 		return -1;
-	return fill_lock(backup->program, backup->db, err) != 0 ? -1 : check_schema(backup, err);
+	if (fill_lock(backup->program, backup->db, err) != 0 || check_schema(backup, err) != 0)
+		return -1;
+	/* the server sorts rows of a batch by their owners: on its disk that takes twice as long */
+	return db_script(backup->db, "giving the server memory to sort",
+		"SELECT set_config('work_mem', '32MB', true) WHERE pg_size_bytes(current_setting('work_mem')) < 33554432", err);
 }
 
 static int

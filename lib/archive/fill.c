@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "base/secret.h"
 #include "map/collect.h"
+#include "map/straight.h"
 #include "map/tenant_rows.h"
 
 #define LO_PIECE "262144"
@@ -318,15 +319,34 @@ fill_add_set(struct str *sql, const struct program *program, size_t table, const
 	str_addf(sql, "%s WHERE k.table_id = %d AND k.via = 0", join, program->tables[table].id);
 }
 
+/* A straight table, joined to its owners. */
+static void
+add_straight(struct str *sql, const struct program *program, size_t table)
+{
+	const struct map *map = program->map;
+	const struct cat_column *key = &program_cat(program, map->subject)->columns[map->subject_key_column];
+	char subject[16];
+
+	sql_straight(sql, program, (int)table, subject);
+	str_addf(sql, " JOIN pg_temp.seal_owner k ON %s.%s = k.subject::", subject, key->quoted);
+	sql_type(sql, key->type);
+	str_add(sql, " AND k.tenant = ");
+	sql_tenant(sql, program, subject);
+}
+
 static int
 copy_table(struct fill *fill, size_t table, struct err *err)
 {
+	bool straight = fill->program->tables[table].straight;
 	CLEANUP(str_release) struct str sql = STR_INIT;
 
-	str_add(&sql, "COPY (SELECT k.request_id");
+	str_addf(&sql, "COPY (SELECT k.%s", straight ? "id" : "request_id");
 	add_columns(&sql, fill->program, table);
-	fill_add_set(&sql, fill->program, table, "");
-	str_add(&sql, " ORDER BY k.request_id) TO STDOUT");
+	if (straight)
+		add_straight(&sql, fill->program, table);
+	else
+		fill_add_set(&sql, fill->program, table, "");
+	str_add(&sql, " ORDER BY 1) TO STDOUT");
 	if (copy(fill, fill->numbers[table], sql.s, err) != 0)
 		return err_prefix(err, "%s", fill->program->map->tables[table].name);
 	return 0;
@@ -416,7 +436,7 @@ fill_subjects(struct fill *fill, const struct leaf *leaves, const char *const *s
 	if (n == 0)
 		return 0;
 	if (empty_tables(fill->db, err) != 0 || put_owners(fill, leaves, subjects, n, &ids, err) != 0 ||
-	    collect_subjects(fill->program, fill->db, COLLECT_SEAL, ids.s, 0, err) != 0)
+	    collect_subjects(fill->program, fill->db, COLLECT_CROOKED, ids.s, 0, err) != 0)
 		return -1;
 	sorted = mem_zero(n, sizeof(*sorted));
 	(void)memcpy(sorted, leaves, n * sizeof(*sorted));
@@ -434,7 +454,7 @@ fill_subjects(struct fill *fill, const struct leaf *leaves, const char *const *s
 
 /* Everybody as one owner, 0, which is no leaf's number. */
 static int
-collect_everybody(struct fill *fill, struct err *err)
+collect_everybody(struct fill *fill, enum collect_set set, struct err *err)
 {
 	const struct program *program = fill->program;
 	const struct map *map = program->map;
@@ -446,7 +466,7 @@ collect_everybody(struct fill *fill, struct err *err)
 	str_addf(&sql, ", t.%s::text", cat->columns[map->subject_key_column].quoted);
 	sql_subjects(&sql, program, NULL);
 	return empty_tables(fill->db, err) != 0 || db_command(fill->db, sql.s, 0, NULL, NULL, err) != 0 ? -1
-		: collect_subjects(program, fill->db, COLLECT_SEAL, "{0}", 0, err);
+		: collect_subjects(program, fill->db, set, "{0}", 0, err);
 }
 
 /* What of this table is in nobody's set becomes the leaf's. */
@@ -467,15 +487,59 @@ take_unowned(struct fill *fill, size_t table, int64_t leaf, struct err *err)
 	return db_command(fill->db, sql.s, 0, NULL, NULL, err);
 }
 
+/* Every table, straight or not, for who reads the set. */
 int
 fill_collect_unowned(struct fill *fill, int64_t leaf, struct err *err)
 {
-	if (collect_everybody(fill, err) != 0)
+	if (collect_everybody(fill, COLLECT_SEAL, err) != 0)
 		return -1;
 	for (size_t i = 0; i < fill->program->collect.n; i++)
 		if (take_unowned(fill, (size_t)fill->program->collect.tables[i], leaf, err) != 0)
 			return -1;
 	return db_command(fill->db, "DELETE FROM pg_temp.seal_set WHERE request_id = 0", 0, NULL, NULL, err);
+}
+
+static bool
+all_straight(const struct program *program)
+{
+	for (size_t i = 0; i < program->collect.n; i++)
+		if (!program->tables[program->collect.tables[i]].straight)
+			return false;
+	return true;
+}
+
+/* Of a straight table: what hangs on nobody. */
+static int
+copy_unowned_straight(struct fill *fill, size_t table, int64_t leaf, struct err *err)
+{
+	CLEANUP(str_release) struct str sql = STR_INIT;
+
+	str_addf(&sql, "COPY (SELECT %" PRId64, leaf);
+	add_columns(&sql, fill->program, table);
+	sql_straight_unowned(&sql, fill->program, (int)table);
+	str_add(&sql, ") TO STDOUT");
+	return copy(fill, fill->numbers[table], sql.s, err) == 0 ? 0 : err_prefix(err, "%s", fill->program->map->tables[table].name);
+}
+
+static int
+copy_unowned(struct fill *fill, int64_t leaf, struct err *err)
+{
+	const struct map_order *tables = &fill->program->collect;
+	bool straight = all_straight(fill->program);
+
+	if ((straight ? empty_tables(fill->db, err) : collect_everybody(fill, COLLECT_CROOKED, err)) != 0)
+		return -1;
+	for (size_t i = 0; i < tables->n; i++) {
+		size_t table = (size_t)tables->tables[i];
+
+		if ((fill->program->tables[table].straight ? copy_unowned_straight : take_unowned)(fill, table, leaf, err) != 0)
+			return -1;
+	}
+	/* straight tables are joined to owners, of whom there are none here */
+	if (!straight && (db_command(fill->db, "DELETE FROM pg_temp.seal_set WHERE request_id = 0", 0, NULL, NULL, err) != 0 ||
+				 db_command(fill->db, "TRUNCATE pg_temp.seal_owner", 0, NULL, NULL, err) != 0))
+		return -1;
+	return copy_owned(fill, err);
 }
 
 int
@@ -487,7 +551,7 @@ fill_tenant(struct fill *fill, const struct leaf *leaf, struct err *err)
 	fill->n_leaves = 1;
 	failed = copy_own(fill, leaf->id, err);
 	if (failed == 0 && tenant_has_unowned(fill->program, fill->tenant))
-		failed = fill_collect_unowned(fill, leaf->id, err) != 0 ? -1 : copy_owned(fill, err);
+		failed = copy_unowned(fill, leaf->id, err);
 	fill->leaves = NULL;
 	return failed;
 }

@@ -35,6 +35,7 @@ set_name(enum collect_set set)
 	case COLLECT_CONTROL:
 		return "expunge.control_set";
 	case COLLECT_SEAL:
+	case COLLECT_CROOKED:
 		return "pg_temp.seal_set";
 	case COLLECT_PLAN:
 	case COLLECT_LOCKED:
@@ -48,6 +49,12 @@ static bool
 is_erasure(enum collect_set set)
 {
 	return set == COLLECT_PLAN || set == COLLECT_LOCKED;
+}
+
+static bool
+is_seal(enum collect_set set)
+{
+	return set == COLLECT_SEAL || set == COLLECT_CROOKED;
 }
 
 int
@@ -135,7 +142,7 @@ compose_root(struct statements *list, const struct program *program, enum collec
 	else
 		str_add(&sql, ", false");
 	str_addf(&sql, ", $2::smallint FROM %s r JOIN %s ON t.%s = r.subject::",
-		set == COLLECT_SEAL ? "pg_temp.seal_owner" : "expunge.request", str_cstr(&from), key->quoted);
+		is_seal(set) ? "pg_temp.seal_owner" : "expunge.request", str_cstr(&from), key->quoted);
 	sql_type(&sql, key->type);
 	str_add(&sql, " AND r.tenant = ");
 	sql_tenant(&sql, program, "t");
@@ -303,6 +310,9 @@ compose_table(struct statements *list, const struct program *program, enum colle
 {
 	const struct map_table *t = &program->map->tables[table];
 
+	/* archives join these to their owners */
+	if (set == COLLECT_CROOKED && program->tables[table].straight)
+		return;
 	/* other subjects' logs are nobody's witness */
 	if (program->tables[table].log && set == COLLECT_CONTROL)
 		return;
@@ -366,7 +376,7 @@ collect_subjects(const struct program *program, struct db *db, enum collect_set 
 	CLEANUP(statements_release) struct statements straight = { .round = round };
 	int64_t rows;
 
-	if (set != COLLECT_CONTROL) {
+	if (set != COLLECT_CONTROL && !(set == COLLECT_CROOKED && program->tables[program->map->subject].straight)) {
 		compose_root(&root, program, set);
 		if (run(&root, db, requests, &rows, err) != 0)
 			return -1;

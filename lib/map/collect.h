@@ -15,7 +15,8 @@ enum collect_set {
 	COLLECT_PLAN,   /* expunge.key_set, no locks */
 	COLLECT_LOCKED, /* expunge.key_set, rows locked */
 	COLLECT_CONTROL, /* expunge.control_set, from subjects already in it */
-	COLLECT_SEAL /* pg_temp.seal_set, from the owners in pg_temp.seal_owner: see collect_seal_tables */
+	COLLECT_SEAL, /* pg_temp.seal_set, from the owners in pg_temp.seal_owner: see collect_seal_tables */
+	COLLECT_CROOKED /* the same, but of straight tables (straight.h), which can be joined to their owners, nothing */
 };
 
 /* Makes the session's own tables for COLLECT_SEAL, so that whoever only reads writes nothing into the control schema. The

@@ -1,3 +1,4 @@
+#include "map/straight.h"
 #include "map/program.h"
 
 #include <stdlib.h>
@@ -162,6 +163,7 @@ program_make(struct program **ret, const struct map *map, struct db *db, struct 
 	if (number_tables(program, db, err) != 0 || via_numbers_read(program, db, err) != 0)
 		return -1;
 	mark_references(program);
+	straight_mark(program);
 	if (map_collect_order(&program->collect, map, err) != 0 || map_remove_order(&program->remove, map, err) != 0)
 		return -1;
 	if (catalog_hash(program->catalog, program->schema_hash, err) != 0 || via_numbers_keep(program, db, err) != 0)

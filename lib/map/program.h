@@ -32,6 +32,7 @@ struct program_table {
 	bool removed;  /* action delete or shared: its rows go */
 	bool updated;  /* action mask, tombstone or retain */
 	bool keyless;
+	bool straight; /* see map/straight.h */
 	struct program_via *vias; /* [0] is the key */
 	size_t n_vias;
 };

@@ -176,16 +176,23 @@ sql_tenants(struct str *sql, const struct program *program)
 }
 
 void
-sql_subjects(struct str *sql, const struct program *program, const char *tenant)
+sql_is_subject(struct str *sql, const struct program *program, const char *alias, const char *tenant)
 {
 	const struct map *map = program->map;
 	const struct cat_table *cat = program_cat(program, map->subject);
 
-	str_add(sql, " FROM ");
-	sql_from(sql, program, map->subject, "t");
-	str_addf(sql, " WHERE t.%s::text <> '' AND ", cat->columns[map->subject_key_column].quoted);
+	str_addf(sql, "%s.%s::text <> '' AND ", alias, cat->columns[map->subject_key_column].quoted);
 	if (map->subject_tenant_column >= 0)
-		add_named(sql, program, "t", &cat->columns[map->subject_tenant_column], tenant, false);
+		add_named(sql, program, alias, &cat->columns[map->subject_tenant_column], tenant, false);
 	else
 		str_add(sql, "true");
+}
+
+void
+sql_subjects(struct str *sql, const struct program *program, const char *tenant)
+{
+	str_add(sql, " FROM ");
+	sql_from(sql, program, program->map->subject, "t");
+	str_add(sql, " WHERE ");
+	sql_is_subject(sql, program, "t", tenant);
 }

@@ -25,5 +25,7 @@ void sql_tenants(struct str *sql, const struct program *program);
 /* " FROM the subject's table t WHERE it is a subject of this tenant, or (NULL) of any that there is", and that archives can
  * seal it: its key is no empty text. */
 void sql_subjects(struct str *sql, const struct program *program, const char *tenant);
+/* That condition, of the row `alias` of the subject's table. */
+void sql_is_subject(struct str *sql, const struct program *program, const char *alias, const char *tenant);
 
 #endif
