@@ -3,7 +3,9 @@
 -- rows: none
 WITH top AS (
        DELETE FROM expunge.key_page p
-        WHERE p.tenant = ANY ($1::text[]) AND p.level = (SELECT max(k.level) FROM expunge.key_page k WHERE k.tenant = p.tenant))
+        USING unnest($1::text[]) t(tenant)
+        CROSS JOIN LATERAL (SELECT k.id FROM expunge.key_page k WHERE k.tenant = t.tenant ORDER BY k.level DESC LIMIT 1) highest
+        WHERE p.id = highest.id)
 INSERT INTO expunge.key_gone AS g (tenant, epoch, seq)
 SELECT t.tenant, $2::bigint, $3::bigint FROM unnest($1::text[]) t(tenant)
 ON CONFLICT (tenant) DO UPDATE SET epoch = EXCLUDED.epoch, seq = EXCLUDED.seq
