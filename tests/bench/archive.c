@@ -1,6 +1,7 @@
 /*
  * archive make WORDS MIB          COPY text of made-up notes on standard output: identifiers, times, codes, and runs of
  *                                 words from the file WORDS
+ * archive notes WORDS N EACH      rows of app.note (erase-schema.sql) for N patients, EACH a patient, of some 600 bytes each
  * archive run TEXT OUT ROWS       seals that text with ROWS rows an owner into OUT, and reads it all again: what it took
  */
 #include <fcntl.h>
@@ -104,6 +105,23 @@ make(const char *path, long mib)
 	return fflush(stdout) == 0 ? 0 : 1;
 }
 
+static int
+make_notes(const char *path, long patients, long each)
+{
+	size_t n;
+	const char *words = map_file(path, &n);
+
+	for (long id = 1; id <= patients * each; id++) {
+		int runs = 4 + (int)draw(18);
+
+		(void)printf("%ld\t%ld\t", id, (id - 1) / each + 1);
+		for (int i = 0; i < runs; i++)
+			print_words(words, n);
+		(void)putchar('\n');
+	}
+	return fflush(stdout) == 0 ? 0 : 1;
+}
+
 /* ---- archive ------------------------------------------------------------------------------- */
 
 static int
@@ -200,8 +218,10 @@ main(int argc, char **argv)
 {
 	if (argc == 4 && strcmp(argv[1], "make") == 0)
 		return make(argv[2], strtol(argv[3], NULL, 10));
+	if (argc == 5 && strcmp(argv[1], "notes") == 0)
+		return make_notes(argv[2], strtol(argv[3], NULL, 10), strtol(argv[4], NULL, 10));
 	if (argc == 5 && strcmp(argv[1], "run") == 0)
 		return run(argv[2], argv[3], strtol(argv[4], NULL, 10));
-	(void)fprintf(stderr, "usage: archive make WORDS MIB | run TEXT OUT ROWS\n");
+	(void)fprintf(stderr, "usage: archive make WORDS MIB | notes WORDS PATIENTS EACH | run TEXT OUT ROWS\n");
 	return 2;
 }

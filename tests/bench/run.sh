@@ -3,7 +3,8 @@
 # against what a user would otherwise do, in the same run:
 #   bench NAME VALUE UNIT
 #   ratio NAME VALUE
-# and all of it is left in build/bench.txt. NAME: erase, backup, foreground, memory, check. README.md says what each is.
+# and all of it is left in build/bench.txt. NAME: erase, backup, large, foreground, memory,
+# check, shred, tenant, open. README.md says what each is.
 if [ -z "${BENCH_CLUSTER:-}" ]; then
 	here=$(cd "$(dirname "$0")/.." && pwd)
 	BENCH_CLUSTER=$(mktemp -d)/cluster
@@ -182,7 +183,6 @@ check() {
 # three.
 backup() {
 	local workers first ours=() dump
-	middle() { sort -n | sed -n 2p; }
 	practices seal 10 1000
 	with_keys 2>/dev/null
 	sed -i 's/^archives : {/&\nworkers = 1;/' "$CONF"
@@ -204,26 +204,33 @@ backup() {
 	say "bench pg_dump_10000_room $(calc "$(stat -c %s "$T/dump") / 1048576" 1) MiB"
 	ratio backup_one_worker_vs_pg_dump "${ours[0]}" "$dump"
 	ratio backup_vs_pg_dump "${ours[1]}" "$dump"
-	next_backups
+	next_backups seal
 }
 
-# The next ones, each after one patient of a hundred has changed, against one that writes everything.
+# next_backups DB: the next ones, each after one patient of a hundred has changed, against one that writes everything.
 next_backups() {
 	local n next=() full room
-	sum() { sql seal "SELECT sum(size) FROM (SELECT size FROM expunge.archive ORDER BY created_at DESC, finished_at DESC LIMIT 10) a"; }
+	sum() { sql "$1" "SELECT sum(size) FROM (SELECT size FROM expunge.archive ORDER BY created_at DESC, finished_at DESC LIMIT 11) a"; }
 	full=$(seconds expunge_as night backup --full)
-	room=$(sum)
+	room=$(sum "$1")
 	for n in 1 2 3; do
-		sql seal "UPDATE app.note SET body = body || '.' WHERE patient_id % 100 = $n"
+		sql "$1" "UPDATE app.note SET body = body || '.' WHERE patient_id % 100 = $n"
 		next+=("$(seconds expunge_as night backup)")
 	done
 	say "bench backup_second $(printf '%s\n' "${next[@]}" | middle) s"
 	ratio backup_second_vs_first "$(printf '%s\n' "${next[@]}" | middle)" "$full"
-	ratio backup_second_vs_first_bytes "$(sum)" "$room"
+	ratio backup_second_vs_first_bytes "$(sum "$1")" "$room"
 }
 
+. "$ROOT/tests/bench/keys.bash"
+. "$ROOT/tests/bench/large.bash"
+if wanted shred || wanted tenant || wanted open; then build_keys_bench; fi
+if wanted shred; then shred; fi
+if wanted tenant; then tenant; fi
+if wanted open; then open_leaves; fi
 if wanted erase; then erase; fi
 if wanted backup; then backup; fi
+if wanted large; then large; fi
 if wanted foreground; then foreground; fi
 if wanted memory; then memory; fi
 if wanted check; then check; fi
