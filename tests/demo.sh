@@ -169,6 +169,7 @@ make_logins() {
 	make_login night expunge_job
 	make_login watch expunge_monitor
 	make_login ada expunge_operator expunge_job
+	make_login sam expunge_support
 	make_login app_owner
 	psql -c "INSERT INTO expunge.tenant_login (login, tenant) VALUES ('imogen', '1')"
 	export PGPASSFILE=$D/etc/pgpass
@@ -251,6 +252,7 @@ tell_installation() {
 		'  night      the nightly job: removes what was approved, and nothing else' \
 		'  watch      monitoring: sees counts, not people' \
 		'  ada        is called when the database had to be restored' \
+		'  sam        of the support staff: enters where a practice lets him' \
 		'  app_owner  the application; owns its tables, so the job deletes from them under this name'
 	claim 'a wrong password is refused' not env PGPASSWORD=wrong psql -X -U ruth -c 'SELECT 1'
 	try 0 expunge -U night check
@@ -461,6 +463,41 @@ tell_adoption() {
 	claim 'and the nights go on' grep -q 'done: 0 removed' "$W/out"
 }
 
+tell_visit() {
+	local visit request consent session used unused second
+	heading 'The support staff visits'
+	visit=(--tenant 1 --ticket 4711 --scope records --reason 'bookings fail')
+	try 1 expunge -U sam support open "${visit[@]}"
+	say 'Nobody enters without consent. sam asks, and imogen lets him in, for this ticket and two hours:'
+	try 0 expunge -U sam support request "${visit[@]}"
+	request=$OUT
+	try 0 expunge -U imogen support consent "$request" --tenant 1 --until "$(date -u -d '+2 hours' +%Y-%m-%dT%H:%M:%SZ)"
+	consent=$OUT
+	try 0 expunge -U sam support open "${visit[@]}"
+	session=$OUT
+	say 'He looks at no patient: he makes two of his own, and registers them. The practice books one of them an appointment'
+	try 0 psql -U app_owner -c "INSERT INTO app.patient (practice_id, given_name, family_name, born)
+		VALUES (1, 'Test', 'Visitor-1', '1980-01-01'), (1, 'Test', 'Visitor-2', '1980-01-01') RETURNING id"
+	unused=${OUT%%$'\n'*} used=${OUT##*$'\n'}
+	try 0 psql -U sam -c "SELECT expunge_api.register_test_subject('$session', '1', '$unused')"
+	try 0 psql -U sam -c "SELECT expunge_api.register_test_subject('$session', '1', '$used')"
+	second=$OUT
+	try 0 psql -U app_owner -c "INSERT INTO app.appointment (patient_id, starts_at) VALUES ($used, now())"
+	try 0 expunge -U sam support close "$session"
+	say 'Seven days later (here, the end of their time is moved):'
+	psql -c 'SET ROLE expunge_owner' -c "UPDATE expunge.support_event SET until = now() WHERE kind = 'test-subject-registered'"
+	try 0 expunge -U night nightly
+	psql -c "SELECT id FROM app.patient WHERE family_name LIKE 'Visitor-_'" >"$W/visitors"
+	claim 'the test patient that nobody used is gone' not grep -qx "$unused" "$W/visitors"
+	NOTE=$(grep -l '^kind: test-subject$' "$D"/certificates/*.note)
+	claim 'with a certificate, which names the consent' grep -q "^approver: support-consent:$consent " "$NOTE"
+	claim 'the one that the practice used is there' grep -qx "$used" "$W/visitors"
+	say 'and in quarantine, until imogen decides; she reads all of it in the register:'
+	try 0 expunge -U imogen support show "$second"
+	try 0 psql -U imogen -F ' | ' -c "SELECT kind, count(*) FROM expunge_api.support_register GROUP BY kind ORDER BY min(number)"
+	claim 'nobody takes an event of it away, not even a superuser' not psql -c 'DELETE FROM expunge.support_event'
+}
+
 tell_end() {
 	printf '\n'
 	if [ "$failed" -gt 0 ]; then
@@ -490,4 +527,5 @@ tell_opening
 tell_proof
 tell_restore
 tell_adoption
+tell_visit
 tell_end
