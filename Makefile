@@ -179,7 +179,7 @@ check:
 
 # what make check samples, at length, and all that is not in it: some hours
 check-full:
-	KILL_ROUNDS=100 RACE_ROUNDS=300 LEAF_ROUNDS=10000 CRASH_SAMPLE=100 CRASH_ONLY=nightly,erase,init,plan,export,freeze,adopt TEST_TIMEOUT=7200 $(MAKE) check
+	HISTORIES=1000 HISTORIES_AT_ONCE=50 KILL_ROUNDS=100 RACE_ROUNDS=300 LEAF_ROUNDS=10000 CRASH_SAMPLE=100 CRASH_ONLY=nightly,erase,init,plan,export,freeze,adopt TEST_TIMEOUT=7200 $(MAKE) check
 	$(MAKE) check-gnumed
 	$(MAKE) check-closure
 	$(MAKE) check-recovery

@@ -167,10 +167,9 @@ run_show(struct job *job, struct err *err)
 
 #define OPTION_SCOPE { "scope", "SCOPE", "settings, records, or record with --subject", "settings|records|record" }
 #define OPTION_KEY { "key", "K", "the same key twice is one call", NULL }
-#define OPTIONS_PERIOD                                      \
-	{ "tenant", "T", "of this practice only", NULL },   \
-	{ "from", "DATE", "what was on this day and after", NULL }, \
-	{ "to", "DATE", "what was on this day and before", NULL }
+#define OPTION_OF_TENANT { "tenant", "T", "of this practice only", NULL }
+#define OPTION_FROM { "from", "DATE", "what was on this day and after", NULL }
+#define OPTION_TO { "to", "DATE", "what was on this day and before", NULL }
 
 static const struct option_row request_options[] = {
 	{ "tenant", "T", "the practice; required", NULL },
@@ -203,13 +202,15 @@ static const struct option_row open_options[] = {
 	OPTION_END
 };
 static const struct option_row list_options[] = {
-	OPTIONS_PERIOD,
+	OPTION_OF_TENANT,
+	OPTION_FROM,
+	OPTION_TO,
 	{ "all", NULL, "what has ended, too", NULL },
 	OPTION_JSON,
 	OPTION_END
 };
 static const struct option_row show_options[] = { OPTION_JSON, OPTION_END };
-static const struct option_row export_options[] = { OPTIONS_PERIOD, OPTION_JSON, OPTION_END };
+static const struct option_row export_options[] = { OPTION_OF_TENANT, OPTION_FROM, OPTION_TO, OPTION_JSON, OPTION_END };
 
 const struct command support_commands[] = {
 	{ "support request", "the staff asks for a practice's consent; prints the id", "", 0, 0, NEEDS_DB, request_options, run_request,
