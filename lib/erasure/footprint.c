@@ -116,6 +116,8 @@ compare_table(const struct program *program, struct db *db, int cat, int table, 
 		return refuse(&program->catalog->tables[cat], got, updates, deletes, err);
 	if (!removed || (got[INSERTED] == inserts && got[UPDATED] == 0))
 		return 0;
+	if (pt->later && got[UPDATED] == 0)
+		return 0;
 	if (!pt->created && got[INSERTED] > 0)
 		return refuse(&program->catalog->tables[cat], got, updates, deletes, err);
 	return refuse_left_behind(program, db, table, err);

@@ -23,7 +23,11 @@ purge_open(struct purge *ret, struct run *run, struct err *err)
 	if (map_of_closure(&ret->map, run->map, err) != 0)
 		return -1;
 	ret->tenant = map_table(run->map, run->map->tenant_table);
-	return program_make(&ret->program, ret->map, run->db, err);
+	if (program_make(&ret->program, ret->map, run->db, err) != 0)
+		return -1;
+	for (size_t i = 0; i < run->map->n_tables; i++)
+		ret->program->tables[i].later = ret->program->tables[i].created && run->map->tables[i].action == MAP_TENANT;
+	return 0;
 }
 
 void

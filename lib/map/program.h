@@ -29,6 +29,7 @@ struct program_table {
 	bool owned;    /* rows of it are collected */
 	bool log;      /* a log_of table: its rows follow those of the logged table, and are not part of the hash */
 	bool created;  /* removing elsewhere may create rows here; true of every log table */
+	bool later;    /* of a whole account: rows that removing elsewhere creates here are the account's own, and have a turn of their own */
 	bool removed;  /* action delete or shared: its rows go */
 	bool updated;  /* action mask, tombstone or retain */
 	bool keyless;
