@@ -36,14 +36,17 @@ wait_for_older(struct run *run, const char *closure, bool *ret_waiting, struct e
 		if (!*ret_waiting)
 			return 0;
 		/* a transaction that ended for its session may live on as a prepared one */
-		if (db_get(res, 0, 0) == NULL && db_query(run->db, &QUERY_PURGE_SETTLE, DB_PARAMS(closure), NULL, err) != 0)
-			return -1;
+		if (db_get(res, 0, 0) == NULL) {
+			if (db_query(run->db, &QUERY_PURGE_SETTLE, DB_PARAMS(closure), NULL, err) != 0)
+				return -1;
+			continue;
+		}
 		if (clock_ms() >= until || run_stop_asked(run)) {
 			run_note(run, NOTE_WARNING, "account %s: its recount waits for a transaction older than the removal (%s); the next run goes on",
 				closure, db_get_text(res, 0, 0));
 			return 0;
 		}
-		(void)usleep(db_get(res, 0, 0) == NULL ? 0 : WAIT_PAUSE_US);
+		(void)usleep(WAIT_PAUSE_US);
 	}
 }
 

@@ -10,7 +10,47 @@
 # and its name in $jobs. sql, expunge_as, install and the like are those of tests/lib.sh.
 # shellcheck shell=bash
 # shellcheck disable=SC2034,SC2154 # jobs is for run.sh, T comes from lib.sh
-jobs='nightly erase init plan export freeze rotate token shred lagging backup send expire finals adopt notify'
+jobs='nightly erase init plan export freeze rotate token shred lagging backup send expire finals adopt notify purge'
+
+# ---------------------------------------------------------------------------- purge
+
+# A claimed account, some patients at a time; the other practice has just as many.
+purge_start() {
+	DB=clinic
+	small_clinic
+	[ -x "$T/purge_probe" ] || build_probe purge_probe >/dev/null
+	. "$ROOT/tests/integration/purge.bash"
+	claimed 2
+	others 2 >"$T/clinic/others"
+}
+
+purge_closure() {
+	sql clinic 'SELECT id FROM expunge.closure'
+}
+
+purge_run() {
+	export CRASH_PROGRAM=purge_probe
+	timeout -k 5 "$limit" "$T/purge_probe" "$CONF" "host=$PGHOST port=$PGPORT dbname=clinic" remove "$(purge_closure)" &&
+		timeout -k 5 "$limit" "$T/purge_probe" "$CONF" "host=$PGHOST port=$PGPORT dbname=clinic" recount "$(purge_closure)"
+}
+
+purge_end() {
+	sql clinic "SELECT state, problem FROM expunge.closure" \
+		"SELECT m.name, t.n_removed, t.n_created FROM expunge.closure_tally t JOIN expunge.mapped_table m ON m.id = t.table_id ORDER BY 1" \
+		"SELECT sum(n_subjects), sum(n_rows), count(*) FILTER (WHERE is_last), bool_or(has_files) FROM expunge.closure_chunk" \
+		"SELECT 'rows of the account', count(*) FROM app.patient WHERE practice_id = 2"
+	find "$T/clinic/letters" -type f ! -name .expunge-documents -printf '%P\n' | sort
+}
+
+# Nothing of the other practice is ever touched, and nothing goes that the ledger has not named.
+purge_between() {
+	others 2 | diff "$T/clinic/others" - || true
+	sql clinic "SELECT 'a chunk is not in the ledger: ' || c.id FROM expunge.closure_chunk c
+		WHERE position(' ' || c.id || ' intent ' IN pg_read_file('$T/clinic/ledger/erasures')) = 0"
+	sql clinic "SELECT 'tallies and chunks differ' WHERE (SELECT coalesce(sum(t.n_removed), 0) FROM expunge.closure_tally t
+			JOIN expunge.mapped_table m ON m.id = t.table_id WHERE m.name NOT LIKE 'documents:%') <>
+		(SELECT coalesce(sum(n_rows), 0) FROM expunge.closure_chunk)"
+}
 
 # ---------------------------------------------------------------------------- rotate
 

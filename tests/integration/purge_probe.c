@@ -69,6 +69,7 @@ recount(const struct purge *purge, const char *closure, struct err *err)
 
 	if (purge_recount(purge, closure, &waiting, err) != 0)
 		return -1;
+	purge->run->n_waiting = waiting;
 	printf("%s\n", waiting ? "waiting" : "nothing left");
 	return 0;
 }
@@ -81,7 +82,7 @@ main(int argc, char **argv)
 	struct purge purge = { 0 };
 	struct config *config = NULL;
 	struct err err = { 0 };
-	int failed;
+	int failed, code;
 
 	if (argc != 5)
 		return 2;
@@ -100,8 +101,9 @@ main(int argc, char **argv)
 		failed = purge_attest(&purge, argv[4], &err);
 	if (failed)
 		(void)fprintf(stderr, "%s%s%s%s\n", str_cstr(&problems), err.msg, err.hint[0] == '\0' ? "" : "\nhint: ", err.hint);
+	code = run_exit_code(&run);
 	purge_release(&purge);
 	run_close(&run);
 	config_free(config);
-	return failed == 0 ? 0 : err_exit_code(&err);
+	return failed ? err_exit_code(&err) : code;
 }
