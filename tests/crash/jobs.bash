@@ -21,7 +21,7 @@ purge_start() {
 	[ -x "$T/purge_probe" ] || build_probe purge_probe >/dev/null
 	. "$ROOT/tests/integration/purge.bash"
 	claimed 2
-	others 2 >"$T/clinic/others"
+	others 2 >"$T/purge.others"
 }
 
 purge_closure() {
@@ -48,7 +48,7 @@ purge_between() {
 	local chunk
 	DB=clinic
 	. "$ROOT/tests/integration/purge.bash"
-	others 2 | diff "$T/clinic/others" - || true
+	others 2 | diff "$T/purge.others" - || true
 	sql clinic 'SELECT id FROM expunge.closure_chunk' | while IFS= read -r chunk; do
 		grep -q " $chunk intent " "$T/clinic/ledger/erasures" || printf 'a chunk is not in the ledger: %s\n' "$chunk"
 	done
