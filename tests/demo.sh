@@ -200,6 +200,9 @@ write_configuration() {
 		  destinations = ( { name = "here"; directory = "$d/here"; }, { name = "elsewhere"; directory = "$d/elsewhere"; } );
 		  key = "$d/etc/archives-private.pem";
 		};
+		closure : {
+		  rules = ( { trigger = "cancellation"; anchor = "paid-until"; days = 45; meaning = "not-before"; within_days = 7; } );
+		};
 	CONF
 }
 
@@ -498,6 +501,60 @@ tell_visit() {
 	claim 'nobody takes an event of it away, not even a superuser' not psql -c 'DELETE FROM expunge.support_event'
 }
 
+# As if a closing had begun so many days earlier.
+days_pass() { # days_pass TENANT DAYS
+	psql -v tenant="$1" -v days="$2" <<-'SQL'
+		UPDATE expunge.closure c SET anchor = m.anchor - :days, filed_at = c.filed_at - :days * interval '1 day',
+			purge_on = k.purge_on, not_before = k.not_before, complete_on = k.complete_on, complete_by = k.complete_by
+		FROM expunge.closure m, expunge.closure_clock(m.anchor - :days, m.zone, m.days, m.meaning, m.within_days) k
+		WHERE c.id = m.id AND m.tenant = :'tenant';
+	SQL
+}
+
+rows_of_others() { # in the first and the third practice, as far as a practice's column says so
+	psql -c "SELECT t::text FROM app.patient t WHERE practice_id <> 2" -c "SELECT t::text FROM app.staff t WHERE practice_id <> 2" \
+		-c "SELECT a::text FROM app.appointment a JOIN app.patient p ON p.id = a.patient_id WHERE p.practice_id <> 2" | LC_ALL=C sort
+}
+
+tell_leaving() {
+	local plan
+	heading 'Two practices leave; one of them comes back'
+	try 0 expunge -U oscar account cancel 2 --paid-until "$(date +%F)" --reason 'the partners retire'
+	quietly 0 expunge -U oscar account cancel 3 --paid-until "$(date +%F)"
+	say '40 days later (here, their days are moved) the third practice has thought better of it:'
+	days_pass 2 40
+	days_pass 3 40
+	quietly 0 expunge -U night nightly
+	try 0 expunge -U oscar account reactivate 3 --reason 'they called'
+	try 0 expunge -U night account export 2 --to "$W/handover"
+	claim 'the second takes its data along, in open form, and each file is what its sum says' \
+		bash -c 'cd "$1" && sha256sum --quiet -c SHA256SUMS' sums "$W/handover"
+	plan=$(psql -c "SELECT p.hash FROM expunge.closure_plan p JOIN expunge.closure c ON c.id = p.closure_id WHERE c.tenant = '2'")
+	try 0 expunge -U ruth account approve 2 --plan "$plan"
+	try 0 expunge -U oscar account told 2 --reason 'by letter, as it has no e-mail'
+	days_pass 2 6
+	quietly 0 expunge -U night nightly
+	try 0 expunge -U oscar account list
+	claim 'its 45 days are over, and one person has approved: nothing goes' [ "$(psql -c 'SELECT count(*) FROM app.patient WHERE practice_id = 2')" -eq 200 ]
+	quietly 0 expunge -U night account export 2 --to "$W/last"
+	try 0 expunge -U imogen account approve 2 --plan "$plan"
+	rows_of_others >"$W/others.before"
+	say 'The window of purges, Monday to Thursday, is held open here.'
+	psql -c "CREATE OR REPLACE FUNCTION expunge.purge_window(zone text, at timestamptz DEFAULT now()) RETURNS text LANGUAGE sql AS 'SELECT NULL::text'"
+	try 0 expunge -U night nightly
+	rows_of_others >"$W/others.after"
+	claim 'the next night takes the account' [ "$(psql -c 'SELECT count(*) FROM app.patient WHERE practice_id = 2')" -eq 0 ]
+	claim "and not a row of another practice: $(thousands "$(wc -l <"$W/others.before")") compared" diff "$W/others.before" "$W/others.after"
+	NOTE=$(grep -l '^kind: account-closure$' "$D"/certificates/*.note)
+	quietly 0 cat "$NOTE"
+	grep -E '^(kind|outcome|cooling-off|approver|keys|archives|level)' "$NOTE" | sed 's/^./     &/'
+	try 0 expunge certificate verify --key "$D/issuer.pem" "$NOTE"
+	try 1 expunge -U night restore --tenant 2 --into "dbname=again user=postgres host=$PGHOST port=$PGPORT"
+	try 0 expunge -U night drill
+	claim 'its archives open for nobody, and those of the others do' grep -q 'tenant_key_gone' <(psql -c "SELECT 'tenant_key_gone' FROM expunge.key_gone WHERE tenant = '2'")
+	try 1 expunge -U oscar account reactivate 2 --reason 'they called, too late'
+}
+
 tell_end() {
 	printf '\n'
 	if [ "$failed" -gt 0 ]; then
@@ -528,4 +585,5 @@ tell_proof
 tell_restore
 tell_adoption
 tell_visit
+tell_leaving
 tell_end
