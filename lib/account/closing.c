@@ -128,6 +128,22 @@ remove_claimed(struct work *work, int row, struct err *err)
 	return db_query(work->run->db, &QUERY_CLOSURE_PROBLEM, DB_PARAMS(id, NULL), NULL, err);
 }
 
+/* Whatever would stop the purge is found before the point of no return: rows that came since the plan may tie the account to
+ * another one, or a hold may have been meant for it. */
+static int
+look_ahead(struct work *work, int row, struct err *err)
+{
+	CLEANUP(purge_plan_release) struct purge_plan plan = { 0 };
+
+	if (purge_check_holds(&work->purge, field(work, row, W_TENANT), err) != 0 ||
+	    purge_plan(&work->purge, field(work, row, W_ID), field(work, row, W_TENANT), &plan, err) != 0)
+		return -1;
+	if (plan.obstacles.len == 0)
+		return 0;
+	(void)err_set(err, ERR_REFUSED, "what has come since its plan is in the way of the purge");
+	return err_hint(err, "expunge account plan %s, and then account show, list it", field(work, row, W_TENANT));
+}
+
 /* What the application says is read, and where that can be, held, in the transaction that claims. */
 static int
 claim(struct work *work, int row, struct err *err)
@@ -135,7 +151,7 @@ claim(struct work *work, int row, struct err *err)
 	struct run *run = work->run;
 	const char *says;
 
-	if (guard_freeze(run->db, run->config, err) != 0 || db_begin(run->db, err) != 0)
+	if (guard_freeze(run->db, run->config, err) != 0 || look_ahead(work, row, err) != 0 || db_begin(run->db, err) != 0)
 		return -1;
 	if (subscriptions_say(&work->subscriptions, run->db, field(work, row, W_TENANT), &says, err) != 0 ||
 	    db_query(run->db, &QUERY_CLOSURE_CLAIM, DB_PARAMS(field(work, row, W_TENANT), run->id, field(work, row, W_HASH), says), NULL, err) != 0)
@@ -170,7 +186,8 @@ find_ready(struct work *work, bool *ready, struct caps_wanted *wanted, struct er
 	for (int i = 0; i < db_rows(work->accounts); i++) {
 		CLEANUP(db_result_freep) struct db_result *obstacles = NULL;
 
-		if (!is_state(work, i, "due"))
+		/* one that is to be planned, and could not be, is not claimed by a plan that no longer fits */
+		if (!is_state(work, i, "due") || db_get_bool(work->accounts, i, W_TO_PLAN))
 			continue;
 		if (db_query(work->run->db, &QUERY_ACCOUNT_OBSTACLES, DB_PARAMS(field(work, i, W_ID)), &obstacles, err) != 0)
 			return -1;
@@ -282,17 +299,6 @@ closing_remove(struct run *run, struct closing *ret, struct err *err)
 
 /* ---- certificates -------------------------------------------------------------------------------- */
 
-static int
-attest_one(struct run *run, const struct purge *purge, const char *id, struct err *err)
-{
-	if (purge_attest(purge, id, err) != 0 || db_begin(run->db, err) != 0)
-		return -1;
-	if (db_query(run->db, &QUERY_CLOSURE_DONE, DB_PARAMS(id), NULL, err) == 0)
-		return db_commit(run->db, err);
-	db_rollback(run->db);
-	return -1;
-}
-
 int
 closing_attest(struct run *run, struct closing *ret, struct err *err)
 {
@@ -307,7 +313,7 @@ closing_attest(struct run *run, struct closing *ret, struct err *err)
 	for (int i = 0; i < db_rows(work.accounts); i++) {
 		struct err why = { 0 };
 
-		if (attest_one(run, &work.purge, field(&work, i, W_ID), &why) == 0) {
+		if (purge_attest(&work.purge, field(&work, i, W_ID), &why) == 0) {
 			ret->n_certified++;
 			run_note(run, NOTE_INFO, "account %s: certified", field(&work, i, W_TENANT));
 		} else if (keep_problem(&work, i, &why, err) != 0)

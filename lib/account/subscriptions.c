@@ -103,8 +103,10 @@ compose(struct subscriptions *ret, const struct conf_node *declared, const struc
 		" AND coalesce(a.cancelled_at <= c.certified_at, true)))"
 		" UNION ALL SELECT c.tenant, 'missing', NULL, NULL, NULL, NULL FROM expunge.closure c"
 		" WHERE c.state IN ('cancelled', 'cooling-off', 'due') AND NOT EXISTS (SELECT FROM a WHERE a.tenant = c.tenant)", relation, quoted[0]);
-	str_add(&ret->one, "SELECT ");
+	str_addf(&ret->one, "SELECT CASE WHEN s.%s::date > (SELECT max(c.anchor) FROM expunge.closure c WHERE c.tenant = $4 AND c.state = 'due')"
+		" THEN 'paid' ELSE ", quoted[3]);
 	add_says(&ret->one, quoted[1]);
+	str_add(&ret->one, " END");
 	str_addf(&ret->one, " FROM %s s WHERE s.%s::text = $4%s", relation, quoted[0], db_get_bool(columns, 0, S_LOCKABLE) ? " FOR SHARE OF s" : "");
 	return 0;
 }
@@ -137,7 +139,7 @@ subscriptions_release(struct subscriptions *subscriptions)
 int
 subscriptions_say(const struct subscriptions *subscriptions, struct db *db, const char *tenant, const char **ret, struct err *err)
 {
-	static const char *const words[] = { "open", "closed", "expired", "unknown" };
+	static const char *const words[] = { "open", "closed", "expired", "unknown", "paid" };
 	CLEANUP(db_result_freep) struct db_result *res = NULL;
 
 	*ret = NULL;

@@ -18,7 +18,8 @@ struct subscriptions {
 /* Looks the names up. Not declared: all is empty, and that is no error. ERR_USAGE names what the database does not have. */
 int subscriptions_open(struct subscriptions *ret, const struct config *config, struct db *db, struct err *err);
 void subscriptions_release(struct subscriptions *subscriptions);
-/* What the application says of one tenant: open, closed, expired, unknown, several or missing, a constant; NULL when no table is
+/* What the application says of one tenant: open, closed, expired, paid (closed, but paid for
+ * beyond the day that is counted from), unknown, several or missing, a constant; NULL when no table is
  * declared. In the transaction that claims: a row of a table stays as it was read until that ends. */
 int subscriptions_say(const struct subscriptions *subscriptions, struct db *db, const char *tenant, const char **ret, struct err *err);
 

@@ -132,9 +132,10 @@ batch_find_doubtful(struct run *run, const char *requests, struct db_result **re
 	if (map->subject_tenant_column >= 0)
 		str_addf(&sql, " AND t.%s::text = h.tenant",
 			program_cat(run->program, map->subject)->columns[map->subject_tenant_column].quoted);
-	str_add(&sql, ") OR NOT ");
+	str_add(&sql, ") OR (NOT ");
 	sql_is_tenant(&sql, run->program, "h.tenant");
-	str_add(&sql, ")");
+	/* one that is gone with its account is known */
+	str_add(&sql, " AND NOT EXISTS (SELECT FROM expunge.closure c WHERE c.tenant = h.tenant AND c.claimed_at IS NOT NULL)))");
 	return db_text(run->db, DB_MANY, sql.s, 1, DB_PARAMS(requests), ret, err);
 }
 

@@ -37,6 +37,10 @@ struct purge_plan {
 int purge_plan(const struct purge *purge, const char *closure, const char *tenant, struct purge_plan *ret, struct err *err);
 void purge_plan_release(struct purge_plan *plan);
 
+/* ERR_REFUSED: a hold is on the tenant or on anybody of it, or one names a tenant that there is not and never was: it was meant
+ * for somebody. */
+int purge_check_holds(const struct purge *purge, const char *tenant, struct err *err);
+
 /* Takes the rows of a claimed account, by the plan that was approved for it, or what is left of them. 0: all are gone, now or
  * before; ERR_REFUSED: something a person must look at stopped it before the first chunk or before the next. *ret_stopped: the run
  * was asked to stop. */

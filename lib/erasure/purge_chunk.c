@@ -32,26 +32,26 @@ names_line(const char *document, const char *key, const char *value)
 	return strstr(document, line) != NULL;
 }
 
-/* Holds of the tenant and of anybody of it; and those whose tenant there is not: they were meant for somebody. */
-static int
-refuse_held(const struct purge_removal *removal, struct err *err)
+int
+purge_check_holds(const struct purge *purge, const char *tenant, struct err *err)
 {
-	const struct run *run = removal->purge->run;
+	const struct run *run = purge->run;
 	CLEANUP(db_result_freep) struct db_result *held = NULL;
 	CLEANUP(db_result_freep) struct db_result *doubtful = NULL;
 	CLEANUP(str_release) struct str sql = STR_INIT;
 
 	str_add(&sql, "SELECT count(*) FROM expunge.hold h WHERE h.released_at IS NULL AND NOT ");
 	sql_is_tenant(&sql, run->program, "h.tenant");
-	if (db_query(run->db, &QUERY_PURGE_HELD, DB_PARAMS(removal->tenant), &held, err) != 0 ||
+	str_add(&sql, " AND NOT EXISTS (SELECT FROM expunge.closure c WHERE c.tenant = h.tenant AND c.claimed_at IS NOT NULL)");
+	if (db_query(run->db, &QUERY_PURGE_HELD, DB_PARAMS(tenant), &held, err) != 0 ||
 	    db_text(run->db, DB_ONE, sql.s, 0, NULL, &doubtful, err) != 0)
 		return -1;
 	if (db_get_int(held, 0, 0) > 0) {
-		(void)err_set(err, ERR_REFUSED, "account of tenant %s: %s holds are on it", removal->tenant, db_get_text(held, 0, 0));
+		(void)err_set(err, ERR_REFUSED, "account of tenant %s: %s holds are on it", tenant, db_get_text(held, 0, 0));
 		return err_hint(err, "expunge hold list; what is there stays until they are released, and then the purge goes on");
 	}
 	if (db_get_int(doubtful, 0, 0) > 0) {
-		(void)err_set(err, ERR_REFUSED, "account of tenant %s: a hold names no known tenant", removal->tenant);
+		(void)err_set(err, ERR_REFUSED, "account of tenant %s: a hold names no known tenant", tenant);
 		return err_hint(err, "correct or release it (expunge hold list): it was meant for somebody");
 	}
 	return 0;
@@ -97,7 +97,7 @@ purge_read_again(const struct purge_removal *removal, struct err *err)
 		return -1;
 	if (removed || strcmp(db_get_text(now, 0, P_TENANT), removal->tenant) != 0)
 		return err_set(err, ERR_REFUSED, "closure %.40s was removed by another run", removal->closure);
-	return refuse_held(removal, err);
+	return purge_check_holds(removal->purge, removal->tenant, err);
 }
 
 /* ---- one chunk ----------------------------------------------------------------------------------- */

@@ -54,7 +54,8 @@ BEGIN
 
 	already_removed := EXISTS (SELECT FROM expunge.request o
 		WHERE o.tenant = place_hold.tenant AND (place_hold.subject IS NULL OR o.subject = place_hold.subject)
-		  AND o.removed_at IS NOT NULL AND o.state <> 'certified');
+		  AND o.removed_at IS NOT NULL AND o.state <> 'certified')
+		OR EXISTS (SELECT FROM expunge.closure c WHERE c.tenant = place_hold.tenant AND c.claimed_at IS NOT NULL);
 	IF already_removed THEN
 		RAISE WARNING 'the erasure had already been carried out when hold % was placed', id
 			USING HINT = 'look at the open requests of this tenant: rows removed before the hold cannot be kept by it';

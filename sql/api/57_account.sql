@@ -77,7 +77,7 @@ DECLARE
 BEGIN
 	SELECT o.* INTO c FROM expunge.closure o
 	WHERE o.tenant = same_closure.tenant AND o.idempotency_key = same_closure.idempotency_key;
-	IF c.id IS NOT NULL AND (c.trigger <> same_closure.trigger OR c.paid_until IS DISTINCT FROM same_closure.paid_until) THEN
+	IF c.id IS NOT NULL AND (c.state = 'reactivated' OR c.trigger <> same_closure.trigger OR c.paid_until IS DISTINCT FROM same_closure.paid_until) THEN
 		RAISE EXCEPTION 'this idempotency_key belongs to another closure'
 			USING ERRCODE = 'EX410', HINT = 'use a new key for each cancellation, and repeat one only with the same arguments';
 	END IF;
@@ -391,13 +391,15 @@ CREATE OR REPLACE FUNCTION expunge.closure_obstacles(closure uuid, asked_at time
 	RETURNS TABLE (code text, what text, remedy text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 	WITH c AS MATERIALIZED (
-		SELECT o AS closure, o.*, p.hash AS plan, p.blockers, i.closure_drill_hours AS hours
+		SELECT o AS closure, o.*, p.hash AS plan, p.blockers, i.closure_drill_hours AS hours,
+			-- that somebody told it long before says nothing of what it was to be told since
+			coalesce(o.told_at >= expunge.start_of_day(o.purge_on - 7, o.zone), false) AS is_told
 		FROM expunge.instance i
 		JOIN expunge.closure o ON o.id = closure_obstacles.closure
 		LEFT JOIN expunge.closure_plan p ON p.closure_id = o.id
 	)
 	SELECT 'EX521', 'the time of the practice runs until ' || c.purge_on - 1 || ' (' || c.zone || ')', 'wait for that day'
-	FROM c WHERE asked_at < c.not_before OR c.state <> 'due'
+	FROM c WHERE asked_at < c.not_before OR expunge.civil_date_in(asked_at, c.zone) < c.purge_on OR c.state <> 'due'
 	UNION ALL SELECT 'EX522', 'it is outside the purge window: ' || w.closed, 'the next night inside the window goes on'
 	FROM c, LATERAL expunge.purge_window(c.zone, asked_at) w(closed) WHERE w.closed IS NOT NULL
 	UNION ALL SELECT 'EX421', 'there is no plan', 'the nightly run makes it, or expunge account plan' FROM c WHERE c.plan IS NULL
@@ -419,8 +421,12 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 	UNION ALL SELECT 'EX527', 'the practice has not been told: ' || string_agg(n.template, ', ' ORDER BY n.due_on),
 		'expunge contact add, or expunge account told once somebody has told it otherwise'
 	FROM c, LATERAL expunge.closure_notices(c.closure) n
-	WHERE c.told_by IS NULL AND NOT expunge.notice_reached(c.tenant, c.id || '/' || n.template)
+	WHERE NOT c.is_told AND NOT expunge.notice_reached(c.tenant, c.id || '/' || n.template)
 	HAVING count(*) > 0
+	UNION ALL SELECT 'EX527', 'the practice was not told a week ago or earlier', 'wait, or expunge account told once somebody has told it otherwise'
+	FROM c
+	WHERE NOT c.is_told AND NOT EXISTS (SELECT FROM expunge.notice_list n WHERE n.tenant = c.tenant AND n.once LIKE c.id || '/%'
+		AND n.state = 'sent' AND n.settled_at <= asked_at - interval '7 days')
 	UNION ALL SELECT 'EX528', 'no restore has been tried with success within ' || c.hours || ' hours', 'expunge drill, and see why if it fails'
 	FROM c LEFT JOIN LATERAL (SELECT e.kind, e.at FROM expunge.event e WHERE e.kind IN ('drill-passed', 'drill-failed')
 		ORDER BY e.number DESC LIMIT 1) d ON true

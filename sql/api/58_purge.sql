@@ -17,6 +17,10 @@ BEGIN
 		RAISE EXCEPTION 'closure % is %, and cannot be certified', certify_closure.closure, coalesce(c.state, 'not there')
 			USING ERRCODE = 'EX430', HINT = 'its rows are removed and recounted, and its keys shredded, before';
 	END IF;
+	IF EXISTS (SELECT FROM expunge.hold h WHERE h.tenant = c.tenant AND h.released_at IS NULL) THEN
+		RAISE EXCEPTION 'closure % is under a hold', c.id
+			USING ERRCODE = 'EX503', HINT = 'expunge hold list; the certificate says that there was none';
+	END IF;
 	UPDATE expunge.closure_removal r SET recounted_at = as_of, recounted_lsn = lsn WHERE r.closure_id = c.id;
 	INSERT INTO expunge.request (id, kind, tenant, subject_hash, ground, channel, filed_by, filed_at, received_at, approved_plan, state,
 		removed_at, removed_xid, removed_lsn, vacuumed, recounted_at, recounted_lsn, certified_at, final_at)
@@ -37,6 +41,14 @@ BEGIN
 	DELETE FROM expunge.key_set k USING expunge.closure_chunk h WHERE h.closure_id = c.id AND k.request_id = h.id;
 	DELETE FROM expunge.key_set k USING expunge.request r WHERE r.id = k.request_id AND r.tenant = c.tenant AND r.state = 'withdrawn';
 	DELETE FROM expunge.opening o WHERE o.tenant = c.tenant;
+	WITH gone AS (
+		DELETE FROM expunge.support_subject s WHERE s.tenant = c.tenant RETURNING s.id, s.tenant, s.test
+	)
+	INSERT INTO expunge.support_event (at, kind, id, tenant)
+	SELECT clock_timestamp(), 'test-subject-erased', g.id, g.tenant FROM gone g WHERE g.test
+	ON CONFLICT DO NOTHING;
+	PERFORM expunge.notice_put('done', c.tenant, 'controller', jsonb_build_object('practice', c.tenant, 'closure', c.id,
+		'purged_on', expunge.civil_date_in(m.removed_at, c.zone), 'complete_by', c.complete_on, 'certificate', certificate), c.id || '/done');
 	UPDATE expunge.hold h SET subject = 'account closed' WHERE h.tenant = c.tenant AND h.subject IS NOT NULL AND h.released_at IS NOT NULL;
 END
 $$;

@@ -159,8 +159,7 @@ GRANT EXECUTE ON FUNCTION expunge.bounce_notice(uuid), expunge.retry_notice(uuid
 -- accounts that are closed: who asked, what was promised and who approved stays as it was written
 GRANT SELECT ON expunge.closure, expunge.closure_rule, expunge.closure_plan, expunge.closure_approval, expunge.closure_transition
 TO expunge_operator, expunge_approver, expunge_dpo, expunge_job;
-GRANT UPDATE (state, not_before, complete_by, disagreement, problem, problem_at, removed_at, certified_at, final_at)
-	ON expunge.closure TO expunge_job;
+GRANT UPDATE (state, problem, problem_at, removed_at, final_at) ON expunge.closure TO expunge_job;
 GRANT INSERT, UPDATE, DELETE ON expunge.closure_plan TO expunge_job;
 GRANT SELECT ON expunge.account_list TO expunge_operator, expunge_approver, expunge_dpo, expunge_job;
 GRANT SELECT ON expunge_api.account_status TO expunge_intake;

@@ -5,6 +5,7 @@ INSERT INTO expunge.closure_plan AS p (closure_id, hash, document, n_rows, n_sub
 SELECT c.id, $2, $3, $4::bigint, $5::bigint, $6
   FROM expunge.closure c
  WHERE c.id = $1::uuid AND c.state IN ('cooling-off', 'due')
+   FOR UPDATE OF c
 ON CONFLICT (closure_id) DO UPDATE
    SET hash = EXCLUDED.hash, document = EXCLUDED.document, n_rows = EXCLUDED.n_rows, n_subjects = EXCLUDED.n_subjects,
        blockers = EXCLUDED.blockers, made_at = now(), made_by = session_user

@@ -6,6 +6,7 @@ WITH gone AS (
      WHERE c.state = 'removed'
        AND (NOT EXISTS (SELECT FROM expunge.key_tree) OR EXISTS (
                SELECT FROM expunge.key_gone g JOIN expunge.key_change h ON h.epoch = g.epoch - 1 AND h.state = 'done' WHERE g.tenant = c.tenant))
+       AND NOT EXISTS (SELECT FROM expunge.key_leaf l WHERE l.tenant = c.tenant AND l.shredded_epoch IS NULL)
     RETURNING c.id, c.tenant
 )
 SELECT g.id, g.tenant FROM gone g

@@ -120,8 +120,8 @@ COMMENT ON TABLE expunge.closure_transition IS 'the allowed changes of a closing
 COMMENT ON COLUMN expunge.closure_transition.by_job IS 'the run may make it by itself; the others are made through a function';
 
 INSERT INTO expunge.closure_transition (from_state, to_state, by_job) VALUES
-	('cancelled',   'cooling-off', true),
-	('cooling-off', 'due',         true),
+	('cancelled',   'cooling-off', false), -- expunge.advance_closures alone: the days are counted there
+	('cooling-off', 'due',         false),
 	('cancelled',   'reactivated', false),
 	('cooling-off', 'reactivated', false),
 	('due',         'reactivated', false),

@@ -133,7 +133,7 @@ is "$(sql ctl "SELECT not_before = purge_on::timestamp AT TIME ZONE zone FROM ex
 is "$(sql ctl "SELECT count(*) FROM expunge.event WHERE kind = 'account-instant-moved' AND request_id = '$ID'")" 2 "... in the register, too"
 
 # ---------------------------------------------------------------- all that stands in the way, one after the other
-missing() { sql ctl "SELECT string_agg(code, ' ' ORDER BY code) FROM expunge.closure_obstacles('$ID', '2026-11-24T03:00:00Z')"; }
+missing() { sql ctl "SELECT string_agg(DISTINCT code, ' ') FROM expunge.closure_obstacles('$ID', '2026-11-24T03:00:00Z')"; }
 sql ctl "UPDATE expunge.closure SET not_before = '2026-01-01', complete_by = '2036-01-01' WHERE id = '$ID'"
 is "$(missing)" "EX421 EX523 EX524 EX527 EX528" "at first nothing is there that a purge needs"
 plan 1 1 'x'
@@ -163,13 +163,17 @@ sql ctl "INSERT INTO expunge.event (kind, at) VALUES ('drill-passed', timestampt
 is "$(missing)" "EX527 EX528" "... or is too long ago"
 sql ctl "INSERT INTO expunge.event (kind) VALUES ('drill-passed')"
 is "$(sql ctl "SELECT what FROM expunge.closure_obstacles('$ID', '2026-11-24T03:00:00Z')")" \
-	"the practice has not been told: cancelled, ends, days-30, days-14, days-7, days-1" "every notice must have reached somebody"
+	"the practice has not been told: cancelled, ends, days-30, days-14, days-7, days-1
+the practice was not told a week ago or earlier" "every notice must have reached somebody"
 is "$(sql ctl "SELECT count(DISTINCT split_part(detail, ' ', 1)) FROM expunge.event WHERE kind = 'notice-without-contact' AND tenant = '1'
 	AND detail LIKE '% controller %'")" 6 \
 	"... and each that had nobody to go to is in the register"
 is "$(sql ctl "SELECT count(*) > 0 FROM expunge.event WHERE kind = 'notice-without-contact' AND detail LIKE 'purge-paused operator $ID/%'")" t "... and is an operator's task"
 as ops "SELECT expunge.told_otherwise('1', 'by recorded letter')"
 is "$(missing)" "" "or a person has told them, and nothing is in the way any more"
+sql ctl "UPDATE expunge.closure SET told_at = told_at - interval '20 days' WHERE id = '$ID'"
+is "$(missing)" EX527 "... unless that was long before"
+sql ctl "UPDATE expunge.closure SET told_at = now() WHERE id = '$ID'"
 is "$(sql ctl "SELECT string_agg(code, ' ' ORDER BY code) FROM expunge.closure_obstacles('$ID', '2026-11-28T03:00:00Z')")" EX522 "but the days of the week"
 as practice "SELECT expunge_api.place_hold('1', '7', 'complaint', 'a letter', '$today'::date + 30)" >/dev/null
 is "$(missing)" EX503 "a hold for one patient keeps the practice"
@@ -208,11 +212,15 @@ refused night EX526 "SELECT expunge.claim_closure('1', $CLAIM, 'open')" "the app
 refused night EX521 "SELECT expunge.claim_closure('2', '00000000-0000-0000-0000-000000000001', NULL, NULL)" "the time of another is not over"
 refused night 42501 "UPDATE expunge.closure SET state = 'claimed', claimed_at = now() WHERE tenant = '1'" "the run cannot claim past the function"
 refused night EX432 "UPDATE expunge.closure SET state = 'reactivated' WHERE tenant = '1'" "... nor end a closure"
+refused night 42501 "UPDATE expunge.closure SET not_before = now() - interval '1 day' WHERE tenant = '2'" "... nor move an instant"
+refused night EX432 "UPDATE expunge.closure SET state = 'cooling-off' WHERE tenant = '2'" "... nor let days pass by itself"
 refused night 42501 "UPDATE expunge.closure SET anchor = anchor - 10 WHERE tenant = '1'" "... nor move its days"
 refused night 42501 "INSERT INTO expunge.closure_approval (closure_id, plan_hash) SELECT id, '$(hash 1)' FROM expunge.closure" "... nor approve"
 is "$(as night "SELECT expunge.claim_closure('1', $CLAIM, 'closed')")" "$ID" "with all of it the account is claimed"
 is "$(of 1 "state, claimed_plan")" "claimed|$(hash 1)" "... under the plan that two have approved"
 refused night EX420 "SELECT expunge.claim_closure('1', $CLAIM, 'closed')" "... once"
+is "$(as dpo "SELECT already_removed FROM expunge.place_hold('1', NULL, 'regulator', 'a letter', '$today'::date + 30)")" t "whoever places a hold then is told that it comes late"
+as dpo "SELECT expunge.release_hold(id) FROM expunge.hold_list" >/dev/null
 refused practice EX415 "SELECT expunge_api.reactivate_subscription('1')" "nothing leads back from there"
 refused ops EX415 "SELECT expunge.reactivate_account('1', 'please')" "... for nobody"
 for state in cancelled cooling-off due reactivated; do

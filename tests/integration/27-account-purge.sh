@@ -72,6 +72,14 @@ run expunge_as oscar account list
 out_like 'a hold keeps one of its patients' "... and the list says so"
 expunge_as dora hold release "$hold" >/dev/null
 
+# ---- what has come since the plan, and what was meant for somebody, is found before the point of no return
+stray=$(expunge_as dora hold place --tenant 22 --kind complaint --reason "a letter" --review "$(date -d '+30 days' +%F)" | head -n 1)
+run expunge_as night nightly
+rc_is 5 "a hold in nobody's name"
+err_like 'a hold names no known tenant' "... was meant for somebody"
+is "$(state 2) $(patients 2)" "due 201" "... and the account is not claimed"
+expunge_as dora hold release "$stray" >/dev/null
+
 # ---- the night of the purge
 cp -a "$T/clinic/here" "$T/kept-archives"
 archive=$(sql clinic "SELECT id FROM expunge.archive WHERE tenant = '2'")
