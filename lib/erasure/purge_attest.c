@@ -133,6 +133,7 @@ add_scope(const struct attest *attest, struct certificate *c)
 
 	for (size_t i = 0; certificate_standard_scope(i, documents) != NULL; i++)
 		*MEM_PUSH(c->out_of_scope, c->n_out_of_scope) = mem_copy(certificate_standard_scope(i, documents));
+	*MEM_PUSH(c->out_of_scope, c->n_out_of_scope) = mem_copy("rows that no owner path of the data map leads from to the practice or its patients");
 	if (root_config_names_token(run->config))
 		*MEM_PUSH(c->out_of_scope, c->n_out_of_scope) = mem_copy(certificate_token_scope);
 }
