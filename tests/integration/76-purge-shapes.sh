@@ -132,7 +132,7 @@ expunge_as postgres init 2>/dev/null
 run probe plan a
 out_like '^files: letters 3$' "files are planned"
 purged "an account with files"
-is "$(ls "$T/letters" | tr '\n' ' ')" '2 5 ' "... whose files are gone, and no others"
+is "$(cd "$T/letters" && find . -mindepth 1 ! -name '.*' -printf '%f\n' | sort | tr '\n' ' ')" '2 5 ' "... whose files are gone, and no others"
 is "$(sql "$DB" "SELECT t.n_removed FROM expunge.closure_tally t JOIN expunge.mapped_table m ON m.id = t.table_id WHERE m.name = 'documents:letters'")" 2 \
 	"... and counted"
 as_owner "INSERT INTO app.letter VALUES (9, 8, '5', 'o')"

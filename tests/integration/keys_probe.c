@@ -634,7 +634,7 @@ what_is_not_swept_yet_opens_for_nobody(void)
 
 	check(db_script(other, "probe", "CREATE FUNCTION public.no() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE ''no''; END';"
 		"CREATE TRIGGER no BEFORE DELETE ON expunge.key_leaf FOR EACH ROW EXECUTE FUNCTION public.no()", &err) == 0 &&
-		shred_tenant("5", NULL) == -1 && value_is("SELECT state FROM expunge.key_change ORDER BY epoch DESC LIMIT 1", "drilled"),
+			shred_tenant("5", NULL) == -1 && value_is("SELECT state FROM expunge.key_change ORDER BY epoch DESC LIMIT 1", "drilled"),
 		"rows cannot be swept");
 	err_clear(&err);
 	check(leaf.state == LEAF_LIVING && value_is("SELECT count(*) FROM expunge.key_leaf WHERE tenant = '5' AND name = 'a'", "1") &&
