@@ -362,9 +362,10 @@ bind_disable(struct binder *b, struct map_disable *disable)
 static bool
 has_instant(const struct map *map, const struct catalog *catalog)
 {
-	const struct cat_table *cat = map->subject < 0 ? NULL : &catalog->tables[map->tables[map->subject].cat];
+	int table = map->subject < 0 ? -1 : map->tables[map->subject].cat;
+	const struct cat_table *cat = table < 0 ? NULL : &catalog->tables[table];
 
-	for (size_t i = 0; cat != NULL && i < map->subject_birth.n; i++)
+	for (size_t i = 0; cat != NULL && map->subject_birth_columns != NULL && i < map->subject_birth.n; i++)
 		if (map->subject_birth_columns[i] >= 0 &&
 		    strncmp(cat->columns[map->subject_birth_columns[i]].type, "timestamp", 9) == 0)
 			return true;

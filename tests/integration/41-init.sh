@@ -48,6 +48,14 @@ is "$(sql clinic "SELECT undo_days FROM expunge.instance")" 3 "and takes over th
 is "$(sql clinic "SELECT count(*) FROM expunge.migration")" "$(find "$ROOT/sql/schema" -name '*.sql' ! -name '000_*' | wc -l)" "each schema file is applied once"
 is "$(sql clinic "SELECT pg_has_role('app_owner', 'expunge_job', 'MEMBER')")" t "the map's login may remove"
 
+# ---- before the application has made its tables
+sql postgres "CREATE DATABASE bare TEMPLATE template0"
+configure "$T/bare" bare
+run expunge_as postgres init
+rc_is 0 "a database without the application's tables is initialised"
+err_like 'no test patients can be registered' "... and what has to wait for them is told"
+CONF=$T/clinic/expunge.conf
+
 sql clinic "UPDATE expunge.migration SET sha256 = 'sha256:0' WHERE number = 1"
 run expunge_as postgres init
 rc_is 5 "a schema made by another program is refused"

@@ -24,8 +24,8 @@ done
 err_is "" "it says nothing on standard error"
 ok "it leaves the nightly run's log" grep -q 'requests certified: 1, ' "$demo/nightly.log"
 run sh "$ROOT/doc/verify.sh" "$demo/issuer.pem" demo.expunge.example "$demo"/certificates/*.note
-rc_is 0 "its two certificates are good for the shell script of doc/, too"
-is "$(grep -c . "$T/out")" 2 "and are two"
+rc_is 0 "its three certificates are good for the shell script of doc/, too"
+is "$(grep -c . "$T/out")" 3 "and are three"
 nok "no server is left" test -e "$demo/cluster"
 nok "no password is left" test -e "$demo/etc/pgpass"
 
