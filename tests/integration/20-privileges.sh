@@ -491,4 +491,48 @@ sql ctl 'ALTER ROLE expunge_job NOBYPASSRLS'
 nok "a role that bypasses row-level security is refused" test "$RC" = 0
 err_like 'role expunge_job exists with attributes that bypass the safeguards' "by name"
 
+# ---------------------------------------------------------------- staff and practices try everything there is
+for role in support intake; do
+	psql -XAtq -U "t_$role" -d ctl >"$T/tried" <<-'SQL'
+		CREATE TEMPORARY TABLE tried (what text, done boolean, may boolean);
+		DO $$
+		DECLARE
+			t record;
+			done boolean;
+		BEGIN
+			FOR t IN SELECT c.oid, format(s.text, c.oid::regclass) AS statement, s.privilege
+				FROM pg_class c, (VALUES ('SELECT 1 FROM %s LIMIT 0', 'SELECT'), ('DELETE FROM %s WHERE false', 'DELETE'), ('TRUNCATE %s', 'TRUNCATE'),
+					('INSERT INTO %1$s SELECT * FROM %1$s LIMIT 0', 'INSERT')) s(text, privilege)
+				WHERE c.relnamespace IN ('expunge'::regnamespace, 'expunge_api'::regnamespace) AND c.relkind IN ('r', 'v')
+			LOOP
+				BEGIN
+					EXECUTE t.statement;
+					done := true;
+				EXCEPTION WHEN insufficient_privilege THEN done := false;
+				WHEN OTHERS THEN done := NULL; -- what no view can do
+				END;
+				INSERT INTO tried VALUES (t.statement, done, has_table_privilege(t.oid, t.privilege)
+					AND (t.privilege <> 'INSERT' OR has_table_privilege(t.oid, 'SELECT')));
+			END LOOP;
+			FOR t IN SELECT p.oid, format('SELECT %s.%I(%s)', p.pronamespace::regnamespace, p.proname,
+					(SELECT string_agg('NULL::' || format_type(a, NULL), ', ' ORDER BY n) FROM unnest(p.proargtypes::oid[]) WITH ORDINALITY u(a, n))) AS statement
+				FROM pg_proc p WHERE p.pronamespace IN ('expunge'::regnamespace, 'expunge_api'::regnamespace)
+				  AND NOT p.proisstrict -- of a NULL the planner makes a NULL, without a call
+			LOOP
+				BEGIN
+					EXECUTE t.statement;
+					done := true;
+				EXCEPTION WHEN insufficient_privilege THEN done := false;
+				WHEN OTHERS THEN done := true; -- it was called, and refused what it was given
+				END;
+				INSERT INTO tried VALUES (t.statement, done, has_function_privilege(t.oid, 'EXECUTE'));
+			END LOOP;
+		END
+		$$;
+		SELECT count(*) FILTER (WHERE NOT may) FROM tried;
+		SELECT what FROM tried WHERE done AND NOT may ORDER BY 1;
+	SQL
+	ok "$role tries $(head -n 1 "$T/tried") things that it may not do" test "$(head -n 1 "$T/tried")" -gt 300
+	is "$(tail -n +2 "$T/tried")" "" "... and is refused each"
+done
 done_testing
