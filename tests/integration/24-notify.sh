@@ -83,13 +83,13 @@ is "$(sed -n 1,9p "$T/parts")" "ann@practice.example
 <privacy@software.example>
 privacy@software.example
 ann@practice.example
-In 30 days your data will be deleted (15 April 2026)
+Your data will be deleted from 15 April 2026 on
 auto-generated
 multipart/alternative
 <$ID@software.example>
 0" "its headers: one recipient, our sender, the subject with its date in words, auto-submitted, a Message-ID made of the notice's id"
-ok "its text" grep -q '^In 30 days, from 15 April 2026 (time zone Europe/London), we will' "$T/parts"
-ok "and the same as HTML" grep -q '^<p>In 30 days, from 15 April 2026 (time zone Europe/London), we will' "$T/parts"
+ok "its text" grep -q '^From 15 April 2026 on (time zone Europe/London), we will' "$T/parts"
+ok "and the same as HTML" grep -q '^<p>From 15 April 2026 on (time zone Europe/London), we will' "$T/parts"
 is "$(sql clinic "SELECT message_id FROM expunge.outbox WHERE id = '$ID'")" "<$ID@software.example>" "the Message-ID is recorded"
 is "$(sql clinic "SELECT count(*) FROM expunge.event WHERE kind = 'notice-sent'")" "2" "that they were sent is in the register"
 ok "over TLS" grep -q 'X=TLS1' "$MAIL_DIR/log-main"
