@@ -7,7 +7,7 @@ SELECT c.tenant, c.state,
        to_char(c.not_before AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
        to_char(m.removed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
        c.zone, c.claimed_plan, m.vacuumed,
-       (SELECT coalesce(bool_or(k.controlled), false) FROM expunge.closure_chunk k WHERE k.closure_id = c.id),
+       (SELECT coalesce(bool_and(k.controlled), false) FROM expunge.closure_chunk k WHERE k.closure_id = c.id),
        m.n_keys, array_to_string(m.keys, ' '), m.n_archives, g.epoch, coalesce(p.n_shares, h.n_shares),
        array_to_string(h.drivers[:coalesce(p.n_shares, h.n_shares)], chr(31)),
        h.state IS NOT NULL AND NOT EXISTS (SELECT FROM expunge.key_leaf l WHERE l.tenant = c.tenant AND l.shredded_epoch IS NULL)
