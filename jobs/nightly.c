@@ -80,17 +80,27 @@ move_accounts_on(struct run *run, struct lifecycle *accounts, struct err *err)
 	return 0;
 }
 
+/* What takes rows and keys, up to the certificates. */
+static int
+remove_and_certify(struct run *run, struct closing *closing, struct err *err)
+{
+	struct lifecycle accounts;
+
+	if (move_accounts_on(run, &accounts, err) != 0 || closing_remove(run, closing, err) != 0 ||
+	    removal_carry_out(run, err) != 0 || (!run->drill_failed && closing_attest(run, closing, err) != 0))
+		return -1;
+	return support_settle(run, err);
+}
+
 static int
 night(struct job *job, struct run *run, struct err *err)
 {
-	struct lifecycle accounts;
 	struct closing closing = { 0 };
 	struct err unused;
 
-	if (support_prepare(run, err) != 0 || run_begin(run, "nightly", err) != 0)
+	if (run_begin(run, "nightly", err) != 0)
 		return -1;
-	if (move_accounts_on(run, &accounts, err) != 0 || closing_remove(run, &closing, err) != 0 || removal_carry_out(run, err) != 0 ||
-	    (!run->drill_failed && closing_attest(run, &closing, err) != 0) || support_settle(run, err) != 0 || issue_finals(run, err) != 0 || removal_publish(run, err) != 0 ||
+	if (remove_and_certify(run, &closing, err) != 0 || issue_finals(run, err) != 0 || removal_publish(run, err) != 0 ||
 	    draft_all(run, err) != 0 || db_query(run->db, &QUERY_OPENINGS_FORGET, NULL, NULL, err) != 0 || tell_overdue(job, run, err) != 0) {
 		(void)run_end(run, err_exit_code(err), &unused);
 		return -1;
@@ -162,7 +172,8 @@ run_nightly(struct job *job, struct err *err)
 		return show_due(job, err);
 	if (take_lock(job->db, err) != 0)
 		return -1;
-	failed = removal_open(job, &run, REMOVAL_RUN, err) != 0;
+	/* what support approves is taken by a run that begins after it */
+	failed = removal_open(job, &run, REMOVAL_RUN, err) != 0 || support_prepare(&run, err) != 0;
 	if (failed)
 		record_refusal(job, err);
 	else

@@ -303,16 +303,16 @@ int
 closing_attest(struct run *run, struct closing *ret, struct err *err)
 {
 	CLEANUP(work_release) struct work work = { .run = run, .ret = ret };
+	struct err why = { 0 };
 
 	if (db_query(run->db, &QUERY_CLOSURE_SHREDDED, NULL, &work.accounts, err) != 0)
 		return -1;
 	if (db_rows(work.accounts) == 0)
 		return 0;
-	if (purge_open(&work.purge, run, err) != 0)
-		return -1;
+	if (purge_open(&work.purge, run, &why) != 0)
+		return keep_problem(&work, 0, &why, err);
 	for (int i = 0; i < db_rows(work.accounts); i++) {
-		struct err why = { 0 };
-
+		why = (struct err){ 0 };
 		if (purge_attest(&work.purge, field(&work, i, W_ID), &why) == 0) {
 			ret->n_certified++;
 			run_note(run, NOTE_INFO, "account %s: certified", field(&work, i, W_TENANT));
