@@ -198,7 +198,8 @@ const struct command account_commands[] = {
 	{ "account approve", "approve the purge of an account; it takes two people", "TENANT", 1, 1, NEEDS_BINDING, approve_options,
 		run_approve, NULL },
 	{ "account told", "note that the practice was told otherwise than by e-mail", "TENANT", 1, 1, NEEDS_BINDING, reason_options, run_told,
-	  "Where its notices did not all reach somebody, nothing is purged before this." },
+	  "Where its notices did not all reach somebody, nothing is purged before this. In the last week of its days, or later:\n"
+	  "what was said before that does not count." },
 	{ "account list", "closing accounts, and what each waits for", "", 0, 0, NEEDS_BINDING, list_options, run_list, NULL },
 	{ "account show", "one account with its plan, its notices and its history", "TENANT", 1, 1, NEEDS_BINDING, show_options, run_show, NULL },
 	{ 0 }
