@@ -35,7 +35,7 @@ all: $(B)/expunge
 
 $(B)/expunge: $(JOB_OBJ) $(B)/libexpunge.a | $(B)/layers.ok
 	@echo '  LD    $@'
-	$(Q)$(CC) $(LDFLAGS) -o $@ $(JOB_OBJ) $(B)/libexpunge.a $(PKG_LIBS)
+	$(Q)$(CC) $(LDFLAGS) -o $@.tmp $(JOB_OBJ) $(B)/libexpunge.a $(PKG_LIBS) && mv $@.tmp $@
 
 $(B)/libexpunge.a: $(LIB_OBJ)
 	@echo '  AR    $@'

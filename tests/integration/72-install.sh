@@ -8,8 +8,13 @@ cluster_options=--tcp # that user cannot reach the socket of the other tests' cl
 chmod 0711 "$T" # that user has to get at its files
 D=$T/host
 
+# The places are compiled in: a build directory of its own, or the program that the other tests are running would be
+# linked again under them.
+mkdir "$T/build"
+(cd "$(dirname "$EXPUNGE")" && cp -a gen jobs lib libexpunge.a layers.ok "$T/build")
+
 install_it() {
-	make -s -C "$ROOT" install B="$(dirname "$EXPUNGE")" DESTDIR="$T/package" PREFIX="$D/usr" SYSCONFDIR="$D/etc/expunge" \
+	make -s -C "$ROOT" install B="$T/build" DESTDIR="$T/package" PREFIX="$D/usr" SYSCONFDIR="$D/etc/expunge" \
 		MANDIR="$D/usr/share/man"
 }
 unpack() { # where it was meant to be, without what is elsewhere on a host
