@@ -8,6 +8,7 @@
 #include "account/subscriptions.h"
 #include "base/cleanup.h"
 #include "base/mem.h"
+#include "erasure/external.h"
 #include "erasure/purge.h"
 #include "query.h"
 #include "sys/clock.h"
@@ -313,7 +314,9 @@ closing_attest(struct run *run, struct closing *ret, struct err *err)
 		return keep_problem(&work, 0, &why, err);
 	for (int i = 0; i < db_rows(work.accounts); i++) {
 		why = (struct err){ 0 };
-		if (purge_attest(&work.purge, field(&work, i, W_ID), &why) == 0) {
+		if (purge_check_holds(&work.purge, field(&work, i, W_TENANT), &why) == 0 &&
+		    external_tell_account(run, field(&work, i, W_ID), &why) == 0 &&
+		    purge_attest(&work.purge, field(&work, i, W_ID), &why) == 0) {
 			ret->n_certified++;
 			run_note(run, NOTE_INFO, "account %s: certified", field(&work, i, W_TENANT));
 		} else if (keep_problem(&work, i, &why, err) != 0)

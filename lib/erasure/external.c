@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "erasure/batch.h"
+#include "erasure/external_private.h"
 #include "map/plan.h"
 #include "query.h"
 #include "sys/command.h"
@@ -19,7 +20,8 @@ int
 external_check(const struct map *map, struct err *err)
 {
 	for (size_t i = 0; i < map->n_externals; i++)
-		if (command_check(map->externals[i].command.names[0], err) != 0) {
+		if (command_check(map->externals[i].command.names[0], err) != 0 ||
+		    (map->externals[i].account.n > 0 && command_check(map->externals[i].account.names[0], err) != 0)) {
 			err->code = ERR_REFUSED;
 			return err_prefix(err, "external store %s", map->externals[i].name);
 		}
@@ -49,28 +51,28 @@ struct told {
 
 /* A value in front of an argument could be read as an option; argv is wiped by the caller. */
 static int
-make_arguments(const struct map_external *store, const struct told *told, const char *key, char **argv, struct err *err)
+make_arguments(const struct map_names *command, const struct external_case *about, char **argv, struct err *err)
 {
-	for (size_t i = 0; i < store->command.n; i++) {
-		const char *argument = store->command.names[i];
+	for (size_t i = 0; i < command->n; i++) {
+		const char *argument = command->names[i];
 
-		argv[i] = map_external_argument(argument, told->tenant, key, told->request);
+		argv[i] = map_external_argument(argument, about->tenant, about->subject, about->request);
 		if (argument[0] == '{' && argv[i][0] == '-')
 			return err_set(err, ERR_FAILED, "argument %zu would begin with a dash; write it as --name={subject}", i);
 	}
 	return 0;
 }
 
-/* Runs the store's program for one key; *ret_acknowledged is taken back by an answer that it comes later. */
-static int
-call(const struct map_external *store, const struct told *told, const char *key, bool *ret_acknowledged, struct err *err)
+int
+external_call(const struct map_external *store, const struct map_names *command, const struct external_case *about,
+	bool *ret_acknowledged, struct err *err)
 {
-	char **argv = mem_zero(store->command.n + 1, sizeof(*argv));
+	char **argv = mem_zero(command->n + 1, sizeof(*argv));
 	int exit_code = 0;
-	int failed = make_arguments(store, told, key, argv, err) != 0 ||
+	int failed = make_arguments(command, about, argv, err) != 0 ||
 		command_run((const char *const *)argv, store->timeout_seconds, &exit_code, err) != 0;
 
-	for (size_t i = 0; i < store->command.n && argv[i] != NULL; i++) {
+	for (size_t i = 0; i < command->n && argv[i] != NULL; i++) {
 		secret_wipe(argv[i], strlen(argv[i]));
 		free(argv[i]);
 	}
@@ -88,6 +90,7 @@ static int
 tell_store(struct run *run, const struct map_external *store, struct told *told, struct err *err)
 {
 	CLEANUP(db_result_freep) struct db_result *untold = NULL;
+	struct external_case about = { .request = told->request, .tenant = told->tenant };
 	struct err why = { 0 };
 	bool acknowledged = true;
 
@@ -99,7 +102,8 @@ tell_store(struct run *run, const struct map_external *store, struct told *told,
 		told->stopped = told->stopped || run_stop_asked(run);
 		if (told->stopped)
 			return 0;
-		if (call(store, told, db_get_text(told->keys, i, 0), &acknowledged, &why) != 0) {
+		about.subject = db_get_text(told->keys, i, 0);
+		if (external_call(store, &store->command, &about, &acknowledged, &why) != 0) {
 			(void)snprintf(told->reason, sizeof(told->reason), "external store %s was not told: %s", store->name, why.msg);
 			return 0;
 		}

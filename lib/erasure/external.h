@@ -20,6 +20,10 @@ int external_check(const struct map *map, struct err *err);
  * fails, or that came under hold, is noted and left for the next run; so is one whose approved plan names a store that the map has
  * lost since. Under a freeze nobody is told. */
 int external_tell(struct run *run, struct err *err);
+/* Tells the stores of a closed account (state `shredded`), each once by its account command; those that have none, a person tells,
+ * and they are noted as not told. ERR_FAILED: one that the map or the approved plan says is told could not be, and the next call
+ * tells it; the others have been. ERR_REFUSED under a freeze. */
+int external_tell_account(struct run *run, const char *closure, struct err *err);
 /* The stores' names as text[]. */
 void external_names(const struct map *map, struct str *array);
 

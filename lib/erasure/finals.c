@@ -21,7 +21,7 @@
 #define TRIES 5
 
 /* columns of final_claim */
-enum { C_REQUEST, C_TENANT, C_PLAN, C_SERIAL, C_ID, C_NOTE, C_ACKNOWLEDGED };
+enum { C_REQUEST, C_TENANT, C_PLAN, C_SERIAL, C_ID, C_NOTE, C_TOLD, C_ACKNOWLEDGED };
 
 /* What one transaction stores: a column of final_store each, and what becomes of it as files. */
 struct finals {
@@ -73,7 +73,7 @@ forget_waiting(struct certificate *c)
 
 /* Dead versions that no vacuum is known to have removed are still in the live database, whatever became of copies. */
 static int
-make_final(const struct certify *certify, struct certificate *c, int64_t serial, int64_t acknowledged, struct err *err)
+make_final(const struct certify *certify, struct certificate *c, int64_t serial, int64_t told, int64_t acknowledged, struct err *err)
 {
 	uint8_t id[16];
 
@@ -86,6 +86,9 @@ make_final(const struct certify *certify, struct certificate *c, int64_t serial,
 	forget_waiting(c);
 	if (c->level != CERTIFICATE_LOGICAL)
 		c->level = CERTIFICATE_AGED_OUT;
+	/* those that were told since are no longer to be told */
+	c->pending = c->told + c->pending > told ? c->told + c->pending - told : 0;
+	c->told = told;
 	c->acknowledged = acknowledged;
 	certify_set_tool(certify, c);
 	return 0;
@@ -114,7 +117,7 @@ sign_final(const struct certify *certify, struct finals *finals, const struct db
 	if (first < 0)
 		return err_set(err, ERR_FAILED, "no store of the interim certificate is on record");
 	if (stores_account(&c, stores, first, err) != 0 ||
-	    make_final(certify, &c, serial, db_get_int(rows, row, C_ACKNOWLEDGED), err) != 0 ||
+	    make_final(certify, &c, serial, db_get_int(rows, row, C_TOLD), db_get_int(rows, row, C_ACKNOWLEDGED), err) != 0 ||
 	    certificate_encode(&c, &text, err) != 0 || lint_text(text.s, NULL, 0, err) != 0 ||
 	    issuer_sign(&certify->run->issuer, &note, text.s, text.len, err) != 0)
 		return -1;

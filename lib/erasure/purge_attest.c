@@ -97,6 +97,21 @@ add_approvers(const struct attest *attest, struct certificate *c, struct err *er
 	return 0;
 }
 
+static int
+add_recipients(const struct attest *attest, struct certificate *c, struct err *err)
+{
+	CLEANUP(db_result_freep) struct db_result *told = NULL;
+
+	if (db_query(attest->purge->run->db, &QUERY_CLOSURE_TOLD, DB_PARAMS(attest->closure), &told, err) != 0)
+		return -1;
+	c->told = db_get_int(told, 0, 0);
+	c->acknowledged = db_get_int(told, 0, 1);
+	c->pending = db_get_int(told, 0, 2);
+	if (db_get(told, 0, 3) != NULL)
+		return err_set(err, ERR_FAILED, "external store %s was not told of the account", db_get_text(told, 0, 3));
+	return 0;
+}
+
 /* All keys of the tenant went at once; some of them are named. No change of the root is done before both drills have passed. */
 static void
 add_keys(const struct attest *attest, struct certificate *c)
@@ -166,9 +181,7 @@ compose(struct attest *attest, int64_t serial, struct certificate *c, struct err
 	c->control = db_get_bool(attest->row, 0, A_CONTROLLED) ? CERTIFICATE_PASS : CERTIFICATE_NOT_RUN;
 	c->closure = CERTIFICATE_NOT_RUN;
 	c->level = db_get_bool(attest->row, 0, A_VACUUMED) ? CERTIFICATE_VACUUMED : CERTIFICATE_LOGICAL;
-	/* of subjects they are told one by one; of an account a person tells them */
-	c->pending = (int64_t)run->map->n_externals;
-	if (add_approvers(attest, c, err) != 0 || add_live(attest, c, err) != 0)
+	if (add_approvers(attest, c, err) != 0 || add_live(attest, c, err) != 0 || add_recipients(attest, c, err) != 0)
 		return -1;
 	stores_add(c, attest->certify.stores);
 	add_keys(attest, c);

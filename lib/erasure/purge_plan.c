@@ -266,7 +266,8 @@ add_rest(const struct purge *purge, const struct db_result *files, struct purge_
 		if (map->tables[i].action == MAP_TENANT && !purge->program->tables[i].owned)
 			str_addf(&plan->document, "stays: %s: the data map does not say whose its rows are\n", map->tables[i].name);
 	for (size_t i = 0; i < map->n_externals; i++)
-		str_addf(&plan->document, "to-tell: %s: %s\n", map->externals[i].name, map->externals[i].owner);
+		str_addf(&plan->document, "%s: %s: %s\n", map->externals[i].account.n > 0 ? "tells" : "to-tell", map->externals[i].name,
+			map->externals[i].owner);
 	str_add(&plan->document, str_cstr(&plan->obstacles));
 }
 

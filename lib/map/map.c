@@ -149,6 +149,7 @@ map_free(struct map *map)
 		free(map->externals[i].name);
 		free(map->externals[i].owner);
 		free_names(&map->externals[i].command);
+		free_names(&map->externals[i].account);
 	}
 	for (size_t i = 0; i < map->n_contacts; i++) {
 		free(map->contacts[i].name);

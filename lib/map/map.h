@@ -105,6 +105,7 @@ struct map_external {
 	char *name;
 	char *owner;              /* who answers for it: a post or a firm, for people to ask */
 	struct map_names command; /* absolute path, then arguments that may hold {tenant}, {subject} and {request} */
+	struct map_names account; /* the same for a whole account, without {subject}; empty: a person tells the store */
 	int64_t timeout_seconds;
 	int line;
 };

@@ -111,6 +111,7 @@ static const struct field external_fields[] = {
 	{ "name", FIELD_TEXT, EXTERNAL_FIELD(name) },
 	{ "owner", FIELD_TEXT, EXTERNAL_FIELD(owner) },
 	{ "command", FIELD_NAMES, EXTERNAL_FIELD(command) },
+	{ "account", FIELD_NAMES, EXTERNAL_FIELD(account) },
 	{ "timeout_seconds", FIELD_SECONDS, EXTERNAL_FIELD(timeout_seconds) },
 	{ NULL, FIELD_TEXT, 0 },
 };
@@ -428,30 +429,42 @@ read_tables(struct reader *r, const struct conf_node *node)
 	}
 }
 
-/* Nothing of a command is guessed: no shell, no search along PATH, no unknown word in braces. */
+/* Nothing of a command is guessed: no shell, no search along PATH, no unknown word in braces. It must say `whom` it is about,
+ * and may not say `other`. */
+static void
+judge_command(struct reader *r, const struct map_external *e, const char *what, const struct map_names *command, const char *whom,
+	const char *other)
+{
+	bool named = false;
+
+	if (command->names[0][0] != '/')
+		problem(r, e->line, "the %s of %s must be a list that begins with the absolute path of a program", what, e->name);
+	for (size_t i = 0; i < command->n; i++) {
+		CLEANUP(free_text) char *argument = map_external_argument(command->names[i], "", "", "");
+
+		if (argument == NULL || (i == 0 && strchr(command->names[i], '{') != NULL))
+			problem(r, e->line, "the %s of %s: braces hold {tenant}, {subject} or {request}, and none in the program's path", what,
+				e->name);
+		if (other != NULL && strstr(command->names[i], other) != NULL)
+			problem(r, e->line, "the %s of %s says %s, and is about a whole account", what, e->name, other);
+		named = named || strstr(command->names[i], whom) != NULL;
+	}
+	if (!named)
+		problem(r, e->line, "the %s of %s never says %s", what, e->name, whom);
+}
+
 static void
 judge_external(struct reader *r, const struct map_external *e)
 {
-	bool names_subject = false;
-
 	if (e->name == NULL || e->owner == NULL || e->command.n == 0) {
 		problem(r, e->line, "a line of external needs name, owner and command");
 		return;
 	}
 	if (!parse_is_plain_text(e->name, 100) || strchr(e->name, ':') != NULL)
 		problem(r, e->line, "the name of an external store must be 1 to 100 bytes of plain text without a colon");
-	if (e->command.names[0][0] != '/')
-		problem(r, e->line, "the command of %s must be a list that begins with the absolute path of a program", e->name);
-	for (size_t i = 0; i < e->command.n; i++) {
-		CLEANUP(free_text) char *argument = map_external_argument(e->command.names[i], "", "", "");
-
-		if (argument == NULL || (i == 0 && strchr(e->command.names[i], '{') != NULL))
-			problem(r, e->line, "the command of %s: braces hold {tenant}, {subject} or {request}, and none in the program's path",
-				e->name);
-		names_subject = names_subject || strstr(e->command.names[i], "{subject}") != NULL;
-	}
-	if (!names_subject)
-		problem(r, e->line, "the command of %s never says {subject}", e->name);
+	judge_command(r, e, "command", &e->command, "{subject}", NULL);
+	if (e->account.n > 0)
+		judge_command(r, e, "account command", &e->account, "{tenant}", "{subject}");
 	for (const struct map_external *other = r->map->externals; other < e; other++)
 		if (other->name != NULL && strcmp(other->name, e->name) == 0)
 			problem(r, e->line, "external store %s was given in line %d", e->name, other->line);

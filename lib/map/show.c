@@ -77,6 +77,8 @@ json_external(const struct map_external *external)
 	json_set_text(object, "name", external->name);
 	json_set_text(object, "owner", external->owner);
 	json_set(object, "command", json_names(&external->command));
+	if (external->account.n > 0)
+		json_set(object, "account", json_names(&external->account));
 	json_set_int(object, "timeout_seconds", external->timeout_seconds);
 	return object;
 }

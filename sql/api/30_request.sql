@@ -225,17 +225,28 @@ CREATE OR REPLACE FUNCTION expunge.acknowledge_recipient(request uuid, store tex
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	done timestamptz;
+	account boolean := EXISTS (SELECT FROM expunge.closure c WHERE c.id = request);
 BEGIN
-	PERFORM expunge.lock_request(request);
-	UPDATE expunge.recipient t SET acknowledged_at = clock_timestamp(), acknowledged_by = session_user
-	WHERE t.request_id = request AND t.name = store AND t.acknowledged_at IS NULL
-	RETURNING t.acknowledged_at INTO done;
+	IF account THEN
+		UPDATE expunge.closure_recipient t SET told_at = coalesce(t.told_at, clock_timestamp()), acknowledged_at = clock_timestamp(),
+			acknowledged_by = session_user
+		WHERE t.closure_id = request AND t.name = store AND t.acknowledged_at IS NULL
+		RETURNING t.acknowledged_at INTO done;
+	ELSE
+		PERFORM expunge.lock_request(request);
+		UPDATE expunge.recipient t SET acknowledged_at = clock_timestamp(), acknowledged_by = session_user
+		WHERE t.request_id = request AND t.name = store AND t.acknowledged_at IS NULL
+		RETURNING t.acknowledged_at INTO done;
+	END IF;
 	IF done IS NOT NULL THEN
 		RETURN done;
 	END IF;
 	SELECT t.acknowledged_at INTO done FROM expunge.recipient t WHERE t.request_id = request AND t.name = store;
+	IF account THEN
+		SELECT t.acknowledged_at INTO done FROM expunge.closure_recipient t WHERE t.closure_id = request AND t.name = store;
+	END IF;
 	IF done IS NULL THEN
-		RAISE EXCEPTION 'no store of this name was told of request %', request
+		RAISE EXCEPTION 'no store of this name was told of %', request
 			USING ERRCODE = 'EX433', HINT = 'expunge request recipients lists the stores that were told';
 	END IF;
 	RETURN done;

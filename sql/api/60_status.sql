@@ -65,7 +65,8 @@ CREATE VIEW expunge.status AS
 		count(*) FILTER (WHERE r.state = 'certified' AND r.final_at IS NULL AND expunge.civil_date(now()) - 1 >
 			(SELECT max(s.until) FROM expunge.request_store s WHERE s.request_id = r.id)) AS finals_overdue,
 		(SELECT count(*) FROM expunge.opening) AS openings,
-		(SELECT count(*) FROM expunge.recipient t WHERE t.acknowledged_at IS NULL) AS unacknowledged,
+		(SELECT count(*) FROM expunge.recipient t WHERE t.acknowledged_at IS NULL)
+			+ (SELECT count(*) FROM expunge.closure_recipient t WHERE t.acknowledged_at IS NULL) AS unacknowledged,
 		-- a run has come to its end since, and left it: what it waits for is away, or does not end
 		count(*) FILTER (WHERE r.state = 'removed' AND r.reason IS NULL AND (r.removed_at < now() - interval '1 day' OR
 			EXISTS (SELECT FROM expunge.run n WHERE n.job IN ('nightly', 'erase') AND n.finished_at > r.removed_at))) AS uncertified,

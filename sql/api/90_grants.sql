@@ -182,8 +182,9 @@ TO expunge_intake, expunge_operator, expunge_approver, expunge_dpo, expunge_job;
 GRANT EXECUTE ON FUNCTION expunge.closure_obstacles(uuid, timestamptz) TO expunge_operator, expunge_approver, expunge_dpo, expunge_job;
 
 -- what became of a claimed account's rows
-GRANT SELECT ON expunge.closure_chunk, expunge.closure_tally, expunge.closure_removal TO expunge_operator, expunge_approver, expunge_dpo;
+GRANT SELECT ON expunge.closure_chunk, expunge.closure_tally, expunge.closure_removal, expunge.closure_recipient TO expunge_operator, expunge_approver, expunge_dpo;
 GRANT SELECT, INSERT, UPDATE, DELETE ON expunge.closure_chunk, expunge.closure_tally, expunge.closure_removal TO expunge_job;
+GRANT SELECT, INSERT, UPDATE ON expunge.closure_recipient TO expunge_job;
 GRANT EXECUTE ON FUNCTION expunge.certify_closure(uuid, bigint, text, text, text, text, timestamptz, pg_lsn, uuid[], text[]) TO expunge_job;
 
 RESET ROLE;

@@ -47,9 +47,23 @@ COMMENT ON TABLE expunge.closure_removal IS 'the whole of an account''s rows is 
 COMMENT ON COLUMN expunge.closure_removal.n_keys IS 'how many of its keys lived then; keys: check values of some, first of those that are no patient''s';
 COMMENT ON COLUMN expunge.closure_removal.waits_for IS 'virtual transaction ids and prepared transactions that were open when the last chunk had committed';
 
+CREATE TABLE expunge.closure_recipient (
+	closure_id      uuid NOT NULL REFERENCES expunge.closure ON DELETE CASCADE,
+	name            text NOT NULL CHECK (length(name) BETWEEN 1 AND 100),
+	told_at         timestamptz,
+	acknowledged_at timestamptz,
+	acknowledged_by name,
+	PRIMARY KEY (closure_id, name),
+	CHECK (acknowledged_at IS NULL OR told_at IS NOT NULL)
+);
+COMMENT ON TABLE expunge.closure_recipient IS 'external stores of the data map that are to hear of a closed account (Article 19), and whether they have acknowledged';
+COMMENT ON COLUMN expunge.closure_recipient.told_at IS 'by its program, or (a store without one) when a person noted that it is done; NULL: a person is to tell it';
+COMMENT ON COLUMN expunge.closure_recipient.acknowledged_by IS 'the login of the person who noted it; NULL: the store''s program said so';
+
 ALTER TABLE expunge.closure_chunk   ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE expunge.closure_tally   ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE expunge.closure_removal ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+ALTER TABLE expunge.closure_recipient ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 
 CREATE POLICY by_closure ON expunge.closure_chunk
 	USING ((SELECT expunge.session_sees_all()) OR EXISTS (SELECT FROM expunge.closure c WHERE c.id = closure_id));
@@ -57,5 +71,22 @@ CREATE POLICY by_closure ON expunge.closure_tally
 	USING ((SELECT expunge.session_sees_all()) OR EXISTS (SELECT FROM expunge.closure c WHERE c.id = closure_id));
 CREATE POLICY by_closure ON expunge.closure_removal
 	USING ((SELECT expunge.session_sees_all()) OR EXISTS (SELECT FROM expunge.closure c WHERE c.id = closure_id));
+CREATE POLICY by_closure ON expunge.closure_recipient
+	USING ((SELECT expunge.session_sees_all()) OR EXISTS (SELECT FROM expunge.closure c WHERE c.id = closure_id));
+
+-- What a store outside was told of an account and what it answered is told in the register, as of an erasure.
+CREATE FUNCTION expunge.record_closure_recipient() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+	INSERT INTO expunge.event (kind, tenant, request_id, detail)
+	SELECT CASE WHEN NEW.told_at IS NULL THEN 'recipient-to-tell' WHEN NEW.acknowledged_at IS NULL THEN 'recipient-told'
+			ELSE 'recipient-acknowledged' END, c.tenant, NEW.closure_id, NEW.name
+	FROM expunge.closure c WHERE c.id = NEW.closure_id;
+	RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION expunge.record_closure_recipient() IS 'trigger: writes an event when an external store is told of a closed account, is to be, and when it acknowledges';
+CREATE TRIGGER record_closure_recipient AFTER INSERT OR UPDATE ON expunge.closure_recipient
+	FOR EACH ROW EXECUTE FUNCTION expunge.record_closure_recipient();
 
 RESET ROLE;

@@ -74,6 +74,7 @@ expunge.closure_clock()                  -     -     -     -     -     -     -
 expunge.closure_notices()                -     -     -     -     -     -     -
 expunge.closure_obstacles()              -     -     x     x     x     x     -
 expunge.closure_plan                     -     -     r     r     adrw  r     -
+expunge.closure_recipient                -     -     r     r     arw   r     -
 expunge.closure_removal                  -     -     r     r     adrw  r     -
 expunge.closure_rule                     -     -     r     r     r     r     -
 expunge.closure_tally                    -     -     r     r     adrw  r     -
@@ -150,6 +151,7 @@ expunge.reactivate_account()             -     -     -     x     -     x     -
 expunge.recipient                        -     -     r     r     arw   r     -
 expunge.reconcile_account()              -     -     -     -     x     -     -
 expunge.record_closure()                 -     -     -     -     -     -     -
+expunge.record_closure_recipient()       -     -     -     -     -     -     -
 expunge.record_denied()                  -     x     x     x     x     x     x     x
 expunge.record_export()                  -     -     -     -     x     -     -
 expunge.record_notice()                  -     -     -     -     -     -     -
@@ -289,7 +291,7 @@ is "$(sql ctl "SELECT rolname FROM pg_roles WHERE rolname LIKE 'expunge%' AND (r
 is "$(sql ctl "SELECT g.rolname FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid WHERE m.member = 'expunge_owner'::regrole")" \
 	"pg_read_all_stats" "the owner is a member of pg_read_all_stats alone"
 is "$(sql ctl "SELECT relname FROM pg_class WHERE relnamespace = 'expunge'::regnamespace AND relrowsecurity AND relforcerowsecurity ORDER BY 1" | tr '\n' ' ')" \
-	"certificate closure closure_approval closure_chunk closure_plan closure_removal closure_tally contact hold opening outbox request support_event support_subject " "row-level security is forced on whatever names tenants"
+	"certificate closure closure_approval closure_chunk closure_plan closure_recipient closure_removal closure_tally contact hold opening outbox request support_event support_subject " "row-level security is forced on whatever names tenants"
 
 is "$(sql ctl "SELECT reloptions FROM pg_class WHERE oid = 'expunge_api.request_status'::regclass")" "{security_barrier=true}" \
 	"the application's view is a security barrier"
