@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "jobs/check.h"
+#include "keys/keys.h"
 #include "query.h"
 
 /* A store that keeps copies longer than the promise takes. */
@@ -22,12 +23,17 @@ check_promise(struct checks *checks, const struct config *config, size_t i)
 			mem_printf("%s are kept %lld days and the promise on %s is day %lld: an account would have to leave the live database %lld days "
 				"before its last paid day", p.store, (long long)p.retention_days, p.trigger, promise, (long long)-p.leave_by),
 			mem_copy("shorten the retention of that store, or promise a later day in closure.rules"));
+	else if (!in_time && keys_declared(config))
+		check_add(checks, CHECK_OK, "closure",
+			mem_printf("%s are kept %lld days: an account closed by %s is dormant from day %lld on, sealed and out of the live database", p.store,
+				(long long)p.retention_days, p.trigger, (long long)p.leave_by), NULL);
 	else if (!in_time)
 		check_add(checks, CHECK_WARNING, "closure",
 			mem_printf("%s are kept %lld days: what is purged on the first day for it after %s is in them until day %lld, and the promise is "
 				"day %lld; the certificate is interim until then", p.store, (long long)p.retention_days, p.trigger,
 				(long long)(p.retention_days + promise - p.within_days + 1), promise),
-			mem_printf("keep them %lld days at most, or say so to the practices", (long long)(p.within_days - 1)));
+			mem_printf("declare keys.shares, and its rows are sealed before; or keep them %lld days at most, or say so to the practices",
+				(long long)(p.within_days - 1)));
 }
 
 static void

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "account/rules.h"
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "erasure/guard.h"
@@ -86,11 +87,13 @@ check_policy(struct checks *checks, const struct job *job)
 	CLEANUP(free_text) char *target = mem_printf("%lld", (long long)config_int(job->config, SET_POLICY_TARGET_DAYS));
 	CLEANUP(free_text) char *opening = mem_printf("%lld", (long long)config_int(job->config, SET_POLICY_OPENING_DAYS));
 	CLEANUP(free_text) char *drill = mem_printf("%lld", (long long)config_int(job->config, SET_CLOSURE_DRILL_MAX_AGE_HOURS));
+	int64_t store_days = closure_store_days(job->config, NULL);
+	CLEANUP(free_text) char *store = mem_printf("%lld", (long long)store_days);
 	const char *zone = config_text(job->config, SET_POLICY_ZONE);
 	struct err err = { 0 };
 
 	if (db_query(job->db, &QUERY_CHECK_POLICY, DB_PARAMS(zone, config_text(job->config, SET_POLICY_CALENDAR), undo, target,
-		    opening, drill), &res, &err) != 0) {
+		    opening, drill, store_days > 0 ? store : NULL), &res, &err) != 0) {
 		check_err(checks, "policy", &err);
 		return;
 	}

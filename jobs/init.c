@@ -74,14 +74,17 @@ static int
 store_policy(const struct job *job, struct err *err)
 {
 	CLEANUP(closure_rules_release) struct closure_rules rules = { 0 };
-	char undo[24], target[24], opening[24], drill[24];
+	char undo[24], target[24], opening[24], drill[24], store[24];
+	int64_t store_days = closure_store_days(job->config, NULL);
 
 	(void)snprintf(undo, sizeof(undo), "%lld", (long long)config_int(job->config, SET_POLICY_UNDO_DAYS));
 	(void)snprintf(target, sizeof(target), "%lld", (long long)config_int(job->config, SET_POLICY_TARGET_DAYS));
 	(void)snprintf(opening, sizeof(opening), "%lld", (long long)config_int(job->config, SET_POLICY_OPENING_DAYS));
 	(void)snprintf(drill, sizeof(drill), "%lld", (long long)config_int(job->config, SET_CLOSURE_DRILL_MAX_AGE_HOURS));
+	(void)snprintf(store, sizeof(store), "%lld", (long long)store_days);
 	if (db_query(job->db, &QUERY_INSTANCE_POLICY, DB_PARAMS(config_text(job->config, SET_POLICY_ZONE),
-		    config_text(job->config, SET_POLICY_CALENDAR), undo, target, opening, drill), NULL, err) != 0)
+		    config_text(job->config, SET_POLICY_CALENDAR), undo, target, opening, drill,
+		    store_days > 0 ? store : NULL), NULL, err) != 0)
 		return -1;
 	closure_rules_read(job->config, &rules);
 	return db_query(job->db, &QUERY_CLOSURE_RULES, DB_PARAMS(rules.triggers.s, rules.anchors.s, rules.days.s, rules.meanings.s,

@@ -36,11 +36,28 @@ closure_rules_release(struct closure_rules *rules)
 	str_release(&rules->within_days);
 }
 
+int64_t
+closure_store_days(const struct config *config, const char **ret_name)
+{
+	const struct conf_node *stores = config_list(config, SET_STORES);
+	int64_t longest = 0;
+
+	for (size_t i = 0; i < conf_count(stores); i++) {
+		int64_t days = conf_int(conf_member(conf_at(stores, i), "retention_days"));
+
+		if (days <= longest)
+			continue;
+		longest = days;
+		if (ret_name != NULL)
+			*ret_name = conf_text(conf_member(conf_at(stores, i), "name"));
+	}
+	return longest;
+}
+
 bool
 closure_promise_of(const struct config *config, size_t i, struct closure_promise *ret, bool *ret_in_time)
 {
 	const struct conf_node *rule = conf_at(config_list(config, SET_CLOSURE_RULES), i);
-	const struct conf_node *stores = config_list(config, SET_STORES);
 	bool complete_by = strcmp(conf_text(conf_member(rule, "meaning")), "complete-by") == 0;
 	int64_t first, last;
 
@@ -49,14 +66,7 @@ closure_promise_of(const struct config *config, size_t i, struct closure_promise
 		.within_days = conf_int(conf_member(rule, "within_days")) };
 	first = complete_by ? ret->days - ret->within_days + 1 : ret->days + 1;
 	last = complete_by ? ret->days : ret->days + ret->within_days;
-	for (size_t j = 0; j < conf_count(stores); j++) {
-		int64_t days = conf_int(conf_member(conf_at(stores, j), "retention_days"));
-
-		if (ret->store != NULL && days <= ret->retention_days)
-			continue;
-		ret->store = conf_text(conf_member(conf_at(stores, j), "name"));
-		ret->retention_days = days;
-	}
+	ret->retention_days = closure_store_days(config, &ret->store);
 	ret->leave_by = last - ret->retention_days;
 	*ret_in_time = first <= ret->leave_by;
 	return ret->store != NULL;

@@ -16,6 +16,9 @@ struct closure_rules {
 void closure_rules_read(const struct config *config, struct closure_rules *ret);
 void closure_rules_release(struct closure_rules *rules);
 
+/* How long the declared store that keeps copies longest keeps them; 0: none is declared. *ret_name (may be NULL): which. */
+int64_t closure_store_days(const struct config *config, const char **ret_name);
+
 /* A promise that stores outside break: rows are in their copies for some time after they have left the live database. */
 struct closure_promise {
 	const char *trigger, *store; /* owned by the configuration */

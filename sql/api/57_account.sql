@@ -34,6 +34,15 @@ $$;
 COMMENT ON FUNCTION expunge.closure_clock(date, text, integer, text, integer) IS
 	'the first civil day on which an account may be purged and the last on which it must be, with their instants';
 
+-- What leaves the live database on this day is in no copy any more when the last day of the promise has ended, and no day before
+-- the first of the purge needs one. Never before the anchor: until then it is a practice that pays.
+CREATE OR REPLACE FUNCTION expunge.seal_day(anchor date, purge_on date, complete_on date, store_days integer) RETURNS date
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT CASE WHEN complete_on - store_days < purge_on THEN greatest(complete_on - store_days, anchor + 1) END
+$$;
+COMMENT ON FUNCTION expunge.seal_day(date, date, date, integer) IS
+	'the civil day on which an account becomes dormant, because a store keeps copies for so many days; NULL: its rows may stay until the purge';
+
 CREATE OR REPLACE FUNCTION expunge.civil_date_in(instant timestamptz, zone text) RETURNS date
 LANGUAGE sql STABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
 	SELECT (instant AT TIME ZONE zone)::date
@@ -142,10 +151,12 @@ BEGIN
 			USING ERRCODE = 'EX413', HINT = 'its time runs from the first cancellation; expunge account show has it';
 	END IF;
 	INSERT INTO expunge.closure AS c (tenant, trigger, source, reason, idempotency_key, paid_until, anchor, zone, days, meaning,
-		within_days, purge_on, not_before, complete_on, complete_by)
+		within_days, purge_on, not_before, complete_on, complete_by, seal_on, seal_at)
 	SELECT open_closure.tenant, rule.trigger, open_closure.source, open_closure.reason, open_closure.idempotency_key,
-		open_closure.paid_until, since, place, rule.days, rule.meaning, rule.within_days, k.purge_on, k.not_before, k.complete_on, k.complete_by
-	FROM expunge.closure_clock(since, place, rule.days, rule.meaning, rule.within_days) k
+		open_closure.paid_until, since, place, rule.days, rule.meaning, rule.within_days, k.purge_on, k.not_before, k.complete_on, k.complete_by,
+		s.day, expunge.start_of_day(s.day, place)
+	FROM expunge.closure_clock(since, place, rule.days, rule.meaning, rule.within_days) k,
+		LATERAL (SELECT expunge.seal_day(since, k.purge_on, k.complete_on, i.store_days) FROM expunge.instance i) s(day)
 	RETURNING c.id INTO result;
 	PERFORM expunge.tell_controller(result, 'cancelled');
 	RETURN result;
@@ -487,6 +498,13 @@ BEGIN
 		WHERE c.id = o.id AND o.state IN ('cancelled', 'cooling-off', 'due')
 		  AND (o.not_before, o.complete_by) IS DISTINCT FROM (k.not_before, k.complete_by)
 		RETURNING c.id, c.tenant, 'the zone''s rules have changed: ' || c.purge_on || ' begins at ' || c.not_before;
+	-- how long the stores keep copies is what it is now
+	RETURN QUERY
+		UPDATE expunge.closure c SET seal_on = s.day, seal_at = expunge.start_of_day(s.day, c.zone)
+		FROM expunge.closure o, expunge.instance i, LATERAL (SELECT expunge.seal_day(o.anchor, o.purge_on, o.complete_on, i.store_days)) s(day)
+		WHERE c.id = o.id AND o.state IN ('cancelled', 'cooling-off', 'due')
+		  AND (o.seal_on, o.seal_at) IS DISTINCT FROM (s.day, expunge.start_of_day(s.day, o.zone))
+		RETURNING c.id, c.tenant, coalesce('dormant from ' || c.seal_on || ' on', 'not dormant before its purge') || ', as the stores keep copies now';
 	RETURN QUERY
 		UPDATE expunge.closure c SET state = 'cooling-off'
 		WHERE c.state = 'cancelled' AND expunge.civil_date_in(now(), c.zone) > c.anchor
@@ -571,7 +589,7 @@ DROP VIEW IF EXISTS expunge.account_list;
 CREATE VIEW expunge.account_list AS
 	SELECT c.tenant, c.id, c.state, c.trigger, c.source, c.filed_by, c.filed_at, c.anchor AS last_day,
 		CASE WHEN c.state IN ('cancelled', 'cooling-off', 'due') THEN greatest(t.today - c.anchor, 0) END AS day, c.days,
-		c.purge_on, c.complete_on, c.zone,
+		c.purge_on, c.complete_on, c.zone, c.seal_on, c.seal_at,
 		c.state NOT IN ('certified', 'reactivated') AND now() >= c.complete_by AS late,
 		p.hash AS plan, p.n_rows, p.n_subjects, p.blockers,
 		(SELECT string_agg(a.approved_by, ', ' ORDER BY a.approved_at) FROM expunge.closure_approval a

@@ -7,6 +7,9 @@ SET LOCAL ROLE expunge_owner;
 ALTER TABLE expunge.instance ADD COLUMN closure_drill_hours integer NOT NULL DEFAULT 168 CHECK (closure_drill_hours BETWEEN 1 AND 87600);
 COMMENT ON COLUMN expunge.instance.closure_drill_hours IS 'no account is purged unless a drill has passed within so many hours';
 
+ALTER TABLE expunge.instance ADD COLUMN store_days integer CHECK (store_days BETWEEN 1 AND 36500);
+COMMENT ON COLUMN expunge.instance.store_days IS 'how long the declared store that keeps copies longest keeps them; NULL: none is declared';
+
 CREATE TABLE expunge.closure_rule (
 	trigger     text PRIMARY KEY CHECK (trigger IN ('cancellation', 'expiry', 'termination')),
 	anchor      text NOT NULL CHECK (anchor IN ('paid-until', 'told')),
@@ -38,6 +41,8 @@ CREATE TABLE expunge.closure (
 	not_before      timestamptz NOT NULL,
 	complete_on     date NOT NULL,
 	complete_by     timestamptz NOT NULL,
+	seal_on         date,
+	seal_at         timestamptz,
 	state           text NOT NULL DEFAULT 'cancelled' CHECK (state IN ('cancelled', 'cooling-off', 'due', 'claimed',
 	                'removed', 'shredded', 'certified', 'reactivated')),
 	disagreement    text,
@@ -59,6 +64,7 @@ CREATE TABLE expunge.closure (
 	ended_at        timestamptz,
 	UNIQUE (tenant, idempotency_key),
 	CHECK (purge_on <= complete_on AND not_before < complete_by),
+	CHECK ((seal_on IS NULL) = (seal_at IS NULL)),
 	CHECK ((state IN ('claimed', 'removed', 'shredded', 'certified')) = (claimed_at IS NOT NULL)),
 	CHECK ((claimed_at IS NULL) = (claimed_run IS NULL) AND (claimed_at IS NULL) = (claimed_plan IS NULL)),
 	CHECK ((state = 'certified') = (certified_at IS NOT NULL)),
@@ -70,6 +76,7 @@ COMMENT ON TABLE expunge.closure IS 'an account on its way out; one at a time fo
 COMMENT ON COLUMN expunge.closure.anchor IS 'the day before the first of the cooling-off; the promise was made with it, and with the zone, days and meaning beside it';
 COMMENT ON COLUMN expunge.closure.purge_on IS 'the first civil day on which it may be purged; not_before: when that begins';
 COMMENT ON COLUMN expunge.closure.complete_on IS 'the last civil day on which it must be done; complete_by: when that has ended';
+COMMENT ON COLUMN expunge.closure.seal_on IS 'the civil day on which its rows leave the live database, so that no declared store has them when it must be done; seal_at: when that begins; NULL: they may stay until the purge';
 COMMENT ON COLUMN expunge.closure.disagreement IS 'what the application says that does not go together with this closure; while there is one, nothing is purged';
 COMMENT ON COLUMN expunge.closure.problem IS 'why the last attempt at it failed or was put off: a code and table names, never values';
 COMMENT ON COLUMN expunge.closure.filed_by IS 'the authenticated role; must differ from both that approve';
@@ -172,6 +179,10 @@ BEGIN
 	IF TG_OP = 'UPDATE' AND NEW.not_before IS DISTINCT FROM OLD.not_before AND NEW.purge_on = OLD.purge_on THEN
 		INSERT INTO expunge.event (kind, tenant, request_id, detail)
 		VALUES ('account-instant-moved', NEW.tenant, NEW.id, OLD.not_before || ' to ' || NEW.not_before);
+	END IF;
+	IF TG_OP = 'UPDATE' AND NEW.seal_on IS DISTINCT FROM OLD.seal_on THEN
+		INSERT INTO expunge.event (kind, tenant, request_id, detail)
+		VALUES ('account-seal-day-moved', NEW.tenant, NEW.id, coalesce(OLD.seal_on::text, 'none') || ' to ' || coalesce(NEW.seal_on::text, 'none'));
 	END IF;
 	RETURN NULL;
 END

@@ -173,6 +173,7 @@ expunge.run                              -     -     r     r     AWr   r     r
 expunge.run_number_seq                   -     -     -     -     -     -     -
 expunge.same_closure()                   -     -     -     -     -     -     -
 expunge.same_request()                   -     -     -     -     -     -     -
+expunge.seal_day()                       -     -     -     -     -     -     -
 expunge.session_is_staff()               -     x     x     x     x     x     x     x
 expunge.session_sees_all()               -     x     x     x     x     x     x     x
 expunge.session_staff()                  -     x     x     x     x     x     x     x

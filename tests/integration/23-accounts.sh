@@ -132,6 +132,30 @@ is "$(as night "SELECT account FROM expunge.advance_closures()")" 1 "rules of a 
 is "$(sql ctl "SELECT not_before = purge_on::timestamp AT TIME ZONE zone FROM expunge.closure WHERE id = '$ID'")" t "... and the civil day stays"
 is "$(sql ctl "SELECT count(*) FROM expunge.event WHERE kind = 'account-instant-moved' AND request_id = '$ID'")" 2 "... in the register, too"
 
+# ---------------------------------------------------------------- the day by which rows leave, for the stores' sake
+while read -r anchor purge complete store day why; do
+	is "$(sql ctl "SELECT coalesce(expunge.seal_day('$anchor', '$purge', '$complete', nullif('$store', '-')::integer)::text, '-')")" "$day" "$why"
+done <<'VECTORS'
+2026-02-28 2026-04-15 2026-04-21 - - no store: no day
+2026-02-28 2026-04-15 2026-04-21 1 - a store of a day needs none
+2026-02-28 2026-04-15 2026-04-21 6 - nor does one that the days after the purge are enough for
+2026-02-28 2026-04-15 2026-04-21 7 2026-04-14 one day more, and it is the day before the purge
+2026-02-28 2026-04-15 2026-04-21 35 2026-03-17 five weeks
+2026-02-28 2026-04-15 2026-04-21 51 2026-03-01 the day after the last that is paid
+2026-02-28 2026-04-15 2026-04-21 400 2026-03-01 never a day that is paid
+VECTORS
+as practice "SELECT expunge_api.cancel_subscription('90', '$today')" >/dev/null
+is "$(of 90 "seal_on, seal_at")" "|" "no store is declared: it may stay"
+sql ctl "UPDATE expunge.instance SET store_days = 35"
+is "$(as night "SELECT account, what FROM expunge.advance_closures() WHERE account = '90'")" "90|dormant from $(of 90 "complete_on - 35") on, as the stores keep copies now" "a store that is declared since is told"
+is "$(of 90 "seal_on = complete_on - 35 AND seal_at = seal_on::timestamp AT TIME ZONE zone")" t "... and the day is reckoned again"
+is "$(sql ctl "SELECT count(*) FROM expunge.event WHERE kind = 'account-seal-day-moved' AND tenant = '90'")" 1 "... and in the register"
+as practice "SELECT expunge_api.cancel_subscription('91', '$today', zone => 'Asia/Kolkata')" >/dev/null
+is "$(of 91 "complete_on - seal_on, to_char(seal_at AT TIME ZONE 'Asia/Kolkata', 'HH24:MI')")" "35|00:00" "with a store, the day is reckoned when it is closed, in its own zone"
+sql ctl "UPDATE expunge.instance SET store_days = NULL"
+as night "SELECT * FROM expunge.advance_closures()" >/dev/null
+is "$(of 90 "seal_on, seal_at")" "|" "no store any more: no day"
+
 # ---------------------------------------------------------------- all that stands in the way, one after the other
 missing() { sql ctl "SELECT string_agg(DISTINCT code, ' ') FROM expunge.closure_obstacles('$ID', '2026-11-24T03:00:00Z')"; }
 sql ctl "UPDATE expunge.closure SET not_before = '2026-01-01', complete_by = '2036-01-01' WHERE id = '$ID'"
