@@ -5,6 +5,7 @@
 #include "account/subscriptions.h"
 #include "base/array.h"
 #include "base/cleanup.h"
+#include "erasure/guard.h"
 #include "map/program.h"
 #include "query.h"
 
@@ -97,16 +98,45 @@ take_row(void *ctx, const struct db_result *row, struct err *err)
 	return ++reconciling->n < RECONCILED_AT_ONCE ? 0 : compare(reconciling, err);
 }
 
+/* A table that is suddenly empty of customers, or full of those who left, is a mistake before it is the truth. */
+static int
+check_cap(struct run *run, const struct subscriptions *subscriptions, bool *ret_believed, struct err *err)
+{
+	CLEANUP(db_result_freep) struct db_result *res = NULL;
+	struct caps_wanted wanted = { 0 };
+
+	*ret_believed = true;
+	if (db_text(run->recount, DB_ONE, subscriptions->opening.s, 3,
+		    DB_PARAMS(subscriptions->open.s, subscriptions->closed.s, subscriptions->expired.s), &res, err) != 0)
+		return -1;
+	wanted.closings = db_get_int(res, 0, 0);
+	if (guard_caps(run->db, run->config, &wanted, run->id, err) == 0)
+		return 0;
+	if (err->code != ERR_REFUSED)
+		return -1;
+	run->refused = true;
+	*ret_believed = false;
+	run_note(run, NOTE_ERROR, "the application's subscriptions are not believed: %s", err->msg);
+	run_note(run, NOTE_ERROR, "%s", err->hint);
+	err_clear(err);
+	return 0;
+}
+
 /* Read on one connection, compared on the other, however many there are. */
 static int
 reconcile(struct run *run, struct lifecycle *ret, struct err *err)
 {
 	CLEANUP(subscriptions_release) struct subscriptions subscriptions = { 0 };
 	CLEANUP(reconciling_release) struct reconciling reconciling = { .run = run, .ret = ret };
+	bool believed;
 
 	if (subscriptions_open(&subscriptions, run->config, run->db, err) != 0)
 		return -1;
 	if (!subscriptions.declared)
+		return 0;
+	if (check_cap(run, &subscriptions, &believed, err) != 0)
+		return -1;
+	if (!believed)
 		return 0;
 	if (db_each(run->recount, subscriptions.all.s, 3, DB_PARAMS(subscriptions.open.s, subscriptions.closed.s, subscriptions.expired.s),
 		    take_row, &reconciling, err) != 0)

@@ -103,6 +103,8 @@ compose(struct subscriptions *ret, const struct conf_node *declared, const struc
 		" AND coalesce(a.cancelled_at <= c.certified_at, true)))"
 		" UNION ALL SELECT c.tenant, 'missing', NULL, NULL, NULL, NULL FROM expunge.closure c"
 		" WHERE c.state IN ('cancelled', 'cooling-off', 'due') AND NOT EXISTS (SELECT FROM a WHERE a.tenant = c.tenant)", relation, quoted[0]);
+	str_addf(&ret->opening, "SELECT count(*) FROM (%s) q WHERE q.says IN ('closed', 'expired') AND NOT EXISTS (SELECT FROM expunge.closure c"
+		" WHERE c.tenant = q.tenant AND (c.state NOT IN ('certified', 'reactivated') OR coalesce(q.cancelled_at <= c.ended_at, true)))", ret->all.s);
 	str_addf(&ret->one, "SELECT CASE WHEN s.%s::date > (SELECT max(c.anchor) FROM expunge.closure c WHERE c.tenant = $4 AND c.state = 'due')"
 		" THEN 'paid' ELSE ", quoted[3]);
 	add_says(&ret->one, quoted[1]);
@@ -130,6 +132,7 @@ void
 subscriptions_release(struct subscriptions *subscriptions)
 {
 	str_release(&subscriptions->all);
+	str_release(&subscriptions->opening);
 	str_release(&subscriptions->one);
 	str_release(&subscriptions->open);
 	str_release(&subscriptions->closed);

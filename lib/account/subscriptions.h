@@ -11,6 +11,7 @@
 struct subscriptions {
 	bool declared;
 	struct str all;    /* SELECT of those that matter to a night: tenant, says, cancelled_at, paid_until, reason, zone */
+	struct str opening; /* SELECT of how many closings they would open */
 	struct str one;    /* SELECT of what it says of tenant $4, locked where that is a table */
 	struct str open, closed, expired; /* $1 to $3: statuses, as text arrays */
 };

@@ -217,6 +217,7 @@ guard_caps(struct db *db, const struct config *config, const struct caps_wanted 
 		{ "subjects", wanted->subjects, SET_CAP_SUBJECTS_PER_RUN },
 		{ "tenants", wanted->tenants, SET_CAP_TENANTS_PER_RUN },
 		{ "rows", wanted->rows, SET_CAP_ROWS_PER_RUN },
+		{ "new closings of accounts", wanted->closings, SET_CLOSURE_OPENED_PER_RUN },
 		{ "per cent of the subjects of one tenant", wanted->worst_share_percent, SET_CAP_TENANT_SHARE_PERCENT },
 	};
 	CLEANUP(db_result_freep) struct db_result *res = NULL;
@@ -226,12 +227,12 @@ guard_caps(struct db *db, const struct config *config, const struct caps_wanted 
 		over++;
 	if (over == sizeof(rows) / sizeof(rows[0]))
 		return 0;
-	if (db_query(db, &QUERY_CAP_USE, DB_PARAMS(run_id), &res, err) != 0)
+	if (run_id[0] != '\0' && db_query(db, &QUERY_CAP_USE, DB_PARAMS(run_id), &res, err) != 0)
 		return -1;
-	if (db_rows(res) == 1)
+	if (res != NULL && db_rows(res) == 1)
 		return 0;
 	(void)err_set(err, ERR_REFUSED, "this run would take %" PRId64 " %s, the cap (%s) is %" PRId64 ": nothing was done",
 		rows[over].wanted, rows[over].what, config_settings()[rows[over].cap].name,
 		config_int(config, rows[over].cap));
-	return err_hint(err, "look at expunge request list; if it is right: expunge cap raise --reason ... lifts the caps for one run");
+	return err_hint(err, "look at expunge request list and account list; if it is right: expunge cap raise --reason ... lifts the caps for one run");
 }

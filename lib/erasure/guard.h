@@ -32,10 +32,11 @@ int guard_clock(struct db *db, const struct config *config, struct err *err);
 /* What a run is about to do, against the caps of the configuration. */
 struct caps_wanted {
 	int64_t subjects, tenants, rows;
+	int64_t closings; /* of accounts, that the application's table of subscriptions would open */
 	int64_t worst_share_percent; /* of the tenant of whose subjects the largest share goes */
 	char worst_tenant[201];
 };
-/* Above a cap: uses up one raise (expunge cap raise) for this run, or refuses. */
+/* Above a cap: uses up one raise (expunge cap raise) for this run, or refuses. run_id "": of no run, which has none to use. */
 int guard_caps(struct db *db, const struct config *config, const struct caps_wanted *wanted, const char *run_id,
 	struct err *err);
 
