@@ -101,7 +101,8 @@ night(struct job *job, struct run *run, struct err *err)
 	if (run_begin(run, "nightly", err) != 0)
 		return -1;
 	if (remove_and_certify(run, &closing, err) != 0 || issue_finals(run, err) != 0 || removal_publish(run, err) != 0 ||
-	    draft_all(run, err) != 0 || db_query(run->db, &QUERY_OPENINGS_FORGET, NULL, NULL, err) != 0 || tell_overdue(job, run, err) != 0) {
+	    draft_all(run, err) != 0 || db_query(run->db, &QUERY_OPENINGS_FORGET, NULL, NULL, err) != 0 ||
+	    db_query(run->db, &QUERY_CONTACTS_FORGET, NULL, NULL, err) != 0 || tell_overdue(job, run, err) != 0) {
 		(void)run_end(run, err_exit_code(err), &unused);
 		return -1;
 	}

@@ -55,4 +55,19 @@ $$;
 COMMENT ON FUNCTION expunge.certify_closure(uuid, bigint, text, text, text, text, timestamptz, pg_lsn, uuid[], text[]) IS
 	'stores the certificate of a closed account, ends its patients'' open requests and forgets their keys, inside the job''s transaction';
 
+CREATE OR REPLACE FUNCTION expunge.forget_closed_contacts() RETURNS bigint
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+	n bigint;
+BEGIN
+	DELETE FROM expunge.contact c
+	WHERE EXISTS (SELECT FROM expunge.closure d WHERE d.tenant = c.tenant AND d.final_at IS NOT NULL)
+	  AND NOT EXISTS (SELECT FROM expunge.closure d WHERE d.tenant = c.tenant AND d.state <> 'reactivated' AND d.final_at IS NULL)
+	  AND NOT EXISTS (SELECT FROM expunge.outbox o WHERE o.tenant = c.tenant AND o.state = 'queued');
+	GET DIAGNOSTICS n = ROW_COUNT;
+	RETURN n;
+END
+$$;
+COMMENT ON FUNCTION expunge.forget_closed_contacts() IS 'whom to tell of accounts that are closed for good, as soon as they have been told: addresses go, and how many is answered';
+
 RESET ROLE;

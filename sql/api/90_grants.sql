@@ -47,7 +47,7 @@ GRANT EXECUTE ON FUNCTION expunge.end_store(text, text) TO expunge_approver, exp
 GRANT EXECUTE ON FUNCTION expunge.accept_clock(text) TO expunge_operator, expunge_dpo;
 GRANT EXECUTE ON FUNCTION expunge.record_denied(text, uuid, text)
 	TO expunge_intake, expunge_approver, expunge_operator, expunge_job, expunge_dpo, expunge_monitor, expunge_support;
-GRANT EXECUTE ON FUNCTION expunge.forget_expired_openings() TO expunge_job, expunge_operator;
+GRANT EXECUTE ON FUNCTION expunge.forget_expired_openings(), expunge.forget_closed_contacts() TO expunge_job, expunge_operator;
 GRANT EXECUTE ON FUNCTION expunge.oldest_xmin(), expunge.copies_seen(), expunge.standbys_seen() TO expunge_job, expunge_operator;
 GRANT EXECUTE ON FUNCTION
 	expunge.check_calendar(text), expunge.easter(integer), expunge.weekday_of_month(integer, integer, integer, integer),

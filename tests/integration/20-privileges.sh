@@ -92,6 +92,7 @@ expunge.event                            -     -     r     r     Ar    r     -
 expunge.event_number_seq                 -     -     -     -     -     -     -
 expunge.extend_request()                 -     -     -     x     -     x     -
 expunge.file_test_subject()              -     -     -     -     x     -     -
+expunge.forget_closed_contacts()         -     -     -     x     x     -     -
 expunge.forget_expired_openings()        -     -     -     x     x     -     -
 expunge.forget_notices()                 -     -     -     -     x     -     -
 expunge.forget_support_subject()         -     -     -     -     -     -     -

@@ -39,6 +39,7 @@ calls() { cat "$T/stores/$1.calls" 2>/dev/null || true; }
 state() { sql clinic "SELECT state FROM expunge.closure WHERE id = '$ID'"; }
 note_of() { sql clinic "SELECT note FROM expunge.certificate WHERE request_id = '$ID' AND stage = '$1'"; }
 build_probe purge_probe
+sql clinic "INSERT INTO expunge.contact (tenant, audience, address) VALUES ('1', 'controller', 'one@practice.example'), ('2', 'controller', 'two@practice.example')"
 
 run expunge_as night map show
 out_like '^external documents of the practice.s IT: .*/stores/documents --patient=\{subject\}$' "map show lists the stores"
@@ -128,6 +129,10 @@ archives: aged-out base%20backups until $(TZ=Europe/London date +%F) stated" "..
 is "$(sql clinic "SELECT final_at IS NOT NULL FROM expunge.closure WHERE id = '$ID'")" t "the closing knows that it is final"
 run expunge_as oscar account list --all
 out_like '^2 ' "the list keeps it"
+is "$(sql clinic "SELECT count(*) FILTER (WHERE tenant = '2') || ' ' || count(*) FILTER (WHERE tenant = '1') FROM expunge.contact")" "1 1" "its contact is there until it was told"
+sql clinic "UPDATE expunge.outbox SET state = 'sent', settled_at = now() WHERE tenant = '2'"
+run expunge_as night nightly
+is "$(sql clinic "SELECT count(*) FILTER (WHERE tenant = '2') || ' ' || count(*) FILTER (WHERE tenant = '1') FROM expunge.contact")" "0 1" "... and is forgotten then, nobody else's"
 note=$(find "$T/clinic/certificates" -name '*.note' | LC_ALL=C sort | tail -n 1)
 run expunge_as night certificate verify "$note"
 rc_is 0 "its final certificate is signed"
