@@ -363,7 +363,7 @@ build_probe() {
 		sanitize=(--coverage) # one that `make coverage` built
 	fi
 	# shellcheck disable=SC2046 # pkg-config prints words
-	ok "$1 is built" "${CC:-gcc}" -std=gnu11 -g -D_GNU_SOURCE -I"$ROOT/lib" "${sanitize[@]}" -o "$T/$1" \
+	ok "$1 is built" "${CC:-gcc}" -std=gnu11 -g -D_GNU_SOURCE -I"$ROOT/lib" -I"$build/gen" "${sanitize[@]}" -o "$T/$1" \
 		"$ROOT/tests/integration/$1.c" "$build/libexpunge.a" $(pkg-config --libs libpq libconfig libcrypto jansson libzstd libcurl)
 }
 

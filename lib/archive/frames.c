@@ -99,7 +99,7 @@ archive_unlock(struct archive *a, const uint8_t generation_key[ARCHIVE_KEY_SIZE]
 		archive_lock(a);
 		return -1;
 	}
-	a->sources = mem_zero(a->contents.n_files + 1, sizeof(*a->sources));
+	a->sources = mem_zero(a->contents.n_files + 1, sizeof(*a->sources)); /* NOLINT(bugprone-sizeof-expression): pointers, as meant */
 	a->is_unlocked = true;
 	return 0;
 }

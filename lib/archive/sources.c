@@ -33,7 +33,7 @@ item_of(struct sources *sources, const struct archive_file *file)
 			return sources->items[i];
 	item = mem_zero(1, sizeof(*item));
 	item->source = (struct archive_source){ .file = *file, .fd = -1, .open = open_again, .ctx = sources };
-	*MEM_PUSH(sources->items, sources->n) = item;
+	*MEM_PUSH(sources->items, sources->n) = item; /* NOLINT(bugprone-sizeof-expression): pointers, as meant */
 	return item;
 }
 
