@@ -16,7 +16,9 @@
 /* columns of closure_work */
 enum { W_ID, W_TENANT, W_STATE, W_ROWS, W_TO_PLAN, W_HASH };
 /* columns of account_obstacles */
-enum { O_CODE, O_WHAT };
+enum { O_CODE, O_WHAT, O_REMEDY };
+/* the obstacle that no restore has been tried of late: a safeguard of this program, and not a wish of anybody */
+#define UNTRIED_RESTORE "EX528"
 
 /* A night's accounts. */
 struct work {
@@ -180,6 +182,18 @@ go_on(struct work *work, struct err *err)
 	return 0;
 }
 
+/* What people wait for is told. Where nothing but a safeguard is in the way, somebody must see to it. */
+static void
+tell_obstacles(struct work *work, int row, const struct db_result *obstacles)
+{
+	bool refused = db_rows(obstacles) == 1 && strcmp(db_get_text(obstacles, 0, O_CODE), UNTRIED_RESTORE) == 0;
+
+	for (int o = 0; o < db_rows(obstacles); o++)
+		run_note(work->run, refused ? NOTE_ERROR : NOTE_INFO, "account %s: %s%s%s", field(work, row, W_TENANT),
+			db_get_text(obstacles, o, O_WHAT), refused ? "; " : "", refused ? db_get_text(obstacles, o, O_REMEDY) : "");
+	work->run->refused = work->run->refused || refused;
+}
+
 /* Due, and nothing in the way; what is, is told of each. */
 static int
 find_ready(struct work *work, bool *ready, struct caps_wanted *wanted, struct err *err)
@@ -192,8 +206,7 @@ find_ready(struct work *work, bool *ready, struct caps_wanted *wanted, struct er
 			continue;
 		if (db_query(work->run->db, &QUERY_ACCOUNT_OBSTACLES, DB_PARAMS(field(work, i, W_ID)), &obstacles, err) != 0)
 			return -1;
-		for (int o = 0; o < db_rows(obstacles); o++)
-			run_note(work->run, NOTE_INFO, "account %s: %s", field(work, i, W_TENANT), db_get_text(obstacles, o, O_WHAT));
+		tell_obstacles(work, i, obstacles);
 		ready[i] = db_rows(obstacles) == 0;
 		if (!ready[i])
 			continue;

@@ -80,6 +80,15 @@ err_like 'a hold names no known tenant' "... was meant for somebody"
 is "$(state 2) $(patients 2)" "due 201" "... and the account is not claimed"
 expunge_as dora hold release "$stray" >/dev/null
 
+# ---- no restore was tried of late
+sql clinic "SET default_transaction_read_only = off" "SET session_replication_role = replica" "UPDATE expunge.event SET at = at - interval '30 days' WHERE kind = 'drill-passed'"
+run expunge_as night nightly
+rc_is 5 "nothing is purged while nobody knows that archives open"
+err_like 'account 2: no restore has been tried with success within 168 hours; expunge drill' "... which says what to do"
+is "$(state 2) $(patients 2)" "due 201" "... and the account stays"
+run expunge_as night drill
+rc_is 0 "a drill"
+
 # ---- the night of the purge
 cp -a "$T/clinic/here" "$T/kept-archives"
 archive=$(sql clinic "SELECT id FROM expunge.archive WHERE tenant = '2'")
