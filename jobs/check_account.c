@@ -60,6 +60,13 @@ check_subscriptions(struct checks *checks, const struct job *job)
 
 	if (subscriptions_open(&subscriptions, job->config, job->db, &err) != 0)
 		check_err(checks, "closure", &err);
+	else if (subscriptions.declared && !subscriptions.is_table)
+		check_add(checks, CHECK_WARNING, "closure", mem_copy("the application's subscriptions are a view: its rows cannot be held while a purge is claimed"),
+			mem_copy("declare the table under it in closure.subscriptions, or have the application call expunge_api.reactivate_subscription"));
+	else if (subscriptions.declared && !subscriptions.may_hold)
+		check_add(checks, CHECK_ERROR, "closure",
+			mem_copy("this login may not hold rows of the application's subscriptions: no purge could be claimed"),
+			mem_copy("grant UPDATE on its column of the status, or on any one, to expunge_job: SELECT ... FOR SHARE wants it, and nothing is written"));
 }
 
 void

@@ -9,7 +9,7 @@
 #include "query.h"
 
 /* columns of subscription_columns */
-enum { S_NAME, S_QUOTED, S_RELATION, S_LOCKABLE };
+enum { S_NAME, S_QUOTED, S_RELATION, S_LOCKABLE, S_MAY_LOCK };
 
 static void
 read_statuses(const struct conf_node *declared, const char *name, struct str *array)
@@ -125,7 +125,11 @@ subscriptions_open(struct subscriptions *ret, const struct config *config, struc
 	read_statuses(declared, "open", &ret->open);
 	read_statuses(declared, "closed", &ret->closed);
 	read_statuses(declared, "expired", &ret->expired);
-	return find_relation(declared, db, &columns, err) != 0 ? -1 : compose(ret, declared, columns, err);
+	if (find_relation(declared, db, &columns, err) != 0)
+		return -1;
+	ret->is_table = db_get_bool(columns, 0, S_LOCKABLE);
+	ret->may_hold = db_get_bool(columns, 0, S_MAY_LOCK);
+	return compose(ret, declared, columns, err);
 }
 
 void

@@ -10,6 +10,8 @@
 
 struct subscriptions {
 	bool declared;
+	bool is_table;  /* its row can be held until a claim has committed; not so that of a view */
+	bool may_hold;  /* this login has the right to (UPDATE on some column) */
 	struct str all;    /* SELECT of those that matter to a night: tenant, says, cancelled_at, paid_until, reason, zone */
 	struct str opening; /* SELECT of how many closings they would open */
 	struct str one;    /* SELECT of what it says of tenant $4, locked where that is a table */

@@ -148,6 +148,21 @@ run expunge_as watch status --prometheus
 out_like '^expunge_accounts_overdue 1$' "... to monitors, too"
 sql clinic "SET default_transaction_read_only = off" "UPDATE expunge.closure SET complete_by = now() + interval '50 days' WHERE state = 'cancelled'"
 
+# ---- the claim holds the application's row, so that nobody comes back unnoticed meanwhile
+check_says() { # check_says TEXT NAME
+	run expunge_as night check
+	ok "$2" grep -q "$1" "$T/out" "$T/err"
+}
+sql clinic "SET default_transaction_read_only = off" "REVOKE UPDATE ON app.subscription FROM night, expunge_job, PUBLIC"
+check_says 'may not hold rows of the application.s subscriptions: no purge could be claimed' "a right that the claim wants is missed in time"
+sql clinic "SET default_transaction_read_only = off" "GRANT UPDATE (plan) ON app.subscription TO expunge_job" \
+	'CREATE VIEW app.said AS SELECT * FROM app.subscription' "GRANT SELECT ON app.said TO expunge_job"
+run expunge_as night check
+ok "... and any column will do" test "$(grep -c 'may not hold rows' "$T/out")" = 0
+sed -i 's/table = "app.subscription"; tenant/table = "app.said"; tenant/' "$CONF"
+check_says 'subscriptions are a view' "a view cannot be held, which check says"
+sql clinic "SET default_transaction_read_only = off" "DROP VIEW app.said"
+
 # ---- the promise
 closing "$CANCELLATION" '{ name = "physical backups"; kind = "physical-backup"; retention_days = 60; }'
 run expunge_as night check
