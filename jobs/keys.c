@@ -327,7 +327,9 @@ run_drill(struct job *job, struct err *err)
 		*err = why;
 		return -1;
 	}
-	untried = positive && n_opened == 0 ? "no archive to open yet" : NULL;
+	untried = positive && n_opened == 0 ? KEYS_DRILL_UNTRIED : NULL;
+	if (!recorded && untried != NULL)
+		(void)fprintf(stderr, "%s\n", untried); /* for the run that began us, whatever the log's level is */
 	if (recorded && positive && negative && !job_flag(job, "change"))
 		record_drill(job, true, untried);
 	if (untried == NULL)

@@ -88,6 +88,8 @@ set_option(struct invocation *inv, int row, const char *value, struct err *err)
 		return err_set(err, ERR_USAGE, "--%s was given twice", option->name);
 	if (option->choices != NULL && !is_choice(option->choices, value))
 		return err_set(err, ERR_USAGE, "--%s takes one of %s", option->name, option->choices);
+	if (option->value != NULL && value[0] == '\0') /* a script's variable that is not set means nothing, and never "all" or "now" */
+		return err_set(err, ERR_USAGE, "--%s is empty", option->name);
 	inv->values[row] = value;
 	return 0;
 }
@@ -165,7 +167,9 @@ global_option(struct invocation *inv, int argc, char *const *argv, int *i, struc
 	else if (strcmp(word, "-c") == 0 || strcmp(word, "-U") == 0) {
 		if (*i + 1 >= argc)
 			return err_set(err, ERR_USAGE, "%s needs a value", word);
-		*(word[1] == 'c' ? &inv->config_path : &inv->user) = argv[++*i];
+		if (argv[++*i][0] == '\0')
+			return err_set(err, ERR_USAGE, "%s is empty", word);
+		*(word[1] == 'c' ? &inv->config_path : &inv->user) = argv[*i];
 	} else {
 		(void)err_set(err, ERR_USAGE, "unknown option \"%.60s\"", word);
 		return err_hint(err, "options of a command come after it; expunge --help lists both");

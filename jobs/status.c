@@ -144,8 +144,8 @@ judge_archives(struct status *s)
 			"a change of the root waits at a barrier");
 	if (status_archive_count(s, ARCHIVES) == 0)
 		complain(s, LOOK, "expunge backup", "there is no backup");
-	else if (status_archive_count(s, ARCHIVE_AGE) > hours * 3600)
-		complain(s, LOOK, "expunge backup; see that cron or expunge-backup.timer runs it", "the newest backup of a tenant is %lld hours old",
+	else if (status_archive_count(s, ARCHIVE_AGE) > hours * 3600) /* one that fails is looked at; none for a day is an alarm */
+		complain(s, status_archive_count(s, ARCHIVE_AGE) > (hours + 24) * 3600 ? RED : LOOK, "expunge backup; see that cron or expunge-backup.timer runs it", "the newest backup of a tenant is %lld hours old",
 			(long long)status_archive_count(s, ARCHIVE_AGE) / 3600);
 	complain_of(s, LOOK, status_archive_count(s, ARCHIVE_EXPIRED), "expired backups whose files are not removed", "expunge backup --expire says why");
 	judge_copies(s);

@@ -17,7 +17,7 @@
 enum { W_ID, W_TENANT, W_STATE, W_ROWS, W_TO_PLAN, W_HASH };
 /* columns of account_obstacles */
 enum { O_CODE, O_WHAT, O_REMEDY };
-/* the obstacle that no restore has been tried of late: a safeguard of this program, and not a wish of anybody */
+/* the obstacle that no restore has been tried, or no backup made, of late: a safeguard of this program, and not a wish of anybody */
 #define UNTRIED_RESTORE "EX528"
 
 /* A night's accounts. */
@@ -186,8 +186,10 @@ go_on(struct work *work, struct err *err)
 static void
 tell_obstacles(struct work *work, int row, const struct db_result *obstacles)
 {
-	bool refused = db_rows(obstacles) == 1 && strcmp(db_get_text(obstacles, 0, O_CODE), UNTRIED_RESTORE) == 0;
+	bool refused = db_rows(obstacles) > 0;
 
+	for (int o = 0; o < db_rows(obstacles); o++)
+		refused = refused && strcmp(db_get_text(obstacles, o, O_CODE), UNTRIED_RESTORE) == 0;
 	for (int o = 0; o < db_rows(obstacles); o++)
 		run_note(work->run, refused ? NOTE_ERROR : NOTE_INFO, "account %s: %s%s%s", field(work, row, W_TENANT),
 			db_get_text(obstacles, o, O_WHAT), refused ? "; " : "", refused ? db_get_text(obstacles, o, O_REMEDY) : "");

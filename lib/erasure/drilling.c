@@ -7,7 +7,7 @@
 
 /* While another run changes the root there are two of them, for a good reason: it is waited for. */
 static int
-drill(struct run *run, struct err *err)
+drill(struct run *run, bool *ret_opened, struct err *err)
 {
 	CLEANUP(keys_close) struct keys keys = { 0 };
 	int failed;
@@ -16,7 +16,7 @@ drill(struct run *run, struct err *err)
 		return -1;
 	if (keyring_lock(run->db, false, err) != 0)
 		return err_prefix(err, "waiting for the keys");
-	failed = keys_run_drill(&keys, err);
+	failed = keys_run_drill(&keys, ret_opened, err);
 	keyring_unlock(run->db, false);
 	return failed;
 }
@@ -26,6 +26,7 @@ drilling_carry_out(struct run *run, struct err *err)
 {
 	CLEANUP(db_result_freep) struct db_result *there = NULL;
 	struct err why = { 0 };
+	bool opened = false;
 
 	if (!keys_declared(run->config))
 		return 0;
@@ -33,8 +34,8 @@ drilling_carry_out(struct run *run, struct err *err)
 		return -1;
 	if (!db_get_bool(there, 0, 0))
 		return 0;
-	if (drill(run, &why) == 0)
-		return db_query(run->db, &QUERY_DRILL_RECORD, DB_PARAMS("drill-passed", NULL), NULL, err);
+	if (drill(run, &opened, &why) == 0)
+		return db_query(run->db, &QUERY_DRILL_RECORD, DB_PARAMS("drill-passed", opened ? NULL : KEYS_DRILL_UNTRIED), NULL, err);
 	run->drill_failed = true;
 	run->n_failed++;
 	run_note(run, NOTE_ERROR, "nothing is certified: %s", why.msg);

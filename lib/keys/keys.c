@@ -120,7 +120,7 @@ find_reason(char *said, const char **ret_hint)
 
 /* which: NULL for both drills, and all that the journals hold; else one of them, for the change that is under way. */
 static int
-run_drill(const struct keys *keys, const char *which, struct err *err)
+run_drill(const struct keys *keys, const char *which, bool *ret_opened, struct err *err)
 {
 	const char *const argv[] = { "/proc/self/exe", "-c", config_path(keys->config), "drill", "--unrecorded", which,
 		which == NULL ? NULL : "--change", NULL };
@@ -130,8 +130,10 @@ run_drill(const struct keys *keys, const char *which, struct err *err)
 
 	if (command_hear(argv, DRILL_SECONDS, said, sizeof(said), &exit_code, err) != 0)
 		return err_prefix(err, "drill");
-	if (exit_code == DRILL_PASSED)
+	if (exit_code == DRILL_PASSED) {
+		*ret_opened = strstr(said, KEYS_DRILL_UNTRIED) == NULL;
 		return 0;
+	}
 	reason = find_reason(said, &hint);
 	(void)err_set(err, ERR_FAILED, "drill failed (exit code %d): %s", exit_code, reason);
 	if (hint != NULL)
@@ -140,9 +142,9 @@ run_drill(const struct keys *keys, const char *which, struct err *err)
 }
 
 int
-keys_run_drill(const struct keys *keys, struct err *err)
+keys_run_drill(const struct keys *keys, bool *ret_opened, struct err *err)
 {
-	return run_drill(keys, NULL, err);
+	return run_drill(keys, NULL, ret_opened, err);
 }
 
 static int
@@ -157,22 +159,24 @@ static int
 write_journals(void *ctx, const struct root_id *root, struct err *err)
 {
 	const struct changing *changing = ctx;
+	bool opened;
 
 	(void)root;
 	if (keys_journal(changing->keys, changing->db, false, err) != 0)
 		return -1;
-	return run_drill(changing->keys, "--positive", err);
+	return run_drill(changing->keys, "--positive", &opened, err);
 }
 
 static int
 say_and_drill(void *ctx, const struct root_id *root, struct err *err)
 {
 	const struct changing *changing = ctx;
+	bool opened;
 
 	(void)root;
 	if (lineage_write_anchor(changing->keys, changing->db, err) != 0)
 		return -1;
-	return run_drill(changing->keys, "--negative", err);
+	return run_drill(changing->keys, "--negative", &opened, err);
 }
 
 static int

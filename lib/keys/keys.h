@@ -55,8 +55,10 @@ int keys_heal(const struct keys *keys, struct db *db, size_t *ret_n, struct err 
  * there is none of this name. */
 int keys_mark(const struct keys *keys, const char *directory, struct err *err);
 
-/* `expunge drill` in a process of its own, all of it. The error is what it says. */
-int keys_run_drill(const struct keys *keys, struct err *err);
+/* What a drill that passed without a destination that had an archive to open says, in the process that it runs in. */
+#define KEYS_DRILL_UNTRIED "no archive to open yet"
+/* `expunge drill` in a process of its own, all of it. The error is what it says. *ret_opened: some archive was opened. */
+int keys_run_drill(const struct keys *keys, bool *ret_opened, struct err *err);
 /* The drills; without a database. KEYS_CHANGE: of the journals' segments only those that the last change of the root has to do
  * with are read, so that it does not cost more where there are more keys; the others have to be there, signed, in a row. */
 enum keys_extent { KEYS_ALL, KEYS_CHANGE };

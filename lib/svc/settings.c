@@ -153,7 +153,7 @@ static const struct setting settings[SETTING_COUNT] = {
 		"the last paid day (perhaps cancelled_at, reason and zone), and which statuses are open, closed and expired; one that is "
 		"in none of these is reported."),
 	[SET_CLOSURE_DRILL_MAX_AGE_HOURS] = INT("closure.drill_max_age_hours", "168", 1, 87600,
-		"No account is purged unless archives were opened with success, as a drill, within so many hours."),
+		"No account is purged unless archives were opened with success, as a drill, and a backup was made, within so many hours."),
 	[SET_CLOSURE_PAUSE_SECONDS] = INT("closure.pause_seconds", "600", 0, 86400,
 		"Of several accounts the smallest is purged first; then the run waits so long, so that somebody may notice and freeze the rest."),
 	[SET_CLOSURE_OPENED_PER_RUN] = INT("closure.opened_per_run", "100", 1, 1000000,

@@ -439,9 +439,12 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 	WHERE NOT c.is_told AND NOT EXISTS (SELECT FROM expunge.notice_list n WHERE n.tenant = c.tenant AND n.once LIKE c.id || '/%'
 		AND n.state = 'sent' AND n.settled_at <= asked_at - interval '7 days')
 	UNION ALL SELECT 'EX528', 'no restore has been tried with success within ' || c.hours || ' hours', 'expunge drill, and see why if it fails'
-	FROM c LEFT JOIN LATERAL (SELECT e.kind, e.at FROM expunge.event e WHERE e.kind IN ('drill-passed', 'drill-failed')
+	FROM c LEFT JOIN LATERAL (SELECT e.kind, e.at, e.detail FROM expunge.event e WHERE e.kind IN ('drill-passed', 'drill-failed')
 		ORDER BY e.number DESC LIMIT 1) d ON true
-	WHERE d.kind IS DISTINCT FROM 'drill-passed' OR d.at < asked_at - make_interval(hours => c.hours)
+	-- one that passed with a remark has tried the keys, and found no archive to open
+	WHERE d.kind IS DISTINCT FROM 'drill-passed' OR d.detail IS NOT NULL OR d.at < asked_at - make_interval(hours => c.hours)
+	UNION ALL SELECT 'EX528', 'no backup has been made within ' || c.hours || ' hours', 'expunge backup, and see what stands in its way'
+	FROM c WHERE NOT EXISTS (SELECT FROM expunge.archive a WHERE a.state = 'complete' AND a.created_at >= asked_at - make_interval(hours => c.hours))
 	UNION ALL SELECT 'EX529', count(*) || ' erasures of its patients are under way', 'wait until they are certified'
 	FROM c JOIN expunge.request r ON r.tenant = c.tenant AND r.state IN ('running', 'removed') HAVING count(*) > 0
 $$;

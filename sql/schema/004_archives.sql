@@ -26,6 +26,7 @@ CREATE TABLE expunge.archive (
 );
 CREATE INDEX archive_seq ON expunge.archive (seq);
 CREATE INDEX archive_needs ON expunge.archive USING gin (needs);
+CREATE INDEX archive_created ON expunge.archive (created_at);
 CREATE INDEX archive_tenant ON expunge.archive (tenant, created_at);
 COMMENT ON TABLE expunge.archive IS 'every archive that is under its final name somewhere';
 COMMENT ON COLUMN expunge.archive.generation IS 'the leaf key without which the archive opens for nobody';

@@ -159,6 +159,9 @@ is "$(of 90 "seal_on, seal_at")" "|" "no store any more: no day"
 # ---------------------------------------------------------------- all that stands in the way, one after the other
 missing() { sql ctl "SELECT string_agg(DISTINCT code, ' ') FROM expunge.closure_obstacles('$ID', '2026-11-24T03:00:00Z')"; }
 sql ctl "UPDATE expunge.closure SET not_before = '2026-01-01', complete_by = '2036-01-01' WHERE id = '$ID'"
+# a backup of the day; what opens it is not here
+sql ctl "SET session_replication_role = replica" "INSERT INTO expunge.archive (id, tenant, generation, state, created_at, lsn, sha256, size, n_frames, n_rows, n_withheld, destinations, finished_at, seq)
+	VALUES (repeat('a', 64), '1', 1, 'complete', '2026-11-24T01:00:00Z', '0/0', repeat('a', 64), 1, 1, 1, 0, '{here}', now(), 1)"
 is "$(missing)" "EX421 EX523 EX524 EX527 EX528" "at first nothing is there that a purge needs"
 plan 1 1 'x'
 is "$(missing)" "EX505 EX523 EX524 EX527 EX528" "a plan with blockers"
@@ -185,7 +188,12 @@ sql ctl "INSERT INTO expunge.event (kind) VALUES ('drill-failed')"
 is "$(missing)" "EX527 EX528" "... until one fails"
 sql ctl "INSERT INTO expunge.event (kind, at) VALUES ('drill-passed', timestamptz '2026-11-24T03:00:00Z' - interval '169 hours')"
 is "$(missing)" "EX527 EX528" "... or is too long ago"
+sql ctl "INSERT INTO expunge.event (kind, detail) VALUES ('drill-passed', 'no archive to open yet')"
+is "$(missing)" "EX527 EX528" "... or has found no archive to open"
 sql ctl "INSERT INTO expunge.event (kind) VALUES ('drill-passed')"
+sql ctl "UPDATE expunge.archive SET created_at = created_at - interval '169 hours'"
+is "$(missing)" "EX527 EX528" "a restore of what is a week old proves nothing of the backups since"
+sql ctl "UPDATE expunge.archive SET created_at = created_at + interval '169 hours'"
 is "$(sql ctl "SELECT what FROM expunge.closure_obstacles('$ID', '2026-11-24T03:00:00Z')")" \
 	"the practice has not been told: cancelled, ends, days-30, days-14, days-7, days-1
 the practice was not told a week ago or earlier" "every notice must have reached somebody"

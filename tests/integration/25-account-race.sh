@@ -23,6 +23,10 @@ RESET ROLE;
 INSERT INTO expunge.closure_plan (closure_id, hash, document, n_rows, n_subjects) SELECT id, 'sha256:' || repeat('0', 64), '', 1, 1 FROM expunge.closure;
 INSERT INTO expunge.closure_approval (closure_id, approved_by, plan_hash) SELECT c.id, a, 'sha256:' || repeat('0', 64) FROM expunge.closure c, unnest(ARRAY['ann', 'bob']) a;
 INSERT INTO expunge.event (kind) VALUES ('drill-passed');
+SET session_replication_role = replica; -- a backup of now, whose keys are not here
+INSERT INTO expunge.archive (id, tenant, generation, state, created_at, lsn, sha256, size, n_frames, n_rows, n_withheld, destinations, finished_at, seq)
+	VALUES (repeat('a', 64), '1', 1, 'complete', now(), '0/0', repeat('a', 64), 1, 1, 1, 0, '{here}', now(), 1);
+RESET session_replication_role;
 CREATE OR REPLACE FUNCTION expunge.purge_window(zone text, at timestamptz DEFAULT now()) RETURNS text LANGUAGE sql AS 'SELECT NULL::text';
 
 -- Both come to the same account at once: each waits for the other at a sequence, which no transaction holds back, and then for

@@ -93,7 +93,7 @@ run expunge_as oscar request erase --tenant 1 --subject 42 --ground "17-1-b'; DR
 rc_is 1 "a hostile ground"
 err_like 'unknown ground' "is unknown"
 run expunge_as oscar request erase --tenant '' --subject 42 --ground 17-1-b
-rc_is 1 "an empty tenant is refused"
+rc_is 2 "an empty tenant is refused"
 run expunge_as oscar hold place --tenant 1 --subject 42 --kind litigation --reason $'x\e[2J' --review "$(date -d '+30 days' +%F)"
 rc_is 1 "a reason that clears the screen"
 run expunge_as oscar request erase --tenant 1 --subject 42 --ground 17-1-b --received 2026-02-30
