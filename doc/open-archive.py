@@ -89,7 +89,7 @@ class Archive:
 
         self.tables = []
         for _ in range(number()):
-            name, rows, size = take(number()).decode(), number(8), number(8)
+            name, _, rows, size = take(number()).decode(), number(), number(8), number(8)
             self.tables.append((name, rows, [(take(number()).decode(), take(number()).decode()) for _ in range(number())]))
         self.files = [(take(32), take(32), number(8)) for _ in range(number())]
         self.frames = []

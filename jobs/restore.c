@@ -137,6 +137,21 @@ fetch_copy(const struct keys *keys, const struct db_result *row, const uint8_t h
 	return err_set(err, ERR_FAILED, "no destination has a whole copy of it");
 }
 
+static int
+open_in_place(const struct destination *place, const uint8_t hash[SHA256_SIZE], struct archive **ret, int *ret_fd, struct err *err)
+{
+	int fd = open(place->path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+
+	if (fd < 0)
+		return err_sys(err, "opening %s", place->path);
+	if (destination_open(ret, fd, place->path, place->journal, hash, err) != 0) {
+		(void)close(fd);
+		return -1;
+	}
+	*ret_fd = fd;
+	return 0;
+}
+
 /* The first copy that is whole. */
 static int
 open_copy(const struct keys *keys, const struct db_result *row, const struct leaf *generation, struct archive **ret, int *ret_fd,
@@ -150,21 +165,14 @@ open_copy(const struct keys *keys, const struct db_result *row, const struct lea
 	    bytes_from_hex(db_get_text(row, 0, A_HASH), hash, sizeof(hash)) != 0)
 		return err_set(err, ERR_FAILED, "its row in the catalogue is malformed");
 	destinations_init(&places, keys, id);
-	backup_find(&places, db_get_text(row, 0, A_DESTINATIONS), hash);
 	for (size_t i = 0; i < places.n; i++) {
-		const struct destination *place = &places.items[i];
+		struct err why = { 0 };
 
-		if (place->failed || place->unsure) {
-			if (place->why.code != ERR_NONE)
-				log_warning("destination %s: %s", place->name, place->why.msg);
+		if (!backup_is_listed(places.items[i].name, db_get_text(row, 0, A_DESTINATIONS)))
 			continue;
-		}
-		*ret_fd = open(place->path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
-		if (*ret_fd < 0)
-			return err_sys(err, "opening %s", place->path);
-		if (archive_open(ret, *ret_fd, &place->journal->public, 1, &verdict, err) != 0)
-			return -1;
-		return archive_unlock(*ret, generation->key, &verdict, err);
+		if (open_in_place(&places.items[i], hash, ret, ret_fd, &why) == 0)
+			return archive_unlock(*ret, generation->key, &verdict, err);
+		log_warning("destination %s: %s", places.items[i].name, why.msg);
 	}
 	return fetch_copy(keys, row, hash, generation, ret, ret_fd, err);
 }

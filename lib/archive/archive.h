@@ -15,6 +15,7 @@
 #ifndef EXPUNGE_ARCHIVE_ARCHIVE_H
 #define EXPUNGE_ARCHIVE_ARCHIVE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -71,6 +72,7 @@ struct archive_table {
 	char *name; /* as the data map writes it: "app.patient" */
 	struct archive_column *columns;
 	size_t n_columns;
+	bool one_owner; /* no row of it is in frames of several owners */
 	uint64_t rows, text; /* in the whole archive; text in bytes. The writer counts */
 };
 

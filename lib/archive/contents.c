@@ -51,7 +51,7 @@ format_table_is_valid(const struct archive_table *table)
 size_t
 format_table_size(const struct archive_table *table)
 {
-	size_t n = 4 + strlen(table->name) + 8 + 8 + 4;
+	size_t n = 4 + strlen(table->name) + 4 + 8 + 8 + 4;
 
 	for (size_t i = 0; i < table->n_columns; i++)
 		n += 4 + strlen(table->columns[i].name) + 4 + strlen(table->columns[i].type);
@@ -73,6 +73,7 @@ format_contents_encode(const struct format_contents *contents, struct str *ret)
 		const struct archive_table *t = &contents->tables[i];
 
 		add_text(ret, t->name);
+		format_add_u32(ret, t->one_owner ? 1 : 0);
 		format_add_u64(ret, t->rows);
 		format_add_u64(ret, t->text);
 		format_add_u32(ret, (uint32_t)t->n_columns);
@@ -147,10 +148,20 @@ take_name(struct cursor *c)
 	return mem_copy_n((const char *)bytes, n);
 }
 
+static bool
+take_flag(struct cursor *c)
+{
+	uint32_t flag = bytes_get_u32(take(c, 4));
+
+	c->bad = c->bad || flag > 1;
+	return flag == 1;
+}
+
 static void
 take_table(struct cursor *c, struct archive_table *table)
 {
 	table->name = take_name(c);
+	table->one_owner = take_flag(c);
 	table->rows = take_u64(c);
 	table->text = take_u64(c);
 	table->n_columns = take_count(c, ARCHIVE_COLUMNS_MAX, 10);
@@ -164,7 +175,7 @@ take_table(struct cursor *c, struct archive_table *table)
 static void
 take_contents(struct cursor *c, struct format_contents *ret)
 {
-	ret->n_tables = take_count(c, ARCHIVE_TABLES_MAX, 25);
+	ret->n_tables = take_count(c, ARCHIVE_TABLES_MAX, 29);
 	ret->tables = mem_zero(ret->n_tables, sizeof(*ret->tables));
 	for (size_t i = 0; i < ret->n_tables && !c->bad; i++)
 		take_table(c, &ret->tables[i]);

@@ -42,7 +42,8 @@ add_table(struct fill *fill, size_t table, struct err *err)
 {
 	const struct cat_table *cat = program_cat(fill->program, (int)table);
 	CLEANUP(free_text) char *memory = mem_zero(cat->n_columns + 1, sizeof(struct archive_column));
-	struct archive_table one = { .name = cat->full, .columns = (struct archive_column *)(void *)memory };
+	struct archive_table one = { .name = cat->full, .columns = (struct archive_column *)(void *)memory,
+		.one_owner = fill->program->tables[table].straight || is_tenants(fill->program, table) };
 
 	for (size_t c = 0; c < cat->n_columns; c++)
 		if (!cat->columns[c].generated)

@@ -1,4 +1,4 @@
-#include "archive/restore.h"
+#include "archive/restore_private.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -9,26 +9,9 @@
 #include "base/array.h"
 #include "base/cleanup.h"
 #include "base/mem.h"
-#include "map/catalog.h"
-
-#define LOAD "pg_temp.expunge_restore"
 
 /* columns of what is out of the way: commands to have it so, and back */
 enum { S_TABLE, S_NAME, S_ASIDE, S_BACK };
-
-/* What one restore knows of the target: the table of its catalogue for each of the archive's, -1 for large objects. */
-struct target {
-	struct restore *restore;
-	struct catalog *catalog;
-	int *tables;
-	uint32_t *order; /* parents first */
-	size_t n;
-	struct db_result *triggers, *constraints; /* that are out of the way during the load; columns: S_... */
-	struct unpack_place place; /* of the document files */
-	bool in_row; /* a row has begun and not ended: its leaf is written already */
-	int64_t taken; /* rows of this table */
-	int64_t fresh; /* rows since the last progress */
-};
 
 static void
 target_release(struct target *target)
@@ -38,6 +21,7 @@ target_release(struct target *target)
 	db_result_free(target->constraints);
 	free(target->tables);
 	free(target->order);
+	restore_streams_release(target);
 	unpack_release(&target->place);
 }
 
@@ -199,52 +183,8 @@ look(struct target *target, struct err *err)
 
 /* ---- rows ---------------------------------------------------------------------------------------- */
 
-/* Each row goes with the number of its owner's leaf in front: two owners may have the same row. */
-static int
-take_text(void *ctx, const struct archive_frame *frame, uint32_t table, const void *text, size_t n, struct err *err)
-{
-	struct target *target = ctx;
-	const char *at = text, *end = at + n;
-	char leaf[24];
-	int n_leaf = snprintf(leaf, sizeof(leaf), "%" PRId64 "\t", frame->leaf);
-
-	(void)table;
-	while (at < end) {
-		const char *line_end = memchr(at, '\n', (size_t)(end - at));
-		const char *stop = line_end == NULL ? end : line_end + 1;
-
-		if (!target->in_row && db_copy_in_put(target->restore->db, leaf, (size_t)n_leaf, err) != 0)
-			return -1;
-		if (db_copy_in_put(target->restore->db, at, (size_t)(stop - at), err) != 0)
-			return -1;
-		target->in_row = line_end == NULL;
-		target->taken += line_end != NULL;
-		target->fresh += line_end != NULL;
-		at = stop;
-	}
-	if (target->fresh > 1000 && target->restore->progress != NULL) {
-		target->restore->progress(target->fresh);
-		target->fresh = 0;
-	}
-	return 0;
-}
-
-static int
-give_key(void *ctx, int64_t leaf, uint8_t ret_key[ARCHIVE_KEY_SIZE], struct err *err)
-{
-	const struct target *target = ctx;
-	const struct leaf *found = leaf_keys_find(target->restore->leaves, leaf);
-
-	(void)err;
-	if (found == NULL)
-		return 0;
-	(void)memcpy(ret_key, found->key, ARCHIVE_KEY_SIZE);
-	return 1;
-}
-
-/* "a", "b" of the archive's table, each behind `prefix`, with the target's own quotes. */
-static void
-add_columns(struct str *sql, const struct target *target, uint32_t number, const char *prefix)
+void
+restore_add_columns(struct str *sql, const struct target *target, uint32_t number, const char *prefix)
 {
 	const struct archive_table *table = archive_table(target->restore->archive, number);
 	const struct cat_table *cat = &target->catalog->tables[target->tables[number]];
@@ -253,51 +193,34 @@ add_columns(struct str *sql, const struct target *target, uint32_t number, const
 		str_addf(sql, "%s%s%s", c == 0 ? "" : ", ", prefix, cat->columns[catalog_column(cat, table->columns[c].name)].quoted);
 }
 
-/* Everything of one table of the archive into a table of the session. */
-static int
-copy_rows(struct target *target, uint32_t number, const char *make, struct err *err)
-{
-	const struct archive_reading reading = { .key = give_key, .text = take_text, .ctx = target };
-	struct db *db = target->restore->db;
-	struct archive_tally unused = { 0 };
-	enum archive_verdict verdict;
-	int64_t rows = 0;
-
-	target->in_row = false;
-	target->taken = 0;
-	if (db_command(db, make, 0, NULL, NULL, err) != 0 || db_copy_in_begin(db, "COPY " LOAD " FROM STDIN", err) != 0 ||
-	    archive_read(target->restore->archive, number, &reading, &unused, &verdict, err) != 0 ||
-	    db_copy_in_end(db, &rows, err) != 0)
-		return -1;
-	if (rows == target->taken)
-		return 0;
-	return err_set(err, ERR_FAILED, "%s: %" PRId64 " rows arrived of %" PRId64,
-		archive_table(target->restore->archive, number)->name, rows, target->taken);
-}
-
 /* Which of the loaded rows is which: by the table's key; where it has none, the nth of the same rows of one owner is the
  * nth of another's. */
 static void
 add_distinct(struct str *sql, const struct target *target, uint32_t number)
 {
 	const struct cat_table *cat = &target->catalog->tables[target->tables[number]];
+	char staged[64];
 
+	restore_staged(number, staged);
+	if (archive_table(target->restore->archive, number)->one_owner) {
+		str_addf(sql, "SELECT t.* FROM %s t", staged);
+		return;
+	}
 	str_add(sql, "SELECT DISTINCT ON (");
 	for (size_t k = 0; k < cat->n_key; k++)
 		str_addf(sql, "%st.%s", k == 0 ? "" : ", ", cat->columns[cat->key[k]].quoted);
 	if (cat->n_key > 0) {
-		str_add(sql, ") t.* FROM " LOAD " t");
+		str_addf(sql, ") t.* FROM %s t", staged);
 		return;
 	}
 	str_add(sql, "t.expunge_row, t.expunge_nth) t.* FROM (SELECT r.*, row_number() OVER (PARTITION BY r.expunge_leaf, r.expunge_row)"
 		" AS expunge_nth FROM (SELECT l.*, ROW(");
-	add_columns(sql, target, number, "l.");
-	str_add(sql, ")::text AS expunge_row FROM " LOAD " l) r) t");
+	restore_add_columns(sql, target, number, "l.");
+	str_addf(sql, ")::text AS expunge_row FROM %s l) r) t", staged);
 }
 
-/* What a target lacks, or has already. */
-static int
-say_remedy(const char *table, struct err *err)
+int
+restore_say_remedy(const char *table, struct err *err)
 {
 	(void)err_prefix(err, "loading %s", table);
 	if (strcmp(err->sqlstate, "23503") == 0)
@@ -318,12 +241,12 @@ insert_rows(struct target *target, uint32_t number, int64_t *ret_rows, struct er
 	str_add(&sql, "WITH source AS (");
 	add_distinct(&sql, target, number);
 	str_addf(&sql, "), loaded AS (INSERT INTO %s (", cat->quoted);
-	add_columns(&sql, target, number, "");
+	restore_add_columns(&sql, target, number, "");
 	str_add(&sql, ") OVERRIDING SYSTEM VALUE SELECT ");
-	add_columns(&sql, target, number, "s.");
+	restore_add_columns(&sql, target, number, "s.");
 	str_add(&sql, " FROM source s RETURNING 1) SELECT (SELECT count(*) FROM source), (SELECT count(*) FROM loaded)");
 	if (db_text(target->restore->db, DB_ONE, sql.s, 0, NULL, &res, err) != 0)
-		return say_remedy(cat->full, err);
+		return restore_say_remedy(cat->full, err);
 	*ret_rows = db_get_int(res, 0, 1);
 	return *ret_rows == db_get_int(res, 0, 0) ? 0
 		: err_set(err, ERR_FAILED, "loading %s: %" PRId64 " rows of %" PRId64 " went in", cat->full, *ret_rows, db_get_int(res, 0, 0));
@@ -341,8 +264,9 @@ advance_sequences(struct target *target, uint32_t number, struct err *err)
 
 		if (cat->columns[c].category != 'N')
 			continue;
-		sql = mem_printf("SELECT setval(s.oid::regclass, m.top) FROM (SELECT max(t.%s)::bigint AS top FROM %s t) m, pg_class s"
-			" WHERE s.relkind = 'S' AND m.top > coalesce(pg_sequence_last_value(s.oid), 0) AND s.oid IN"
+		/* the table is read only where there is such a sequence */
+		sql = mem_printf("SELECT setval(s.oid::regclass, m.top) FROM pg_class s,"
+			" LATERAL (SELECT max(t.%s)::bigint AS top FROM %s t WHERE s.oid > 0) m WHERE s.relkind = 'S' AND m.top > coalesce(pg_sequence_last_value(s.oid), 0) AND s.oid IN"
 			" (SELECT pg_get_serial_sequence($1, $2)::regclass UNION SELECT d.refobjid FROM pg_depend d JOIN pg_attrdef f ON f.oid = d.objid"
 			" JOIN pg_attribute a ON a.attrelid = f.adrelid AND a.attnum = f.adnum WHERE d.classid = 'pg_attrdef'::regclass"
 			" AND d.refclassid = 'pg_class'::regclass AND f.adrelid = $1::regclass AND a.attname = $2)",
@@ -353,34 +277,55 @@ advance_sequences(struct target *target, uint32_t number, struct err *err)
 	return 0;
 }
 
+/* One restore at a time, to its end: the other's rows are not to be seen before, and a sequence must not go back. */
+static int
+advance_all(struct target *target, struct err *err)
+{
+	if (db_text(target->restore->db, DB_ONE, "SELECT pg_advisory_xact_lock(hashtextextended('expunge/restore', 0))", 0, NULL, NULL, err) != 0)
+		return -1;
+	for (uint32_t i = 0; i < target->n; i++)
+		if (target->tables[i] >= 0 && advance_sequences(target, i, err) != 0)
+			return -1;
+	return 0;
+}
+
+static int
+drop_staged(struct target *target, uint32_t number, struct err *err)
+{
+	CLEANUP(free_text) char *sql = NULL;
+	char staged[64];
+
+	restore_staged(number, staged);
+	sql = mem_printf("DROP TABLE %s", staged);
+	return db_command(target->restore->db, sql, 0, NULL, NULL, err);
+}
+
 static int
 load_table(struct target *target, uint32_t number, struct restore_result *ret, struct err *err)
 {
-	CLEANUP(str_release) struct str make = STR_INIT;
-	int64_t rows = 0;
+	bool direct = target->streams[number].direct;
+	int64_t rows = target->streams[number].arrived;
 
-	str_add(&make, "CREATE TEMPORARY TABLE expunge_restore ON COMMIT DROP AS SELECT 0::bigint AS expunge_leaf, ");
-	add_columns(&make, target, number, "t.");
-	str_addf(&make, " FROM %s t WITH NO DATA", target->catalog->tables[target->tables[number]].quoted);
-	if (copy_rows(target, number, make.s, err) != 0 || insert_rows(target, number, &rows, err) != 0 ||
-	    advance_sequences(target, number, err) != 0)
+	if (!direct && insert_rows(target, number, &rows, err) != 0)
 		return -1;
 	ret->rows += rows;
-	return db_command(target->restore->db, "DROP TABLE " LOAD, 0, NULL, NULL, err);
+	return direct ? 0 : drop_staged(target, number, err);
 }
 
 static int
 load_large_objects(struct target *target, uint32_t number, struct err *err)
 {
-	struct db *db = target->restore->db;
+	CLEANUP(free_text) char *make = NULL;
+	CLEANUP(free_text) char *fill = NULL;
+	char staged[64];
 
-	if (copy_rows(target, number, "CREATE TEMPORARY TABLE expunge_restore (expunge_leaf bigint, loid oid, start bigint, data bytea)"
-		" ON COMMIT DROP", err) != 0 ||
-	    db_text(db, DB_MANY, "SELECT lo_create(t.loid) FROM (SELECT DISTINCT loid FROM " LOAD ") t", 0, NULL, NULL, err) != 0 ||
-	    db_text(db, DB_MANY, "SELECT lo_put(t.loid, t.start, t.data) FROM (SELECT DISTINCT ON (loid, start) * FROM " LOAD ") t", 0,
-		    NULL, NULL, err) != 0)
+	restore_staged(number, staged);
+	make = mem_printf("SELECT lo_create(t.loid) FROM (SELECT DISTINCT loid FROM %s) t", staged);
+	fill = mem_printf("SELECT lo_put(t.loid, t.start, t.data) FROM (SELECT DISTINCT ON (loid, start) * FROM %s) t", staged);
+	if (db_text(target->restore->db, DB_MANY, make, 0, NULL, NULL, err) != 0 ||
+	    db_text(target->restore->db, DB_MANY, fill, 0, NULL, NULL, err) != 0)
 		return err_prefix(err, "large objects");
-	return db_command(db, "DROP TABLE " LOAD, 0, NULL, NULL, err);
+	return drop_staged(target, number, err);
 }
 
 static bool
@@ -415,20 +360,11 @@ load_other(struct target *target, uint32_t number, struct restore_result *ret, s
 		? 0 : err_prefix(err, "document files");
 }
 
-/* Every frame is opened once before the first row is loaded: what is damaged is found out here. */
-static int
-read_through(struct target *target, struct archive_tally *ret, struct err *err)
-{
-	const struct archive_reading reading = { .key = give_key, .ctx = target };
-	enum archive_verdict verdict;
-
-	return archive_read(target->restore->archive, ARCHIVE_SEVERAL, &reading, ret, &verdict, err);
-}
-
 static int
 load_all(struct target *target, struct restore_result *ret, struct err *err)
 {
-	if (put(target, S_ASIDE, err) != 0 || db_command(target->restore->db, "SET CONSTRAINTS ALL DEFERRED", 0, NULL, NULL, err) != 0)
+	if (put(target, S_ASIDE, err) != 0 || db_command(target->restore->db, "SET CONSTRAINTS ALL DEFERRED", 0, NULL, NULL, err) != 0 ||
+	    restore_read(target, &ret->tally, err) != 0)
 		return -1;
 	for (size_t i = 0; i < target->n; i++) {
 		uint32_t number = target->order[i];
@@ -436,6 +372,8 @@ load_all(struct target *target, struct restore_result *ret, struct err *err)
 		if ((target->tables[number] < 0 ? load_other(target, number, ret, err) : load_table(target, number, ret, err)) != 0)
 			return -1;
 	}
+	if (advance_all(target, err) != 0)
+		return -1;
 	/* what waits for its check holds its table */
 	return db_command(target->restore->db, "SET CONSTRAINTS ALL IMMEDIATE", 0, NULL, NULL, err) != 0 ? -1 : put(target, S_BACK, err);
 }
@@ -462,9 +400,9 @@ restore_load(struct restore *restore, struct restore_result *ret, struct err *er
 	CLEANUP(target_release) struct target target = { .restore = restore };
 
 	*ret = (struct restore_result){ 0 };
-	if (look(&target, err) != 0 || check_documents(&target, ret, err) != 0)
+	if (look(&target, err) != 0 || restore_streams(&target, err) != 0 || check_documents(&target, ret, err) != 0)
 		return -1;
-	if (read_through(&target, &ret->tally, err) != 0 || db_begin(restore->db, err) != 0)
+	if (db_begin(restore->db, err) != 0)
 		return undo_documents(&target, ret, err);
 	if (load_all(&target, ret, err) == 0 && db_commit(restore->db, err) == 0)
 		return 0;

@@ -180,6 +180,7 @@ archive_write_table(struct archive_writer *w, const struct archive_table *table,
 	*ret_number = (uint32_t)w->contents.n_tables;
 	t = MEM_PUSH(w->contents.tables, w->contents.n_tables);
 	t->name = mem_copy(table->name);
+	t->one_owner = table->one_owner;
 	t->n_columns = table->n_columns;
 	t->columns = mem_zero(table->n_columns, sizeof(*t->columns));
 	for (size_t i = 0; i < table->n_columns; i++) {

@@ -155,7 +155,7 @@ static void
 seal(int fd, const char *text, size_t n, long rows, const struct signer *signer, struct archive_summary *ret)
 {
 	struct archive_header header = { .instance = "0b54f3a8-7c1d-4e2b-9a60-5d8f1c2e3b4a", .kind = ARCHIVE_BACKUP, .generation = 1 };
-	const struct archive_table table = { (char *)(uintptr_t) "app.note", NULL, 0, 0, 0 };
+	const struct archive_table table = { (char *)(uintptr_t) "app.note", NULL, 0, false, 0, 0 };
 	struct archive_sink sink = { write_to_fd, &fd };
 	struct archive_writer *w = NULL;
 	uint8_t key[32] = { 1 };

@@ -176,7 +176,7 @@ end(struct maker *m, const void *contents, size_t n)
 static void
 end_frames(struct maker *m, uint64_t part, uint64_t frames)
 {
-	struct archive_table table = { (char *)(uintptr_t) "a", NULL, 0, 0, 0 };
+	struct archive_table table = { (char *)(uintptr_t) "a", NULL, 0, false, 0, 0 };
 	struct format_contents contents = { &table, 1, NULL, 0, frames, &part, frames > 0 ? 1 : 0 };
 	CLEANUP(str_release) struct str text = STR_INIT;
 

@@ -93,8 +93,8 @@ fix_writer(const char *id, struct str *ret)
 		{ (char *)(uintptr_t) "name", (char *)(uintptr_t) "text" } };
 	static struct archive_column note[] = { { (char *)(uintptr_t) "patient_id", (char *)(uintptr_t) "bigint" },
 		{ (char *)(uintptr_t) "body", (char *)(uintptr_t) "character varying(200)" } };
-	const struct archive_table tables[] = { { (char *)(uintptr_t) "app.patient", patient, 2, 0, 0 },
-		{ (char *)(uintptr_t) "app.note", note, 2, 0, 0 } };
+	const struct archive_table tables[] = { { (char *)(uintptr_t) "app.patient", patient, 2, true, 0, 0 },
+		{ (char *)(uintptr_t) "app.note", note, 2, false, 0, 0 } };
 	struct archive_header header = fix_header(id);
 	struct archive_sink sink = str_sink(ret);
 	struct archive_writer *writer = NULL;

@@ -85,6 +85,7 @@ START_TEST(says_what_it_is)
 	ck_assert_uint_eq(archive_tables(archive), 2);
 	ck_assert_str_eq(archive_table(archive, 1)->name, "app.note");
 	ck_assert_uint_eq(archive_table(archive, 1)->n_columns, 2);
+	ck_assert(archive_table(archive, 0)->one_owner && !archive_table(archive, 1)->one_owner);
 	ck_assert_str_eq(archive_table(archive, 1)->columns[1].name, "body");
 	ck_assert_str_eq(archive_table(archive, 1)->columns[1].type, "character varying(200)");
 	ck_assert(archive_table(archive, 1)->rows == 6 && archive_table(archive, 1)->text == strlen(NOTES));
@@ -268,7 +269,7 @@ END_TEST
 static int
 wrong_call(struct archive_writer *w, int n)
 {
-	struct archive_table bad = { (char *)(uintptr_t) "\xff", NULL, 0, 0, 0 };
+	struct archive_table bad = { (char *)(uintptr_t) "\xff", NULL, 0, false, 0, 0 };
 	uint8_t key[32] = { 1 };
 	uint32_t number;
 	char long_name[ARCHIVE_NAME_MAX + 2];

@@ -280,7 +280,7 @@ set_up(void)
 	signer = named_signer("signer");
 	named_public("signer", signers[0]);
 	named_key("generation", key);
-	table = (struct archive_table){ (char *)(uintptr_t) "app.patient", &column, 1, 0, 0 };
+	table = (struct archive_table){ (char *)(uintptr_t) "app.patient", &column, 1, false, 0, 0 };
 }
 
 static void

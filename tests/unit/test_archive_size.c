@@ -222,7 +222,7 @@ START_TEST(memory_does_not_grow)
 	CLEANUP(archive_closep) struct archive *archive = NULL;
 	struct archive_header header = fix_header("large");
 	struct archive_writer *writer = NULL;
-	const struct archive_table table = { (char *)(uintptr_t) "app.note", NULL, 0, 0, 0 };
+	const struct archive_table table = { (char *)(uintptr_t) "app.note", NULL, 0, false, 0, 0 };
 	int64_t n_leaves = 50000 / (int64_t)stride(), dropped = 1000;
 	struct archive_reading reading = { same_key, NULL, &dropped };
 	char path[] = "/tmp/expunge-archive.XXXXXX", row[200];
