@@ -13,7 +13,8 @@ sql ward "SET session_replication_role = replica" \
 	"INSERT INTO app.patient VALUES (100, 99, 'of no practice')" \
 	"INSERT INTO app.note VALUES (1000, 100, 'of a patient of no practice'), (1001, 101, 'of no patient')" \
 	"INSERT INTO app.invoice VALUES (1000, 101, 1)" \
-	"INSERT INTO app.line VALUES (1000, 1000, 'of the invoice of no patient', 1), (1001, 1001, 'of no invoice', 2)"
+	"INSERT INTO app.line VALUES (1000, 1000, 'of the invoice of no patient', 1), (1001, 1001, 'of no invoice', 2)" \
+	"UPDATE app.note SET body = repeat(md5(body), 150000) WHERE id = 1"
 tables='practice patient appointment note invoice line'
 all() { for table in $tables; do sql "$1" "SELECT '$table', count(*), md5(string_agg(t::text, ',' ORDER BY t::text)) FROM app.$table t"; done; }
 run expunge_as night backup
@@ -27,6 +28,12 @@ for tenant in 1 2 3 @nobody; do
 	rc_is 0 "restored: $tenant"
 done
 is "$(all back)" "$(all ward)" "what comes back is what was there"
+# a note that is larger than any buffer would come before its patient
+sql postgres 'CREATE DATABASE whole'
+pg_dump --schema app --schema-only ward | psql -Xq -v ON_ERROR_STOP=1 -d whole >/dev/null
+run expunge_as night restore --tenant 1 --into dbname=whole
+rc_is 0 "where foreign keys are in place, rows wait for what they refer to"
+is "$(sql whole 'SELECT count(*), max(length(body)) FROM app.note')" "140|4800000" "and all of them are there"
 
 # whose row it is: each patient's own go with the patient, and with nobody else
 sql ward "SET session_replication_role = replica" "UPDATE app.invoice SET patient_id = 8 WHERE id = 1" "UPDATE app.patient SET practice_id = 3 WHERE id = 7"
