@@ -94,9 +94,9 @@ refuse_left_behind(const struct program *program, struct db *db, int table, stru
 }
 
 static int
-refuse(const struct cat_table *cat, const int64_t *got, int64_t updated, int64_t deleted, struct err *err)
+refuse(const struct cat_table *cat, enum err_code code, const int64_t *got, int64_t updated, int64_t deleted, struct err *err)
 {
-	(void)err_set(err, ERR_FAILED, "%s: the server counts %lld inserted, %lld updated, %lld deleted; "
+	(void)err_set(err, code, "%s: the server counts %lld inserted, %lld updated, %lld deleted; "
 		"%lld updates and %lld deletes were meant", cat->full, (long long)got[INSERTED], (long long)got[UPDATED],
 		(long long)got[DELETED], (long long)updated, (long long)deleted);
 	return err_hint(err, "something else than the plan changed this table: a trigger, a rule or a cascade; "
@@ -111,15 +111,17 @@ compare_table(const struct program *program, struct db *db, int cat, int table, 
 	bool removed = pt != NULL && pt->removed, updated = pt != NULL && pt->updated;
 	int64_t deletes = removed ? done[table] : 0, updates = updated ? done[table] : 0;
 	int64_t inserts = removed ? created[table] : 0;
+	/* rows that nobody has locked may go by another hand meanwhile */
+	enum err_code code = pt != NULL && pt->follows && got[INSERTED] + got[UPDATED] == 0 ? ERR_RETRY : ERR_FAILED;
 
 	if (got[DELETED] != deletes || (!removed && (got[INSERTED] != 0 || got[UPDATED] != updates)))
-		return refuse(&program->catalog->tables[cat], got, updates, deletes, err);
+		return refuse(&program->catalog->tables[cat], code, got, updates, deletes, err);
 	if (!removed || (got[INSERTED] == inserts && got[UPDATED] == 0))
 		return 0;
 	if (pt->later && got[UPDATED] == 0)
 		return 0;
 	if (!pt->created && got[INSERTED] > 0)
-		return refuse(&program->catalog->tables[cat], got, updates, deletes, err);
+		return refuse(&program->catalog->tables[cat], code, got, updates, deletes, err);
 	return refuse_left_behind(program, db, table, err);
 }
 

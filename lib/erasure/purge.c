@@ -6,30 +6,113 @@
 #include "base/mem.h"
 #include "erasure/pace.h"
 #include "erasure/purge_private.h"
+#include "erasure/workers.h"
 #include "query.h"
 #include "sys/clock.h"
+#include "sys/tasks.h"
+
+/* One table that is emptied, by all workers of the run. */
+struct emptying {
+	struct purge_removal *removal;
+	int table;
+	int64_t limit; /* of roots in a chunk */
+	bool skip_locked; /* roots that somebody has locked are another worker's */
+	bool one;         /* one chunk and no more */
+	bool stopped, ended;
+	int64_t roots;    /* of the last chunk */
+};
+
+/* Whether to go on. */
+static bool
+may_go_on(struct emptying *emptying, const struct run *run)
+{
+	bool go_on;
+
+	tasks_lock();
+	if (!emptying->ended && run_stop_asked(run))
+		emptying->stopped = emptying->ended = true;
+	go_on = !emptying->ended;
+	tasks_unlock();
+	return go_on;
+}
+
+static void
+note_chunk(struct emptying *emptying, struct run *run, const struct purge_chunk *chunk, bool failed)
+{
+	int64_t done;
+
+	tasks_lock();
+	emptying->ended = emptying->ended || emptying->one || failed;
+	emptying->roots = chunk->roots;
+	done = emptying->removal->done += failed ? 0 : chunk->rows;
+	tasks_unlock();
+	if (failed)
+		return;
+	run->n_rows += chunk->rows;
+	run_progress(run, done, 0);
+}
+
+/* So many roots that the next chunk has nearly as many rows as it may, and takes no longer than it should. */
+static int64_t
+next_limit(const struct run *run, const struct purge_chunk *chunk, int64_t ms)
+{
+	int64_t limit = chunk->limit;
+
+	if (chunk->roots > 0 && chunk->rows > 0)
+		limit = chunk->roots * chunk->max_rows / chunk->rows * 9 / 10;
+	if (ms > config_int(run->config, SET_BATCH_SECONDS) * 1000 && limit > chunk->roots / 2)
+		limit = chunk->roots / 2;
+	return limit < 1 ? 1 : limit;
+}
 
 /* Chunk after chunk with roots of one table, until there are none left. */
 static int
-empty_table(struct purge_removal *removal, int table, int64_t limit, bool *ret_stopped, struct err *err)
+empty_some(struct run *run, void *ctx, struct err *err)
 {
-	struct run *run = removal->purge->run;
-	struct purge_chunk chunk = { .table = table, .limit = limit,
+	struct emptying *emptying = ctx;
+	struct purge purge = *emptying->removal->purge;
+	struct purge_removal removal = *emptying->removal;
+	struct purge_chunk chunk = { .table = emptying->table, .limit = emptying->limit, .skip_locked = emptying->skip_locked,
 		.max_rows = pace_rows(run, config_int(run->config, SET_BATCH_ROWS)) };
 
-	do {
+	purge.run = run;
+	removal.purge = &purge;
+	while (may_go_on(emptying, run)) {
 		int64_t start = clock_ms();
+		int failed = purge_chunk(&removal, &chunk, err);
 
-		*ret_stopped = run_stop_asked(run);
-		if (*ret_stopped)
-			return 0;
-		if (purge_chunk(removal, &chunk, err) != 0)
+		note_chunk(emptying, run, &chunk, failed != 0);
+		if (failed != 0)
 			return -1;
-		removal->done += chunk.rows;
-		run->n_rows += chunk.rows;
-		run_progress(run, removal->done, 0);
+		if (chunk.roots == 0)
+			return 0;
+		chunk.limit = next_limit(run, &chunk, clock_ms() - start);
 		pace_wait(run, chunk.rows, start);
-	} while (chunk.roots > 0);
+	}
+	return 0;
+}
+
+/* A first chunk; where there is more, by all workers, of whom each passes over what another one has locked; and last by one, who
+ * waits for whatever is locked. */
+static int
+empty_table(struct purge_removal *removal, int table, int64_t limit, bool *ret_stopped, struct err *err)
+{
+	const struct emptying all = { .removal = removal, .table = table, .limit = limit };
+	struct emptying first = all, many = all, rest = all;
+	struct run *run = removal->purge->run;
+
+	first.one = many.skip_locked = true;
+	if (empty_some(run, &first, err) != 0)
+		return -1;
+	*ret_stopped = first.stopped;
+	if (first.stopped || first.roots == 0)
+		return 0;
+	if (first.roots == limit && workers_run(run, WORKERS_MAX, empty_some, &many, err) != 0)
+		return -1;
+	rest.ended = rest.stopped = many.stopped;
+	if (empty_some(run, &rest, err) != 0)
+		return -1;
+	*ret_stopped = rest.stopped;
 	return 0;
 }
 

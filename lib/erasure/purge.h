@@ -22,6 +22,8 @@ struct purge {
 
 /* ERR_REFUSED where the map knows one tenant only. */
 int purge_open(struct purge *ret, struct run *run, struct err *err);
+/* Every row that goes has its key saved, also those whose owner's would do (map/follow.h). */
+void purge_save_all_keys(struct purge *purge);
 void purge_release(struct purge *purge);
 /* The run as it is now, with the map and program of a whole account. Not to be closed. */
 struct run purge_view(const struct purge *purge);

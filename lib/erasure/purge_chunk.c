@@ -16,6 +16,7 @@
 #include "erasure/sql.h"
 #include "map/collect.h"
 #include "map/documents.h"
+#include "map/follow.h"
 #include "query.h"
 #include "svc/crypt.h"
 
@@ -102,9 +103,9 @@ purge_read_again(const struct purge_removal *removal, struct err *err)
 
 /* ---- one chunk ----------------------------------------------------------------------------------- */
 
-/* Roots, what hangs on them, and nothing of anybody else's. */
+/* Roots, what hangs on them, and nothing of anybody else's. following[table]: rows that are only counted. */
 static int
-collect_chunk(const struct purge_removal *removal, struct purge_chunk *chunk, const char *sets, struct err *err)
+collect_chunk(const struct purge_removal *removal, struct purge_chunk *chunk, const char *sets, int64_t *following, struct err *err)
 {
 	const struct purge *purge = removal->purge;
 	CLEANUP(db_result_freep) struct db_result *counts = NULL;
@@ -114,15 +115,19 @@ collect_chunk(const struct purge_removal *removal, struct purge_chunk *chunk, co
 	(void)snprintf(subject, sizeof(subject), "%d", purge->program->tables[purge->map->subject].id);
 	(void)snprintf(round, sizeof(round), "%d", chunk->round);
 	if (chunk->round == 0 &&
-	    purge_pick(purge, chunk->id, chunk->table, removal->tenant, chunk->limit, true, &chunk->roots, err) != 0)
+	    purge_pick(purge, chunk->id, chunk->table, removal->tenant, chunk->limit,
+		    chunk->skip_locked ? PURGE_SKIP_LOCKED : PURGE_LOCK, &chunk->roots, err) != 0)
 		return -1;
 	if (chunk->round == 0 && chunk->roots == 0)
 		return 0;
 	if (collect_subjects(purge->program, purge->run->db, COLLECT_LOCKED, sets, chunk->round, err) != 0 ||
 	    db_query(purge->run->db, &QUERY_PURGE_CHUNK_ROWS, DB_PARAMS(chunk->id, subject, round), &counts, err) != 0 ||
+	    follow_count(purge->program, purge->run->db, sets, following, err) != 0 ||
 	    purge_find_foreign(purge, chunk->id, removal->tenant, &foreign, err) != 0)
 		return -1;
 	chunk->rows = db_get_int(counts, 0, 0);
+	for (size_t i = 0; i < purge->map->n_tables; i++)
+		chunk->rows += following[i];
 	chunk->subjects = db_get_int(counts, 0, 1);
 	chunk->roots = chunk->round > 0 ? chunk->rows : chunk->roots;
 	chunk->too_big = chunk->round == 0 && chunk->rows > chunk->max_rows && chunk->roots > 1;
@@ -259,14 +264,18 @@ run_chunk(const struct purge_removal *removal, struct purge_chunk *chunk, struct
 	CLEANUP(control_release) struct control control = { 0 };
 	CLEANUP(tallies_release) struct tallies tallies = { 0 };
 	CLEANUP(plans_release) struct plans plans = { 0 };
+	CLEANUP(purge_free_counts) int64_t *following = mem_zero(purge->map->n_tables, sizeof(*following));
 	const char *const ids[] = { chunk->id };
 
 	if (purge_read_again(removal, err) != 0 || run_lock_schema(&view, err) != 0 || run_check_schema(&view, view.db, err) != 0 ||
-	    collect_chunk(removal, chunk, sets, err) != 0)
+	    collect_chunk(removal, chunk, sets, following, err) != 0)
 		return -1;
 	if (chunk->roots == 0 || chunk->too_big)
 		return 0;
 	tallies_make(&tallies, ids, 1, purge->map->n_tables);
+	tallies.by_cascade = chunk->by_cascade;
+	for (size_t i = 0; i < purge->map->n_tables; i++)
+		tallies.cells[i].planned = following[i];
 	if (plan_files(purge, chunk, sets, &plans, err) != 0 ||
 	    control_take(&control, purge->program, view.db, sets, removal->tenant,
 		    (int)config_int(view.config, SET_VERIFY_CONTROL_SUBJECTS), err) != 0 ||
@@ -320,6 +329,8 @@ int
 purge_chunk(const struct purge_removal *removal, struct purge_chunk *chunk, struct err *err)
 {
 	for (int attempt = 1;;) {
+		/* what a foreign key should have deleted and did not is deleted by hand; so is what came after its owner had gone */
+		chunk->by_cascade = attempt == 1 && chunk->round == 0;
 		if (try_chunk(removal, chunk, err) == 0) {
 			if (!chunk->too_big)
 				return 0;

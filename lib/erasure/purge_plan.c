@@ -12,6 +12,7 @@
 #include "map/closure.h"
 #include "map/collect.h"
 #include "map/documents.h"
+#include "map/follow.h"
 #include "map/tenant_rows.h"
 #include "query.h"
 #include "svc/crypt.h"
@@ -25,9 +26,17 @@ purge_open(struct purge *ret, struct run *run, struct err *err)
 	ret->tenant = map_table(run->map, run->map->tenant_table);
 	if (program_make(&ret->program, ret->map, run->db, err) != 0)
 		return -1;
+	follow_mark(ret->program, run->map);
 	for (size_t i = 0; i < run->map->n_tables; i++)
 		ret->program->tables[i].later = ret->program->tables[i].created && run->map->tables[i].action == MAP_TENANT;
 	return 0;
+}
+
+void
+purge_save_all_keys(struct purge *purge)
+{
+	for (size_t i = 0; i < purge->map->n_tables; i++)
+		purge->program->tables[i].follows = false;
 }
 
 void
@@ -74,9 +83,10 @@ add_indexed(struct str *sql, const struct purge *purge)
 }
 
 int
-purge_pick(const struct purge *purge, const char *set, int table, const char *tenant, int64_t limit, bool lock, int64_t *ret_rows,
-	struct err *err)
+purge_pick(const struct purge *purge, const char *set, int table, const char *tenant, int64_t limit, enum purge_lock lock,
+	int64_t *ret_rows, struct err *err)
 {
+	static const char *const locks[] = { "", " FOR UPDATE OF t", " FOR UPDATE OF t SKIP LOCKED" };
 	CLEANUP(str_release) struct str sql = STR_INIT;
 	char most[24];
 
@@ -91,7 +101,7 @@ purge_pick(const struct purge *purge, const char *set, int table, const char *te
 		return err_set(err, ERR_FAILED, "%s: the data map does not say whose its rows are", purge->map->tables[table].name);
 	if (table == purge->map->subject)
 		add_indexed(&sql, purge);
-	str_addf(&sql, " LIMIT $3::bigint%s", lock ? " FOR UPDATE OF t" : "");
+	str_addf(&sql, " LIMIT $3::bigint%s", locks[lock]);
 	return db_command(purge->run->db, sql.s, 3, DB_PARAMS(set, tenant, most), ret_rows, err);
 }
 
@@ -230,19 +240,20 @@ add_sorted(struct str *text, char **lines, size_t n)
 	free(lines);
 }
 
-/* What was collected, table by table; log tables follow theirs, and any update adds to them. */
+/* What was collected or counted, table by table; log tables follow theirs, and any update adds to them. */
 static void
-add_rows(const struct purge *purge, const struct db_result *counts, struct purge_plan *plan)
+add_rows(const struct purge *purge, const int64_t *counts, struct purge_plan *plan)
 {
 	char **rows = NULL, **kept = NULL;
 	size_t n_rows = 0, n_kept = 0;
 
-	for (int i = 0; i < db_rows(counts); i++) {
-		int table = program_table_by_id(purge->program, (int)db_get_int(counts, i, 1));
-		const struct map_table *before = &purge->run->map->tables[table];
-		int64_t n = db_get_int(counts, i, 2);
+	for (size_t i = 0; i < purge->map->n_tables; i++) {
+		const struct map_table *before = &purge->run->map->tables[i];
+		int64_t n = counts[i];
 
-		if (table == purge->map->subject)
+		if (n == 0)
+			continue;
+		if ((int)i == purge->map->subject)
 			plan->n_subjects = n;
 		plan->n_rows += n;
 		*MEM_PUSH(rows, n_rows) = mem_printf("rows: %s %s %" PRId64 "\n", before->name, map_action_text(before->action), n);
@@ -253,6 +264,20 @@ add_rows(const struct purge *purge, const struct db_result *counts, struct purge
 	str_addf(&plan->document, "subjects: %" PRId64 "\n", plan->n_subjects);
 	add_sorted(&plan->document, rows, n_rows);
 	add_sorted(&plan->document, kept, n_kept);
+}
+
+/* counts[table]: rows of the set, and those that follow them. */
+static int
+count_rows(const struct purge *purge, const char *sets, int64_t *counts, struct err *err)
+{
+	CLEANUP(db_result_freep) struct db_result *collected = NULL;
+
+	if (follow_count(purge->program, purge->run->db, sets, counts, err) != 0 ||
+	    db_query(purge->run->db, &QUERY_KEY_SET_COUNTS, DB_PARAMS(sets, "0"), &collected, err) != 0)
+		return -1;
+	for (int i = 0; i < db_rows(collected); i++)
+		counts[program_table_by_id(purge->program, (int)db_get_int(collected, i, 1))] += db_get_int(collected, i, 2);
+	return 0;
 }
 
 static void
@@ -275,14 +300,14 @@ static int
 collect(const struct purge *purge, const char *set, const char *tenant, struct purge_plan *plan, struct err *err)
 {
 	CLEANUP(free_text) char *sets = mem_printf("{%s}", set);
-	CLEANUP(db_result_freep) struct db_result *counts = NULL;
+	CLEANUP(purge_free_counts) int64_t *counts = mem_zero(purge->map->n_tables, sizeof(*counts));
 	CLEANUP(db_result_freep) struct db_result *files = NULL;
 	struct db *db = purge->run->db;
 	int64_t n = 0;
 	char via[16];
 
 	(void)snprintf(via, sizeof(via), "%d", PROGRAM_VIA_DOCUMENT);
-	if (purge_pick(purge, set, purge->tenant, tenant, 2, false, &n, err) != 0)
+	if (purge_pick(purge, set, purge->tenant, tenant, 2, PURGE_UNLOCKED, &n, err) != 0)
 		return -1;
 	if (n != 1) {
 		str_addf(&plan->obstacles, "blocker: %s rows %" PRId64 " are this tenant\n", purge->map->tables[purge->tenant].name, n);
@@ -291,7 +316,7 @@ collect(const struct purge *purge, const char *set, const char *tenant, struct p
 	if (collect_subjects(purge->program, db, COLLECT_PLAN, sets, 0, err) != 0 ||
 	    purge_find_foreign(purge, set, tenant, &plan->obstacles, err) != 0 ||
 	    purge_find_blockers(purge, set, &plan->obstacles, err) != 0 || find_code(purge, &plan->obstacles, err) != 0 ||
-	    db_query(db, &QUERY_KEY_SET_COUNTS, DB_PARAMS(sets, "0"), &counts, err) != 0 ||
+	    count_rows(purge, sets, counts, err) != 0 ||
 	    db_query(db, &QUERY_PURGE_FILES, DB_PARAMS(set, via), &files, err) != 0)
 		return -1;
 	add_rows(purge, counts, plan);

@@ -2,6 +2,8 @@
 #ifndef EXPUNGE_ERASURE_PURGE_PRIVATE_H
 #define EXPUNGE_ERASURE_PURGE_PRIVATE_H
 
+#include <stdlib.h>
+
 #include "erasure/purge.h"
 
 /* columns of purge_claimed */
@@ -25,7 +27,9 @@ struct purge_chunk {
 	int64_t max_rows; /* more than these need fewer roots */
 	int round;      /* from 1: an earlier chunk once more, for rows that came after it; no roots */
 	bool last;      /* the tenant's own row goes with it */
+	bool skip_locked; /* roots that somebody has locked are for another chunk */
 	bool too_big;
+	bool by_cascade; /* see struct tallies */
 	bool in_ledger;
 	char id[37];
 };
@@ -40,9 +44,17 @@ int purge_chunk(const struct purge_removal *removal, struct purge_chunk *chunk, 
 /* Counts once more; the saved keys must still be there. */
 int purge_count(const struct purge *purge, const char *closure, const char *tenant, struct recount *ret, struct err *err);
 
+static inline void
+purge_free_counts(int64_t **counts)
+{
+	free(*counts);
+}
+
+enum purge_lock { PURGE_UNLOCKED, PURGE_LOCK, PURGE_SKIP_LOCKED };
+
 /* Adds rows of a table (index into the maps) to a set, as roots to collect from: those of this tenant, at most `limit`, locked
  * for a removal. *ret_rows: how many. */
-int purge_pick(const struct purge *purge, const char *set, int table, const char *tenant, int64_t limit, bool lock,
+int purge_pick(const struct purge *purge, const char *set, int table, const char *tenant, int64_t limit, enum purge_lock lock,
 	int64_t *ret_rows, struct err *err);
 /* Lines "foreign: ...": rows of the set that belong to another tenant, or to none. */
 int purge_find_foreign(const struct purge *purge, const char *set, const char *tenant, struct str *lines, struct err *err);

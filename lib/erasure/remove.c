@@ -9,6 +9,7 @@
 #include "erasure/footprint.h"
 #include "erasure/sql.h"
 #include "map/collect.h"
+#include "map/follow.h"
 #include "query.h"
 
 /* Rounds after the planned one in which rows made by the removal itself are taken. */
@@ -60,10 +61,31 @@ has_own_delete(const struct program *program, int table)
 	return program->tables[table].owned && program->tables[table].removed;
 }
 
+static bool
+is_left_to_cascade(const struct removal *removal, int table)
+{
+	return removal->program->tables[table].follows && removal->tallies->by_cascade && follow_cascades(removal->program, table);
+}
+
+static void
+compose_delete(struct steps *steps, const struct removal *removal, const int *table)
+{
+	struct str sql = STR_INIT;
+
+	if (is_left_to_cascade(removal, *table))
+		return;
+	if (removal->program->tables[*table].follows)
+		sql_follow_delete(&sql, removal->program, *table);
+	else
+		sql_delete_group(&sql, removal->program, table, 1);
+	add_step(steps, STEP_DELETE, table, 1, &sql);
+}
+
 /* The steps for one group of the removal order; only_created: of a later round. */
 static void
-compose_group(struct steps *steps, const struct program *program, const int *tables, size_t n, bool only_created)
+compose_group(struct steps *steps, const struct removal *removal, const int *tables, size_t n, bool only_created)
 {
+	const struct program *program = removal->program;
 	struct str sql = STR_INIT;
 	size_t deleted = 0;
 
@@ -82,8 +104,7 @@ compose_group(struct steps *steps, const struct program *program, const int *tab
 		for (size_t i = 0; i < n; i++) {
 			if (!has_own_delete(program, tables[i]) || (only_created && !program->tables[tables[i]].created))
 				continue;
-			sql_delete_group(&sql, program, &tables[i], 1);
-			add_step(steps, STEP_DELETE, &tables[i], 1, &sql);
+			compose_delete(steps, removal, &tables[i]);
 		}
 	}
 	for (size_t i = 0; i < n; i++) {
@@ -227,7 +248,7 @@ remove_planned(struct removal *removal, struct err *err)
 			if (collect_turn(removal, i, n, err) != 0)
 				return -1;
 		}
-		compose_group(&steps, removal->program, &order->tables[i], n, false);
+		compose_group(&steps, removal, &order->tables[i], n, false);
 		i += n;
 	}
 	return run_steps(removal, &steps, removal->round, err);
@@ -260,11 +281,36 @@ remove_created(struct removal *removal, struct err *err)
 		if (rows == 0)
 			return 0;
 		for (size_t i = 0; i < order->n; i++)
-			compose_group(&steps, removal->program, &order->tables[i], 1, true);
+			compose_group(&steps, removal, &order->tables[i], 1, true);
 		if (run_steps(removal, &steps, removal->round + r, err) != 0)
 			return -1;
 	}
 	return err_set(err, ERR_FAILED, "removing rows creates new ones without end (%d rounds)", CREATED_ROUNDS);
+}
+
+/* Rows that follow: as many as were counted before. What a foreign key deletes, the footprint counts. */
+static int
+compare_following(struct removal *removal, struct err *err)
+{
+	const struct program *program = removal->program;
+
+	for (size_t r = 0; r < removal->tallies->n_requests; r++)
+		for (size_t t = 0; t < program->map->n_tables; t++) {
+			struct tally *tally = &removal->tallies->cells[r * removal->tallies->n_tables + t];
+
+			if (!program->tables[t].follows)
+				continue;
+			if (is_left_to_cascade(removal, (int)t)) {
+				tally->removed = tally->planned;
+				removal->total[t] += tally->planned;
+			}
+			if (tally->removed == tally->planned)
+				continue;
+			(void)err_set(err, ERR_RETRY, "%s: %lld rows counted, %lld deleted", program->map->tables[t].name,
+				(long long)tally->planned, (long long)tally->removed);
+			return err_hint(err, "somebody writes there meanwhile, or row-level security keeps rows from the statement");
+		}
+	return 0;
 }
 
 /* What was collected (planned and created rounds) against what the statements say they did. */
@@ -344,6 +390,7 @@ remove_rows(const struct program *program, struct db *db, const char *requests, 
 		remove_planned(&removal, err) != 0 ||
 		remove_created(&removal, err) != 0 ||
 		compare_counts(&removal, err) != 0 ||
+		compare_following(&removal, err) != 0 ||
 		footprint_compare(&footprint, program, db, removal.total, removal.created, err) != 0 ||
 		forget_keyless(&removal, err) != 0;
 	footprint_release(&footprint);

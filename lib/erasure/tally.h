@@ -2,6 +2,7 @@
 #ifndef EXPUNGE_ERASURE_TALLY_H
 #define EXPUNGE_ERASURE_TALLY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,6 +21,7 @@ struct tallies {
 	size_t n_requests;
 	struct finder finder; /* of requests */
 	size_t n_tables; /* as many as the map has */
+	bool by_cascade; /* rows that follow (map/follow.h) are left to the foreign keys that delete them with their owners */
 	struct tally *cells; /* [request * n_tables + table] */
 };
 

@@ -313,6 +313,8 @@ compose_table(struct statements *list, const struct program *program, enum colle
 	/* archives join these to their owners */
 	if (set == COLLECT_CROOKED && program->tables[table].straight)
 		return;
+	if (program->tables[table].follows && is_erasure(set))
+		return;
 	/* other subjects' logs are nobody's witness */
 	if (program->tables[table].log && set == COLLECT_CONTROL)
 		return;

@@ -34,6 +34,7 @@ struct program_table {
 	bool updated;  /* action mask, tombstone or retain */
 	bool keyless;
 	bool straight; /* see map/straight.h */
+	bool follows;  /* see map/follow.h: of a whole account; rows of it are not collected */
 	struct program_via *vias; /* [0] is the key */
 	size_t n_vias;
 };

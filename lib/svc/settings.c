@@ -74,7 +74,7 @@ static const struct setting settings[SETTING_COUNT] = {
 	[SET_CAP_TENANT_SHARE_PERCENT] = INT("caps.tenant_share_percent", REQUIRED, 1, 100,
 		"A larger share than this of any tenant's subjects in one run, and nothing runs until a person raises the cap."),
 	[SET_BATCH_SUBJECTS] = INT("batch.subjects", "500", 1, 10000,
-		"At most so many subjects are removed in one transaction."),
+		"At most so many subjects are removed in one transaction; of a whole account as many as batch.rows has room for."),
 	[SET_BATCH_ROWS] = INT("batch.rows", "50000", 1, 10000000,
 		"At most so many rows are removed in one transaction; a single subject is never split."),
 	[SET_BATCH_SECONDS] = INT("batch.seconds", "30", 1, 3600,

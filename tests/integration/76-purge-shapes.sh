@@ -146,4 +146,56 @@ shape single "CREATE TABLE app.patient (id int PRIMARY KEY); INSERT INTO app.pat
 run probe plan the-practice
 is "$RC $(grep -c 'one tenant only: this database is that practice' "$T/err")" '5 1' "a database of one practice is closed otherwise"
 
+# --- rows that are known by their owner's, with and without foreign keys that delete them
+follow() {
+	account "$1" "CREATE TABLE app.visit (id int PRIMARY KEY, patient int NOT NULL REFERENCES app.patient ON DELETE CASCADE, said text);
+		INSERT INTO app.visit SELECT i, i, said FROM app.patient, LATERAL (SELECT id) x(i);
+		CREATE TABLE app.line (visit int REFERENCES app.visit ON DELETE CASCADE, said text);
+		INSERT INTO app.line SELECT id, said FROM app.visit, generate_series(1, 3);
+		CREATE TABLE app.bill (id int PRIMARY KEY, patient int REFERENCES app.patient, said text);
+		INSERT INTO app.bill SELECT i, i, said FROM app.patient, LATERAL (SELECT id) x(i) WHERE i < 20;
+		CREATE TABLE app.item (bill int REFERENCES app.bill ON DELETE CASCADE, said text);
+		INSERT INTO app.item SELECT id, said FROM app.bill, generate_series(1, 2);
+		CREATE TABLE app.memo (patient bigint, said text);
+		INSERT INTO app.memo SELECT id, said FROM app.patient;" '
+		{ table = "app.visit"; owner = "patient -> app.patient"; action = "delete"; },
+		{ table = "app.line"; owner = "visit -> app.visit"; action = "delete"; },
+		{ table = "app.bill"; owner = "patient -> app.patient"; action = "retain"; columns = ( { column = "said"; mask = "keep"; } ); },
+		{ table = "app.item"; owner = "bill -> app.bill"; action = "retain"; columns = ( { column = "said"; mask = "keep"; } ); },
+		{ table = "app.memo"; owner = "patient -> app.patient"; action = "delete"; }'
+	sed -i 's/subjects = 1/subjects = 3/' "$CONF"
+}
+removed() {
+	sql "$DB" "SELECT string_agg(m.name || ' ' || t.n_removed, ', ' ORDER BY m.name) FROM expunge.closure_tally t JOIN expunge.mapped_table m ON m.id = t.table_id"
+}
+counts='app.bill 7, app.item 14, app.line 30, app.memo 10, app.patient 10, app.practice 1, app.visit 10'
+follow follow
+run probe plan a
+is "$(sed -n 's/^rows: \([^ ]*\) [a-z]* /\1 /p' "$T/out" | paste -sd , | sed 's/,/, /g')" "$counts" "rows that follow their owner are planned"
+purged "... and go with it"
+is "$(removed)" "$counts" "... counted"
+is "$(sql "$DB" 'SELECT string_agg(DISTINCT m.name, chr(32)) FROM expunge.key_set k JOIN expunge.mapped_table m ON m.id = k.table_id')" \
+	'app.patient app.practice' "... and no key of theirs was saved"
+follow disabled
+sql "$DB" 'ALTER TABLE app.patient DISABLE TRIGGER ALL' 'ALTER TABLE app.visit DISABLE TRIGGER ALL'
+purged "so they do where the foreign keys do not work"
+is "$(removed)" "$counts" "... counted"
+follow late
+claimed a
+run probe remove "$ID"
+as_owner "INSERT INTO app.memo SELECT k.key[1]::int, 'late' FROM expunge.key_set k JOIN expunge.mapped_table m ON m.id = k.table_id WHERE m.name = 'app.patient' LIMIT 1"
+run probe recount "$ID"
+is "$RC $(grep -c 'rows left: app.memo 1' "$T/err")" '1 1' "one that comes after its owner is found"
+run probe remove "$ID"
+run probe recount "$ID"
+is "$RC $OUT $(sql "$DB" "SELECT count(*) FROM app.memo WHERE said = 'late'")" '0 nothing left 0' "... and taken"
+follow meanwhile
+claimed a
+psql -XAtq -U app_owner -d "$DB" -c BEGIN -c 'DELETE FROM app.visit WHERE patient = 4' -c 'SELECT pg_sleep(0.7)' -c COMMIT >/dev/null &
+until [ "$(sql "$DB" "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(0.7)' AND datname = '$DB'")" -gt 0 ]; do sleep 0.05; done
+run probe remove "$ID"
+wait
+rc_is 0 "rows that another hand deletes after they were counted"
+is "$(removed)" 'app.bill 7, app.item 14, app.line 27, app.memo 10, app.patient 10, app.practice 1, app.visit 9' "... are counted again, and not as removed by the purge"
+
 done_testing
