@@ -3,7 +3,7 @@
 # against what a user would otherwise do, in the same run:
 #   bench NAME VALUE UNIT
 #   ratio NAME VALUE
-# and all of it is left in build/bench.txt. NAME: erase, purge, backup, large, foreground, memory,
+# and all of it is left in build/bench.txt. NAME: erase, purge, purge_foreground, lifecycle, backup, large, foreground, memory,
 # check, shred, tenant, open. README.md says what each is.
 if [ -z "${BENCH_CLUSTER:-}" ]; then
 	here=$(cd "$(dirname "$0")/.." && pwd)
@@ -222,39 +222,17 @@ next_backups() {
 	ratio backup_second_vs_first_bytes "$(sum "$1")" "$room"
 }
 
-# A whole practice of three: its rows removed in chunks, with ledger, footprint and control sample, against one DELETE that cascades,
-# for another as large. The recount, VACUUM and the plan are told apart. PURGE_PATIENTS=23256 is a million rows.
-purge() {
-	local n=${PURGE_PATIENTS:-5000} ours cascade
-	. "$ROOT/tests/integration/purge.bash"
-	build_probe purge_probe >/dev/null
-	"${CC:-cc}" -O1 -o "$T/maxrss" "$ROOT/tests/bench/maxrss.c"
-	DB=whole
-	practices whole 3 "$n"
-	sql whole 'VACUUM ANALYZE'
-	say "bench purge_plan $(seconds claimed 1) s"
-	sql whole 'VACUUM ANALYZE' 'CHECKPOINT'
-	cascade=$(seconds sql whole 'BEGIN' 'DELETE FROM app.patient WHERE practice_id = 2' 'DELETE FROM app.practice WHERE id = 2' 'COMMIT')
-	sql whole 'CHECKPOINT'
-	ours=$(seconds "$T/maxrss" "$T/rss" "$T/purge_probe" "$CONF" "host=$PGHOST port=$PGPORT dbname=whole" remove \
-		"$(sql whole 'SELECT id FROM expunge.closure')")
-	say "bench purge_rows $(sql whole 'SELECT sum(n_rows) FROM expunge.closure_chunk')"
-	say "bench purge_cascade $cascade s"
-	say "bench purge_remove $ours s"
-	say "bench purge_memory $(calc "$(cat "$T/rss") / 1024" 1) MiB"
-	say "bench purge_recount $(seconds probe recount "$(sql whole 'SELECT id FROM expunge.closure')") s"
-	[ "$(sql whole 'SELECT state FROM expunge.closure')" = removed ] || { echo "rows are left" >&2; exit 1; }
-	ratio purge_vs_cascade "$ours" "$cascade"
-}
-
 . "$ROOT/tests/bench/keys.bash"
 . "$ROOT/tests/bench/large.bash"
+. "$ROOT/tests/bench/accounts.bash"
 if wanted shred || wanted tenant || wanted open; then build_keys_bench; fi
 if wanted shred; then shred; fi
 if wanted tenant; then tenant; fi
 if wanted open; then open_leaves; fi
 if wanted erase; then erase; fi
 if wanted purge; then purge; fi
+if wanted purge_foreground; then purge_foreground; fi
+if wanted lifecycle; then lifecycle; fi
 if wanted backup; then backup; fi
 if wanted large; then large; fi
 if wanted foreground; then foreground; fi

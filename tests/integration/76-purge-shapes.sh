@@ -198,4 +198,13 @@ wait
 rc_is 0 "rows that another hand deletes after they were counted"
 is "$(removed)" 'app.bill 7, app.item 14, app.line 27, app.memo 10, app.patient 10, app.practice 1, app.visit 9' "... are counted again, and not as removed by the purge"
 
+account cited "CREATE TABLE app.visit (id int PRIMARY KEY, patient int NOT NULL REFERENCES app.patient ON DELETE CASCADE, said text);
+	INSERT INTO app.visit SELECT i, i, said FROM app.patient, LATERAL (SELECT id) x(i);
+	CREATE TABLE app.example (visit int REFERENCES app.visit ON DELETE CASCADE);
+	INSERT INTO app.example VALUES (4);" '
+	{ table = "app.visit"; owner = "patient -> app.patient"; action = "delete"; },
+	{ table = "app.example"; action = "reference"; reason = "textbook cases"; }'
+in_the_way 'blocker: app.example rows 1 refer to app.visit' "a row that stays and would go with one that does"
+is "$(sql "$DB" 'SELECT count(*) FROM app.example')" 1 "... stays"
+
 done_testing
