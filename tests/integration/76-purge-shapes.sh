@@ -200,11 +200,11 @@ is "$(removed)" 'app.bill 7, app.item 14, app.line 27, app.memo 10, app.patient 
 
 account cited "CREATE TABLE app.visit (id int PRIMARY KEY, patient int NOT NULL REFERENCES app.patient ON DELETE CASCADE, said text);
 	INSERT INTO app.visit SELECT i, i, said FROM app.patient, LATERAL (SELECT id) x(i);
-	CREATE TABLE app.example (visit int REFERENCES app.visit ON DELETE CASCADE);
+	CREATE TABLE app.example (visit int REFERENCES app.visit);
 	INSERT INTO app.example VALUES (4);" '
 	{ table = "app.visit"; owner = "patient -> app.patient"; action = "delete"; },
 	{ table = "app.example"; action = "reference"; reason = "textbook cases"; }'
-in_the_way 'blocker: app.example rows 1 refer to app.visit' "a row that stays and would go with one that does"
+in_the_way 'blocker: app.example rows 1 refer to app.visit' "a row that refers to one which is known by its owner"
 is "$(sql "$DB" 'SELECT count(*) FROM app.example')" 1 "... stays"
 
 done_testing
