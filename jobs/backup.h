@@ -18,6 +18,7 @@ struct backup_session {
 	struct job *job;
 	struct map *map;
 	struct catalog *catalog;
+	char schema_version[CATALOG_VERSION_SIZE]; /* before the catalogue was read */
 	struct program *program;
 	struct backup workers[BACKUP_WORKERS_MAX];
 	struct backup_worker own[BACKUP_WORKERS_MAX];

@@ -96,7 +96,8 @@ open_map(struct backup_session *s, struct str *problems, struct err *err)
 {
 	struct db **db = &s->workers[0].db;
 
-	if (connect_reader(s, db, err) != 0 || guard_binding(*db, s->job->config, err) != 0 || catalog_read(&s->catalog, *db, err) != 0 ||
+	if (connect_reader(s, db, err) != 0 || guard_binding(*db, s->job->config, err) != 0 ||
+	    catalog_version(*db, s->schema_version, err) != 0 || catalog_read(&s->catalog, *db, err) != 0 ||
 	    map_bind(s->map, s->catalog, problems, err) != 0 || check_map(s, err) != 0 ||
 	    program_make(&s->program, s->map, *db, err) != 0)
 		return -1;
@@ -142,7 +143,7 @@ backup_session_open(struct backup_session *s, struct job *job, struct err *err)
 		(void)fputs(str_cstr(&problems), stderr);
 		return -1;
 	}
-	s->workers[0] = (struct backup){ .program = s->program, .db = s->workers[0].db, .keys_db = s->own[0].keys_db, .keys = &s->own[0].keys, .config = job->config,
+	s->workers[0] = (struct backup){ .program = s->program, .schema_version = s->schema_version, .db = s->workers[0].db, .keys_db = s->own[0].keys_db, .keys = &s->own[0].keys, .config = job->config,
 		.hash = hash_name, .hash_ctx = s->own[0].ledger, .system_identifier = strtoull(instance.system_identifier, NULL, 10),
 		.full = job_flag(job, "full"), .progress = show_rows, .stop = stop_asked };
 	s->n_workers = 1;

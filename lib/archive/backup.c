@@ -96,8 +96,12 @@ static int
 check_schema(const struct backup *backup, struct err *err)
 {
 	CLEANUP(catalog_freep) struct catalog *now = NULL;
-	char hash[72];
+	char hash[72], version[CATALOG_VERSION_SIZE];
 
+	if (catalog_version(backup->db, version, err) != 0)
+		return -1;
+	if (strcmp(version, backup->schema_version) == 0)
+		return 0;
 	if (catalog_read(&now, backup->db, err) != 0 || catalog_hash(now, hash, err) != 0)
 		return -1;
 	if (strcmp(hash, backup->program->schema_hash) == 0)
@@ -169,24 +173,10 @@ seal_tenant(struct sealing *sealing, struct err *err)
 	return failed;
 }
 
-/* Leaves out whose key is shredded. */
-static size_t
-keep_living(struct leaf *leaves, const char **names, size_t n)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < n; i++)
-		if (leaves[i].state == LEAF_LIVING) {
-			names[kept] = names[i];
-			leaves[kept++] = leaves[i];
-		}
-	return kept;
-}
-
 static int
 seal_batch(struct sealing *sealing, const struct db_result *rows, struct err *err)
 {
-	size_t n = (size_t)db_rows(rows), kept;
+	size_t n = (size_t)db_rows(rows), kept = 0;
 	CLEANUP(free_text) char *memory = mem_zero(n, sizeof(const char *));
 	const char **names = (const char **)(void *)memory;
 	struct leaf *leaves = mem_zero(n, sizeof(*leaves));
@@ -196,10 +186,11 @@ seal_batch(struct sealing *sealing, const struct db_result *rows, struct err *er
 		names[i] = db_get_text(rows, (int)i, 0);
 	failed = take_leaves(sealing, "subject", names, n, leaves, err);
 	if (failed == 0) {
-		kept = keep_living(leaves, names, n);
+		for (size_t i = 0; i < n; i++)
+			kept += leaves[i].state == LEAF_LIVING;
 		sealing->result->subjects += (int64_t)kept;
 		sealing->result->withheld += (int64_t)(n - kept);
-		failed = fill_subjects(&sealing->fill, leaves, names, kept, err);
+		failed = fill_subjects(&sealing->fill, leaves, names, n, err);
 	}
 	leaf_wipe(leaves, n);
 	free(leaves);

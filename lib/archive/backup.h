@@ -18,6 +18,7 @@
 
 struct backup {
 	const struct program *program;
+	const char *schema_version; /* catalog_version() before the program's catalogue was read */
 	struct db *db;   /* reads: of the map's login; sees all rows; has the tables of collect_seal_tables */
 	struct db *keys_db; /* the keyring's, and the catalogue's */
 	const struct keys *keys;

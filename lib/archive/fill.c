@@ -1,28 +1,18 @@
 #include "archive/fill_private.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "archive/content.h"
 #include "archive/format.h"
-#include "base/array.h"
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "base/secret.h"
-#include "map/collect.h"
-#include "map/straight.h"
 #include "map/tenant_rows.h"
 
-#define LO_PIECE "262144"
+#define SUBJECT_MAX 40 /* characters of a number or a uuid */
 #define PROGRESS_ROWS 1024
-
-static bool
-is_tenants(const struct program *program, size_t table)
-{
-	return program->map->tables[table].action == MAP_TENANT;
-}
 
 static bool
 has_lo(const struct program *program, size_t table)
@@ -43,7 +33,7 @@ add_table(struct fill *fill, size_t table, struct err *err)
 	const struct cat_table *cat = program_cat(fill->program, (int)table);
 	CLEANUP(free_text) char *memory = mem_zero(cat->n_columns + 1, sizeof(struct archive_column));
 	struct archive_table one = { .name = cat->full, .columns = (struct archive_column *)(void *)memory,
-		.one_owner = fill->program->tables[table].straight || is_tenants(fill->program, table) };
+		.one_owner = fill->program->tables[table].straight || fill_is_tenants(fill->program, table) };
 
 	for (size_t c = 0; c < cat->n_columns; c++)
 		if (!cat->columns[c].generated)
@@ -76,7 +66,7 @@ fill_tables(struct fill *fill, struct err *err)
 	if ((lo && add_lo_table(fill, err) != 0) || fill_documents_table(fill, err) != 0)
 		return -1;
 	for (size_t i = 0; i < program->map->n_tables; i++)
-		if (is_tenants(program, i) && add_table(fill, i, err) != 0)
+		if (fill_is_tenants(program, i) && add_table(fill, i, err) != 0)
 			return -1;
 	for (size_t i = 0; i < program->collect.n; i++)
 		if (add_table(fill, (size_t)program->collect.tables[i], err) != 0)
@@ -98,8 +88,8 @@ fill_release(struct fill *fill)
 
 /* ---- rows --------------------------------------------------------------------------------------- */
 
-static int
-by_id(const void *a, const void *b)
+int
+fill_by_leaf(const void *a, const void *b)
 {
 	int64_t one = ((const struct leaf *)a)->id, other = ((const struct leaf *)b)->id;
 
@@ -162,7 +152,7 @@ static int
 write_owner(struct fill *fill, int64_t id, const struct content *parts, size_t n, struct err *err)
 {
 	const struct leaf wanted = { .id = id };
-	const struct leaf *leaf = bsearch(&wanted, fill->leaves, fill->n_leaves, sizeof(*leaf), by_id);
+	const struct leaf *leaf = bsearch(&wanted, fill->leaves, fill->n_leaves, sizeof(*leaf), fill_by_leaf);
 	uint8_t tag[ARCHIVE_TAG_SIZE];
 	int rc;
 
@@ -175,8 +165,8 @@ write_owner(struct fill *fill, int64_t id, const struct content *parts, size_t n
 }
 
 /* What is in the buffer, a frame for each owner; the buffer is empty then. */
-static int
-flush(struct fill *fill, struct err *err)
+int
+fill_flush(struct fill *fill, struct err *err)
 {
 	CLEANUP(free_text) char *memory = mem_zero(fill->n_runs + 1, sizeof(struct content));
 	struct content *parts = (struct content *)(void *)memory;
@@ -215,7 +205,7 @@ fill_keep_row(struct fill *fill, int64_t leaf, const char *text, size_t n, struc
 	struct fill_run run = { .leaf = leaf, .table = fill->table, .n = n };
 	struct fill_run *last;
 
-	if (fill->n_text + n > FILL_MEMORY && flush(fill, err) != 0)
+	if (fill->n_text + n > FILL_MEMORY && fill_flush(fill, err) != 0)
 		return -1;
 	if (n > FILL_MEMORY)
 		return write_alone(fill, &run, text, err);
@@ -242,7 +232,43 @@ fill_count_row(struct fill *fill, struct err *err)
 	return fill->stop != NULL && fill->stop() ? err_set(err, ERR_FAILED, "stopped") : 0;
 }
 
-/* A row begins with the id of its owner's leaf, which is not part of it. */
+int
+fill_by_subject(const void *a, const void *b)
+{
+	return strcmp(((const struct fill_owner *)a)->subject, ((const struct fill_owner *)b)->subject);
+}
+
+/* Whose key the row begins with: rows of one owner stand together. */
+static const struct fill_owner *
+owner_of(struct fill *fill, const char *row, size_t n)
+{
+	char subject[SUBJECT_MAX + 1];
+	const struct fill_owner wanted = { .subject = subject };
+
+	if (fill->owner != NULL && fill->owner->n == n && memcmp(fill->owner->subject, row, n) == 0)
+		return fill->owner;
+	if (n > SUBJECT_MAX)
+		return NULL;
+	(void)memcpy(subject, row, n);
+	subject[n] = '\0';
+	fill->owner = bsearch(&wanted, fill->owners, fill->n_owners, sizeof(wanted), fill_by_subject);
+	return fill->owner;
+}
+
+static int
+take_subjects_row(struct fill *fill, const char *row, size_t n, struct err *err)
+{
+	const char *tab = memchr(row, '\t', n);
+	const struct fill_owner *owner = tab == NULL ? NULL : owner_of(fill, row, (size_t)(tab - row));
+
+	if (owner == NULL)
+		return err_set(err, ERR_FAILED, "a row of a subject who was not asked for");
+	if (owner->leaf == 0)
+		return 0;
+	return fill_count_row(fill, err) != 0 ? -1 : fill_keep_row(fill, owner->leaf, tab + 1, n - (size_t)(tab + 1 - row), err);
+}
+
+/* A row begins with the id of its owner's leaf, or with the subject, which is not part of it. */
 static int
 take_row(void *ctx, const char *row, size_t n, struct err *err)
 {
@@ -250,6 +276,8 @@ take_row(void *ctx, const char *row, size_t n, struct err *err)
 	int64_t id = 0;
 	size_t at = 0;
 
+	if (fill->by_subject)
+		return take_subjects_row(fill, row, n, err);
 	for (; at < n && row[at] >= '0' && row[at] <= '9' && id < INT64_MAX / 10 - 1; at++)
 		id = 10 * id + (row[at] - '0');
 	if (at == 0 || at == n || (row[at] != '\t' && row[at] != '\n'))
@@ -258,15 +286,15 @@ take_row(void *ctx, const char *row, size_t n, struct err *err)
 	return fill_count_row(fill, err) != 0 ? -1 : fill_keep_row(fill, id, row + at, n - at, err);
 }
 
-static int
-copy(struct fill *fill, uint32_t table, const char *sql, struct err *err)
+int
+fill_copy(struct fill *fill, uint32_t table, const char *sql, struct err *err)
 {
 	fill->table = table;
 	return db_copy_out(fill->db, sql, take_row, fill, NULL, err);
 }
 
-static void
-add_columns(struct str *sql, const struct program *program, size_t table)
+void
+fill_add_columns(struct str *sql, const struct program *program, size_t table)
 {
 	const struct cat_table *cat = program_cat(program, (int)table);
 
@@ -297,17 +325,17 @@ copy_own(struct fill *fill, int64_t leaf, struct err *err)
 	for (size_t i = 0; i < program->map->n_tables; i++) {
 		CLEANUP(str_release) struct str sql = STR_INIT;
 
-		if (!is_tenants(program, i))
+		if (!fill_is_tenants(program, i))
 			continue;
 		str_addf(&sql, "COPY (SELECT %" PRId64, leaf);
-		add_columns(&sql, program, i);
+		fill_add_columns(&sql, program, i);
 		if (!fill_add_own(&sql, fill, i))
 			continue;
 		str_add(&sql, ") TO STDOUT");
-		if (copy(fill, fill->numbers[i], sql.s, err) != 0)
+		if (fill_copy(fill, fill->numbers[i], sql.s, err) != 0)
 			return err_prefix(err, "%s", program->map->tables[i].name);
 	}
-	return fill_own_documents(fill, leaf, err) != 0 ? -1 : flush(fill, err);
+	return fill_own_documents(fill, leaf, err) != 0 ? -1 : fill_flush(fill, err);
 }
 
 void
@@ -320,229 +348,6 @@ fill_add_set(struct str *sql, const struct program *program, size_t table, const
 	str_addf(sql, "%s WHERE k.table_id = %d AND k.via = 0", join, program->tables[table].id);
 }
 
-/* A straight table, joined to its owners. */
-static void
-add_straight(struct str *sql, const struct program *program, size_t table)
-{
-	const struct map *map = program->map;
-	const struct cat_column *key = &program_cat(program, map->subject)->columns[map->subject_key_column];
-	char subject[16];
-
-	sql_straight(sql, program, (int)table, subject);
-	str_addf(sql, " JOIN pg_temp.seal_owner k ON %s.%s = k.subject::", subject, key->quoted);
-	sql_type(sql, key->type);
-	str_add(sql, " AND k.tenant = ");
-	sql_tenant(sql, program, subject);
-}
-
-static int
-copy_table(struct fill *fill, size_t table, struct err *err)
-{
-	bool straight = fill->program->tables[table].straight;
-	CLEANUP(str_release) struct str sql = STR_INIT;
-
-	str_addf(&sql, "COPY (SELECT k.%s", straight ? "id" : "request_id");
-	add_columns(&sql, fill->program, table);
-	if (straight)
-		add_straight(&sql, fill->program, table);
-	else
-		fill_add_set(&sql, fill->program, table, "");
-	str_add(&sql, " ORDER BY 1) TO STDOUT");
-	if (copy(fill, fill->numbers[table], sql.s, err) != 0)
-		return err_prefix(err, "%s", fill->program->map->tables[table].name);
-	return 0;
-}
-
-void
-fill_add_held(struct str *sql, const struct program *program)
-{
-	bool first = true;
-
-	for (size_t i = 0; i < program->map->n_tables; i++) {
-		const struct map_table *t = &program->map->tables[i];
-
-		for (size_t c = 0; program->tables[i].owned && c < t->n_columns; c++) {
-			const struct cat_column *column;
-			CLEANUP(free_text) char *join = NULL;
-
-			if (!t->columns[c].lo)
-				continue;
-			column = &program_cat(program, (int)i)->columns[t->columns[c].column];
-			/* some applications keep the number as text; one that is no large object's is no large object */
-			join = mem_printf(" JOIN pg_catalog.pg_largeobject_metadata m ON m.oid%s = t.%s",
-				column->category == 'S' ? "::text" : "", column->quoted);
-			str_addf(sql, "%sSELECT k.request_id, m.oid", first ? "" : " UNION ");
-			fill_add_set(sql, program, i, join);
-			first = false;
-		}
-	}
-}
-
-/* In pieces, because one value of the server holds a gigabyte at most, and takes its memory. */
-static int
-copy_lo(struct fill *fill, struct err *err)
-{
-	CLEANUP(str_release) struct str sql = STR_INIT;
-
-	if (fill->lo == FILL_NOT_THERE)
-		return 0;
-	str_add(&sql, "COPY (WITH RECURSIVE held (owner, oid) AS (");
-	fill_add_held(&sql, fill->program);
-	str_add(&sql, "), piece (owner, oid, start, data) AS ("
-		"SELECT h.owner, h.oid, 0::bigint, lo_get(h.oid, 0, " LO_PIECE ") FROM held h UNION ALL "
-		"SELECT p.owner, p.oid, p.start + " LO_PIECE ", lo_get(p.oid, p.start + " LO_PIECE ", " LO_PIECE ") FROM piece p "
-		"WHERE length(p.data) = " LO_PIECE ") "
-		"SELECT p.owner, p.oid, p.start, p.data FROM piece p ORDER BY 1, 2, 3) TO STDOUT");
-	return copy(fill, fill->lo, sql.s, err) == 0 ? 0 : err_prefix(err, "large objects");
-}
-
-/* ---- owners ------------------------------------------------------------------------------------- */
-
-static int
-empty_tables(struct db *db, struct err *err)
-{
-	return db_command(db, "TRUNCATE pg_temp.seal_owner, pg_temp.seal_set", 0, NULL, NULL, err);
-}
-
-static int
-put_owners(struct fill *fill, const struct leaf *leaves, const char *const *subjects, size_t n, struct str *ids, struct err *err)
-{
-	CLEANUP(str_release) struct str texts = STR_INIT;
-
-	for (size_t i = 0; i < n; i++) {
-		array_add_int(ids, leaves[i].id);
-		array_add(&texts, subjects[i]);
-	}
-	return db_command(fill->db, "INSERT INTO pg_temp.seal_owner (id, tenant, subject)"
-		" SELECT o.id, $3::text, o.subject FROM unnest($1::bigint[], $2::text[]) AS o (id, subject)",
-		3, DB_PARAMS(array_end(ids), array_end(&texts), fill->tenant), NULL, err);
-}
-
-static int
-copy_owned(struct fill *fill, struct err *err)
-{
-	for (size_t i = 0; i < fill->program->collect.n; i++)
-		if (copy_table(fill, (size_t)fill->program->collect.tables[i], err) != 0)
-			return -1;
-	return copy_lo(fill, err) != 0 || fill_documents(fill, err) != 0 ? -1 : flush(fill, err);
-}
-
-int
-fill_subjects(struct fill *fill, const struct leaf *leaves, const char *const *subjects, size_t n, struct err *err)
-{
-	CLEANUP(str_release) struct str ids = STR_INIT;
-	struct leaf *sorted;
-	int failed;
-
-	if (n == 0)
-		return 0;
-	if (empty_tables(fill->db, err) != 0 || put_owners(fill, leaves, subjects, n, &ids, err) != 0 ||
-	    collect_subjects(fill->program, fill->db, COLLECT_CROOKED, ids.s, 0, err) != 0)
-		return -1;
-	sorted = mem_zero(n, sizeof(*sorted));
-	(void)memcpy(sorted, leaves, n * sizeof(*sorted));
-	qsort(sorted, n, sizeof(*sorted), by_id);
-	fill->leaves = sorted;
-	fill->n_leaves = n;
-	failed = copy_owned(fill, err);
-	leaf_wipe(sorted, n);
-	free(sorted);
-	fill->leaves = NULL;
-	return failed;
-}
-
-/* ---- rows that belong to nobody ------------------------------------------------------------------ */
-
-/* Everybody as one owner, 0, which is no leaf's number. */
-static int
-collect_everybody(struct fill *fill, enum collect_set set, struct err *err)
-{
-	const struct program *program = fill->program;
-	const struct map *map = program->map;
-	const struct cat_table *cat = program_cat(program, map->subject);
-	CLEANUP(str_release) struct str sql = STR_INIT;
-
-	str_add(&sql, "INSERT INTO pg_temp.seal_owner (id, tenant, subject) SELECT 0, ");
-	sql_tenant(&sql, program, "t");
-	str_addf(&sql, ", t.%s::text", cat->columns[map->subject_key_column].quoted);
-	sql_subjects(&sql, program, NULL);
-	return empty_tables(fill->db, err) != 0 || db_command(fill->db, sql.s, 0, NULL, NULL, err) != 0 ? -1
-		: collect_subjects(program, fill->db, set, "{0}", 0, err);
-}
-
-/* What of this table is in nobody's set becomes the leaf's. */
-static int
-take_unowned(struct fill *fill, size_t table, int64_t leaf, struct err *err)
-{
-	const struct program *program = fill->program;
-	int id = program->tables[table].id;
-	CLEANUP(str_release) struct str sql = STR_INIT;
-
-	str_addf(&sql, "INSERT INTO pg_temp.seal_set (request_id, table_id, via, key, arrived, round) SELECT %" PRId64 ", %d, 0, ", leaf, id);
-	sql_key(&sql, program, (int)table, 0, "t");
-	str_add(&sql, ", false, 0 FROM ");
-	sql_from(&sql, program, (int)table, "t");
-	str_addf(&sql, " WHERE NOT EXISTS (SELECT FROM pg_temp.seal_set k WHERE k.request_id = 0 AND k.table_id = %d AND k.via = 0 AND ", id);
-	sql_match(&sql, program, (int)table, 0, "t", "k");
-	str_add(&sql, ")");
-	return db_command(fill->db, sql.s, 0, NULL, NULL, err);
-}
-
-/* Every table, straight or not, for who reads the set. */
-int
-fill_collect_unowned(struct fill *fill, int64_t leaf, struct err *err)
-{
-	if (collect_everybody(fill, COLLECT_SEAL, err) != 0)
-		return -1;
-	for (size_t i = 0; i < fill->program->collect.n; i++)
-		if (take_unowned(fill, (size_t)fill->program->collect.tables[i], leaf, err) != 0)
-			return -1;
-	return db_command(fill->db, "DELETE FROM pg_temp.seal_set WHERE request_id = 0", 0, NULL, NULL, err);
-}
-
-static bool
-all_straight(const struct program *program)
-{
-	for (size_t i = 0; i < program->collect.n; i++)
-		if (!program->tables[program->collect.tables[i]].straight)
-			return false;
-	return true;
-}
-
-/* Of a straight table: what hangs on nobody. */
-static int
-copy_unowned_straight(struct fill *fill, size_t table, int64_t leaf, struct err *err)
-{
-	CLEANUP(str_release) struct str sql = STR_INIT;
-
-	str_addf(&sql, "COPY (SELECT %" PRId64, leaf);
-	add_columns(&sql, fill->program, table);
-	sql_straight_unowned(&sql, fill->program, (int)table);
-	str_add(&sql, ") TO STDOUT");
-	return copy(fill, fill->numbers[table], sql.s, err) == 0 ? 0 : err_prefix(err, "%s", fill->program->map->tables[table].name);
-}
-
-static int
-copy_unowned(struct fill *fill, int64_t leaf, struct err *err)
-{
-	const struct map_order *tables = &fill->program->collect;
-	bool straight = all_straight(fill->program);
-
-	if ((straight ? empty_tables(fill->db, err) : collect_everybody(fill, COLLECT_CROOKED, err)) != 0)
-		return -1;
-	for (size_t i = 0; i < tables->n; i++) {
-		size_t table = (size_t)tables->tables[i];
-
-		if ((fill->program->tables[table].straight ? copy_unowned_straight : take_unowned)(fill, table, leaf, err) != 0)
-			return -1;
-	}
-	/* straight tables are joined to owners, of whom there are none here */
-	if (!straight && (db_command(fill->db, "DELETE FROM pg_temp.seal_set WHERE request_id = 0", 0, NULL, NULL, err) != 0 ||
-				 db_command(fill->db, "TRUNCATE pg_temp.seal_owner", 0, NULL, NULL, err) != 0))
-		return -1;
-	return copy_owned(fill, err);
-}
-
 int
 fill_tenant(struct fill *fill, const struct leaf *leaf, struct err *err)
 {
@@ -552,7 +357,7 @@ fill_tenant(struct fill *fill, const struct leaf *leaf, struct err *err)
 	fill->n_leaves = 1;
 	failed = copy_own(fill, leaf->id, err);
 	if (failed == 0 && tenant_has_unowned(fill->program, fill->tenant))
-		failed = copy_unowned(fill, leaf->id, err);
+		failed = fill_copy_unowned(fill, leaf->id, err);
 	fill->leaves = NULL;
 	return failed;
 }
@@ -567,7 +372,7 @@ fill_lock(const struct program *program, struct db *db, struct err *err)
 	for (size_t i = 0; i < program->map->n_tables; i++) {
 		const struct cat_table *cat = program_cat(program, (int)i);
 
-		if (program->tables[i].owned || is_tenants(program, i))
+		if (program->tables[i].owned || fill_is_tenants(program, i))
 			str_addf(&sql, "%s%s%s", sql.len == 0 ? "LOCK TABLE " : ", ", cat->kind == 'p' ? "" : "ONLY ", cat->quoted);
 	}
 	str_add(&sql, " IN ACCESS SHARE MODE");

@@ -37,6 +37,11 @@ struct fill {
 	uint32_t lo, documents_table;
 	const struct leaf *leaves; /* at hand, by id */
 	size_t n_leaves;
+	struct fill_owner *owners; /* of a batch, by subject */
+	size_t n_owners;
+	const struct fill_owner *owner; /* of the row before */
+	const char *first, *last; /* subjects */
+	bool by_subject; /* rows come with their subject in front, and not with the leaf's number */
 	uint32_t table; /* whose rows are coming */
 	char *text;     /* the buffer: rows that wait */
 	size_t n_text;
@@ -50,7 +55,8 @@ int fill_tables(struct fill *fill, struct err *err);
 /* The rows of the tenant's own tables, and, as map/tenant_rows.h says for which tenant, those of the others that belong to
  * no subject of any tenant: an invoice that outlives its patient. */
 int fill_tenant(struct fill *fill, const struct leaf *leaf, struct err *err);
-/* All rows of these subjects: leaves[i], living, is the key of subjects[i]. At most FILL_OWNERS_MAX. */
+/* All rows of these subjects, leaves[i] being the key of subjects[i]; those whose leaf is not living are left out. They are all
+ * there are in the snapshot between the first and the last, in the order of the subjects' key, and at most FILL_OWNERS_MAX. */
 int fill_subjects(struct fill *fill, const struct leaf *leaves, const char *const *subjects, size_t n, struct err *err);
 void fill_release(struct fill *fill);
 

@@ -46,17 +46,6 @@ check_ledger(struct run *run, struct err *err)
 	return err_hint(err, "expunge check tells more; restore the ledger and its key from their copies");
 }
 
-static int
-read_version(struct db *db, char ret[64], struct err *err)
-{
-	CLEANUP(db_result_freep) struct db_result *res = NULL;
-
-	if (db_query(db, &QUERY_CATALOG_VERSION, NULL, &res, err) != 0)
-		return -1;
-	(void)snprintf(ret, 64, "%s", db_get_text(res, 0, 0));
-	return 0;
-}
-
 int
 run_open(struct run *run, const struct config *config, run_connect *connect, void *ctx, struct str *problems,
 	struct err *err)
@@ -72,7 +61,7 @@ run_open(struct run *run, const struct config *config, run_connect *connect, voi
 	    guard_instance(run->db, &run->instance, err) != 0)
 		return -1;
 	/* the version first: what is written between the two is found by the next look */
-	if (read_version(run->db, run->schema_version, err) != 0 || catalog_read(&run->catalog, run->db, err) != 0 ||
+	if (catalog_version(run->db, run->schema_version, err) != 0 || catalog_read(&run->catalog, run->db, err) != 0 ||
 	    map_bind(run->map, run->catalog, problems, err) != 0 ||
 	    check_map(run, problems, err) != 0)
 		return -1;
@@ -103,9 +92,9 @@ int
 run_check_schema(struct run *run, struct db *db, struct err *err)
 {
 	CLEANUP(catalog_freep) struct catalog *now = NULL;
-	char hash[72], version[64];
+	char hash[72], version[CATALOG_VERSION_SIZE];
 
-	if (read_version(db, version, err) != 0)
+	if (catalog_version(db, version, err) != 0)
 		return -1;
 	if (strcmp(version, run->schema_version) == 0)
 		return 0;

@@ -35,7 +35,7 @@ struct run {
 	struct catalog *catalog;
 	struct map *map;
 	struct program *program;
-	char schema_version[64]; /* of the system catalogues, when the schema was last seen to be the program's */
+	char schema_version[CATALOG_VERSION_SIZE]; /* of the system catalogues, when the schema was last seen to be the program's */
 	struct ledger *ledger;
 	struct issuer issuer;
 	struct instance instance;

@@ -1,5 +1,6 @@
 #include "map/catalog.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -474,4 +475,15 @@ catalog_freep(struct catalog **catalog)
 {
 	catalog_free(*catalog);
 	*catalog = NULL;
+}
+
+int
+catalog_version(struct db *db, char ret[CATALOG_VERSION_SIZE], struct err *err)
+{
+	CLEANUP(db_result_freep) struct db_result *res = NULL;
+
+	if (db_query(db, &QUERY_CATALOG_VERSION, NULL, &res, err) != 0)
+		return -1;
+	(void)snprintf(ret, CATALOG_VERSION_SIZE, "%s", db_get_text(res, 0, 0));
+	return 0;
 }
