@@ -47,7 +47,7 @@ struct fill {
 	size_t n_text;
 	struct fill_run *runs; /* whose they are */
 	size_t n_runs;
-	int64_t rows; /* since the last progress */
+	int64_t rows; /* counted so far */
 };
 
 /* Tells the writer of every table. Once, before the others. */
