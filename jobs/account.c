@@ -1,12 +1,15 @@
 /* account cancel, terminate, reactivate, approve, told, list, show: how a practice's account is closed. */
 #include <stdio.h>
 
+#include "account/dormancy.h"
 #include "base/cleanup.h"
 #include "base/parse.h"
 #include "jobs/job.h"
 #include "jobs/person.h"
+#include "jobs/removal.h"
 #include "query.h"
 #include "svc/listing.h"
+#include "sys/log.h"
 
 static int
 needed(const struct job *job, const char *option, struct err *err)
@@ -31,7 +34,7 @@ print_dates(struct job *job, struct err *err)
 }
 
 static int
-run_cancel(struct job *job, struct err *err)
+cancel_account(struct job *job, struct err *err)
 {
 	CLEANUP(db_result_freep) struct db_result *res = NULL;
 	int year, month, day;
@@ -63,6 +66,30 @@ run_terminate(struct job *job, struct err *err)
 	return print_dates(job, err);
 }
 
+/* The rows of one that was dormant, at once; what is in the way of that keeps nobody active. */
+static int
+wake(struct job *job, struct err *err)
+{
+	CLEANUP(db_result_freep) struct db_result *waking = NULL;
+	struct dormancy_done done = { 0 };
+	struct run run = { 0 };
+	int failed;
+
+	if (db_query(job->db, &QUERY_DORMANCY_WAKING, DB_PARAMS(job->args[0]), &waking, err) != 0)
+		return -1;
+	if (db_rows(waking) == 0)
+		return 0;
+	failed = removal_open(job, &run, REMOVAL_LOOK, err) != 0 || dormancy_wake(&run, job->args[0], &done, err) != 0;
+	if (!failed)
+		job->exit_code = run_exit_code(&run);
+	removal_close(&run);
+	if (done.n_woken > 0)
+		printf("%lld rows are loaded, and compared with its archives\n", (long long)done.n_rows);
+	else
+		log_warning("its rows are sealed and not loaded yet: the next run of lifecycle or nightly tries again, and so does this command");
+	return failed ? -1 : 0;
+}
+
 static int
 run_reactivate(struct job *job, struct err *err)
 {
@@ -72,7 +99,7 @@ run_reactivate(struct job *job, struct err *err)
 	    person_asks(job, &QUERY_ACCOUNT_REACTIVATE, DB_PARAMS(job->args[0], job_option(job, "reason")), NULL, &res, err) != 0)
 		return -1;
 	printf("%s\n", db_get_bool(res, 0, 0) ? "active again" : "this account was not closing");
-	return 0;
+	return wake(job, err);
 }
 
 static int
@@ -190,7 +217,7 @@ static const struct option_row list_options[] = { { "all", NULL, "those that cam
 static const struct option_row show_options[] = { OPTION_JSON, OPTION_END };
 
 const struct command account_commands[] = {
-	{ "account cancel", "close the account of a practice that has cancelled", "TENANT", 1, 1, NEEDS_BINDING, cancel_options, run_cancel,
+	{ "account cancel", "close the account of a practice that has cancelled", "TENANT", 1, 1, NEEDS_BINDING, cancel_options, cancel_account,
 	  "Its cooling-off is counted by closure.rules. Until its purge begins it can come back: account reactivate." },
 	{ "account terminate", "close the account of a practice that does not pay", "TENANT", 1, 1, NEEDS_BINDING, terminate_options,
 		run_terminate, "A person's decision; no run ever makes it." },

@@ -37,6 +37,8 @@ read_tenants(struct backup_session *s, struct db_result **ret, struct err *err)
 
 	if (one == NULL)
 		sql_tenants(&sql, s->program);
+	else if (job_flag(s->job, "verify"))
+		str_add(&sql, "SELECT DISTINCT a.tenant FROM expunge.archive a WHERE a.tenant = $1");
 	else {
 		str_add(&sql, "SELECT $1::text WHERE ");
 		sql_is_tenant(&sql, s->program, "$1::text");
@@ -226,13 +228,30 @@ say_what_to_do(const struct backup_session *s, const struct backup_check *check)
 }
 
 static int
+verify_list(struct backup_session *s, const struct db_result *tenants, struct backup_check *check, struct err *err)
+{
+	for (int i = 0; i < db_rows(tenants); i++)
+		if (backup_verify(&s->workers[0], db_get_text(tenants, i, 0), check, err) != 0)
+			return -1;
+	return 0;
+}
+
+/* Those that are dormant are no tenants of the live database, and have nothing but their archives. */
+static int
 verify_all(struct backup_session *s, const struct db_result *tenants, struct err *err)
 {
 	struct backup_check check = { .tell = tell_copy, .repair = job_flag(s->job, "repair"), .repaired = tell_repaired };
+	CLEANUP(db_result_freep) struct db_result *dormant = NULL;
+	CLEANUP(str_release) struct str sql = STR_INIT;
 
-	for (int i = 0; i < db_rows(tenants); i++)
-		if (backup_verify(&s->workers[0], db_get_text(tenants, i, 0), &check, err) != 0)
-			return -1;
+	str_add(&sql, "SELECT d.tenant FROM expunge.dormancy d WHERE d.phase <> 'awake' AND NOT ");
+	sql_is_tenant(&sql, s->program, "d.tenant");
+	str_add(&sql, " ORDER BY d.tenant");
+	if (verify_list(s, tenants, &check, err) != 0)
+		return -1;
+	if (job_option(s->job, "tenant") == NULL &&
+	    (db_text(s->own[0].keys_db, DB_MANY, sql.s, 0, NULL, &dormant, err) != 0 || verify_list(s, dormant, &check, err) != 0))
+		return -1;
 	printf("%" PRId64 " good, %" PRId64 " bad", check.n_good, check.n_bad);
 	if (check.n_unread > 0)
 		printf(", %" PRId64 " that cannot be read back", check.n_unread);

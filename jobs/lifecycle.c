@@ -1,5 +1,6 @@
 /* lifecycle, account plan: what a run does for accounts that are closing, without purging any. */
 #include "account/closing.h"
+#include "account/dormancy.h"
 #include "account/lifecycle.h"
 #include "jobs/job.h"
 #include "jobs/removal.h"
@@ -10,6 +11,7 @@ run_lifecycle(struct job *job, struct err *err)
 {
 	struct run run = { 0 };
 	struct lifecycle done = { 0 };
+	struct dormancy_done woken = { 0 };
 	bool dry = job_flag(job, "dry-run");
 	int failed = removal_open(job, &run, REMOVAL_LOOK, err) != 0;
 
@@ -18,7 +20,8 @@ run_lifecycle(struct job *job, struct err *err)
 	else if (!failed) {
 		struct err unused = { 0 };
 
-		failed = run_begin(&run, "lifecycle", err) != 0 || lifecycle_carry_out(&run, &done, err) != 0;
+		failed = run_begin(&run, "lifecycle", err) != 0 || lifecycle_carry_out(&run, &done, err) != 0 ||
+			dormancy_wake(&run, NULL, &woken, err) != 0;
 		job->exit_code = run_exit_code(&run);
 		if (failed)
 			(void)run_end(&run, err_exit_code(err), &unused);
@@ -53,6 +56,6 @@ const struct command lifecycle_commands[] = {
 	  "The nightly run does it in the last week of the cooling-off. Another plan voids the approvals of the one before." },
 	{ "lifecycle", "what the passing of days changes for closing accounts", "", 0, 0, NEEDS_BINDING, lifecycle_options, run_lifecycle,
 	  "Compares them with the application's subscriptions, moves them on, queues their notices, and says what is late.\n"
-	  "Part of nightly. Removes nothing." },
+	  "Loads the rows of accounts that were dormant and came back. Part of nightly. Removes nothing." },
 	{ 0 }
 };

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "account/closing.h"
+#include "account/dormancy.h"
 #include "account/lifecycle.h"
 #include "base/cleanup.h"
 #include "erasure/draft.h"
@@ -82,11 +83,12 @@ move_accounts_on(struct run *run, struct lifecycle *accounts, struct err *err)
 
 /* What takes rows and keys, up to the certificates. */
 static int
-remove_and_certify(struct run *run, struct closing *closing, struct err *err)
+remove_and_certify(struct run *run, struct closing *closing, struct dormancy_done *dormancy, struct err *err)
 {
 	struct lifecycle accounts;
 
 	if (move_accounts_on(run, &accounts, err) != 0 || closing_remove(run, closing, err) != 0 ||
+	    dormancy_seal(run, dormancy, err) != 0 || dormancy_wake(run, NULL, dormancy, err) != 0 ||
 	    removal_carry_out(run, err) != 0 || (!run->drill_failed && closing_attest(run, closing, err) != 0))
 		return -1;
 	return support_settle(run, err);
@@ -95,12 +97,13 @@ remove_and_certify(struct run *run, struct closing *closing, struct err *err)
 static int
 night(struct job *job, struct run *run, struct err *err)
 {
+	struct dormancy_done dormancy = { 0 };
 	struct closing closing = { 0 };
 	struct err unused;
 
 	if (run_begin(run, "nightly", err) != 0)
 		return -1;
-	if (remove_and_certify(run, &closing, err) != 0 || issue_finals(run, err) != 0 || removal_publish(run, err) != 0 ||
+	if (remove_and_certify(run, &closing, &dormancy, err) != 0 || issue_finals(run, err) != 0 || removal_publish(run, err) != 0 ||
 	    draft_all(run, err) != 0 || db_query(run->db, &QUERY_OPENINGS_FORGET, NULL, NULL, err) != 0 ||
 	    db_query(run->db, &QUERY_CONTACTS_FORGET, NULL, NULL, err) != 0 || tell_overdue(job, run, err) != 0) {
 		(void)run_end(run, err_exit_code(err), &unused);
@@ -110,6 +113,8 @@ night(struct job *job, struct run *run, struct err *err)
 	if (closing.n_claimed + closing.n_removed + closing.n_certified > 0)
 		log_info("accounts: %lld claimed, %lld removed, %lld certified", (long long)closing.n_claimed, (long long)closing.n_removed,
 			(long long)closing.n_certified);
+	if (dormancy.n_sealed + dormancy.n_woken > 0)
+		log_info("accounts: %lld dormant, %lld awake", (long long)dormancy.n_sealed, (long long)dormancy.n_woken);
 	log_info("done: %lld removed, %lld certified, %lld blocked, %lld failed, %lld waiting", (long long)run->n_removed,
 		(long long)run->n_certified, (long long)run->n_blocked, (long long)run->n_failed, (long long)run->n_waiting);
 	return run_end(run, job->exit_code, err);

@@ -1,15 +1,10 @@
 /* restore: the rows of an archive into a database of one's choice. */
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "archive/backup_private.h"
-#include "archive/receiver.h"
+#include "archive/copy.h"
 #include "archive/restore.h"
-#include "archive/sources.h"
-#include "base/bytes.h"
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "erasure/guard.h"
@@ -30,13 +25,6 @@ show_rows(int64_t rows)
 {
 	shown += rows;
 	progress_at(shown);
-}
-
-static void
-close_fd(int *fd)
-{
-	if (*fd >= 0)
-		(void)close(*fd);
 }
 
 #define ID_SHOWN 16 /* what messages show of an id, and 64 bits of chance */
@@ -98,96 +86,16 @@ connect_target(const struct job *job, struct db **ret, struct err *err)
 	return err_hint(err, "make an empty database with the application's tables, and name that with --into");
 }
 
-static int
-open_fetched(const struct keys *keys, const struct receiver *receiver, const struct db_result *row, const uint8_t hash[SHA256_SIZE],
-	struct archive **ret, int *ret_fd, struct err *err)
-{
-	int fd;
-
-	if (receiver_fetch(receiver, keys->config, db_get_text(row, 0, A_ID), (uint64_t)db_get_int(row, 0, A_SIZE), stop_asked, &fd, err) != 0)
-		return -1;
-	if (destination_open(ret, fd, "what came back", &keys->journals[0], hash, err) != 0) {
-		(void)close(fd);
-		return -1;
-	}
-	*ret_fd = fd;
-	return 0;
-}
-
-/* What a command gives back, where no directory has it. */
-static int
-fetch_copy(const struct keys *keys, const struct db_result *row, const uint8_t hash[SHA256_SIZE], const struct leaf *generation,
-	struct archive **ret, int *ret_fd, struct err *err)
-{
-	const struct receiver *receiver;
-	enum archive_verdict verdict;
-
-	for (size_t i = 0; (receiver = receiver_at(keys->config, i)) != NULL; i++) {
-		struct err why = { 0 };
-
-		if (!backup_is_listed(receiver_name(receiver), db_get_text(row, 0, A_DESTINATIONS)))
-			continue;
-		if (receiver_program(receiver, RECEIVER_FETCH) == NULL)
-			log_warning("destination %s: it has no fetch command: what is there cannot be read back", receiver_name(receiver));
-		else if (open_fetched(keys, receiver, row, hash, ret, ret_fd, &why) == 0)
-			return archive_unlock(*ret, generation->key, &verdict, err);
-		else
-			log_warning("destination %s: %s", receiver_name(receiver), why.msg);
-	}
-	return err_set(err, ERR_FAILED, "no destination has a whole copy of it");
-}
-
-static int
-open_in_place(const struct destination *place, const uint8_t hash[SHA256_SIZE], struct archive **ret, int *ret_fd, struct err *err)
-{
-	int fd = open(place->path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
-
-	if (fd < 0)
-		return err_sys(err, "opening %s", place->path);
-	if (destination_open(ret, fd, place->path, place->journal, hash, err) != 0) {
-		(void)close(fd);
-		return -1;
-	}
-	*ret_fd = fd;
-	return 0;
-}
-
-/* The first copy that is whole. */
-static int
-open_copy(const struct keys *keys, const struct db_result *row, const struct leaf *generation, struct archive **ret, int *ret_fd,
-	struct err *err)
-{
-	CLEANUP(destinations_release) struct destinations places = { 0 };
-	uint8_t id[ARCHIVE_ID_SIZE], hash[SHA256_SIZE];
-	enum archive_verdict verdict;
-
-	if (bytes_from_hex(db_get_text(row, 0, A_ID), id, sizeof(id)) != 0 ||
-	    bytes_from_hex(db_get_text(row, 0, A_HASH), hash, sizeof(hash)) != 0)
-		return err_set(err, ERR_FAILED, "its row in the catalogue is malformed");
-	destinations_init(&places, keys, id);
-	for (size_t i = 0; i < places.n; i++) {
-		struct err why = { 0 };
-
-		if (!backup_is_listed(places.items[i].name, db_get_text(row, 0, A_DESTINATIONS)))
-			continue;
-		if (open_in_place(&places.items[i], hash, ret, ret_fd, &why) == 0)
-			return archive_unlock(*ret, generation->key, &verdict, err);
-		log_warning("destination %s: %s", places.items[i].name, why.msg);
-	}
-	return fetch_copy(keys, row, hash, generation, ret, ret_fd, err);
-}
-
-/* For files that the archive refers to: each from wherever it is whole. */
+/* What is wrong with copies that were passed over. */
 static void
-look_everywhere(struct sources *sources, const struct keys *keys)
+tell_notes(const struct str *notes)
 {
-	const struct receiver *receiver;
+	for (const char *line = str_cstr(notes); *line != '\0';) {
+		size_t n = strcspn(line, "\n");
 
-	sources_init(sources, keys, stop_asked);
-	for (size_t i = 0; i < keys->n_journals; i++)
-		sources_look_in(sources, &keys->journals[i]);
-	for (size_t i = 0; (receiver = receiver_at(keys->config, i)) != NULL; i++)
-		sources_look_with(sources, receiver);
+		log_warning("%.*s", (int)n, line);
+		line += n + (line[n] == '\n');
+	}
 }
 
 static int
@@ -195,9 +103,10 @@ load(struct job *job, const struct keys *keys, const struct db_result *row, cons
 	struct err *err)
 {
 	const struct leaf *generation = leaf_keys_find(leaves, db_get_int(row, 0, A_GENERATION));
-	CLEANUP(sources_release) struct sources sources = { 0 };
-	CLEANUP(archive_closep) struct archive *archive = NULL;
-	CLEANUP(close_fd) int fd = -1;
+	const struct archive_copy_name name = { db_get_text(row, 0, A_ID), db_get_text(row, 0, A_HASH), db_get_text(row, 0, A_DESTINATIONS),
+		(uint64_t)db_get_int(row, 0, A_SIZE) };
+	CLEANUP(archive_copy_close) struct archive_copy copy = ARCHIVE_COPY_INIT;
+	CLEANUP(str_release) struct str notes = STR_INIT;
 	struct restore_result result;
 	struct restore restore = { .db = target, .leaves = leaves, .disable_triggers = job_flag(job, "disable-triggers"),
 		.documents = job_option(job, "documents"), .progress = show_rows };
@@ -205,10 +114,11 @@ load(struct job *job, const struct keys *keys, const struct db_result *row, cons
 
 	if (generation == NULL)
 		return err_set(err, ERR_FAILED, "the key of its generation is shredded: nobody can open it any more");
-	look_everywhere(&sources, keys);
-	if (open_copy(keys, row, generation, &archive, &fd, err) != 0 || sources_attach(&sources, archive, err) != 0)
+	failed = archive_copy_open(&copy, keys, &name, generation->key, stop_asked, &notes, err);
+	tell_notes(&notes);
+	if (failed != 0)
 		return -1;
-	restore.archive = archive;
+	restore.archive = copy.archive;
 	progress_start("restoring", 0);
 	failed = restore_load(&restore, &result, err);
 	progress_end();

@@ -206,6 +206,9 @@ judge_accounts(struct status *s)
 
 	complain_of(s, RED, status_account_count(s, ACCOUNTS_OVERDUE), "closed accounts past the day on which they were to be gone", list);
 	complain_of(s, RED, status_account_count(s, ACCOUNTS_FAILED), "accounts whose purge failed", list);
+	complain_of(s, RED, status_account_count(s, ACCOUNTS_WAKING), "accounts that came back and whose rows are not loaded yet",
+		"expunge account show says why; lifecycle, nightly and account reactivate load them");
+	complain_of(s, RED, status_account_count(s, ACCOUNTS_UNSEALED), "accounts past the day on which they were to leave the live database", list);
 	complain_of(s, LOOK, status_account_count(s, ACCOUNTS_DISAGREEING), "accounts that the application says otherwise of", list);
 }
 
@@ -335,9 +338,10 @@ print_text(const struct status *s)
 		(long long)status_count(s, FINALS_OVERDUE), status_count(s, INTERIM) > 0 ? "   (expunge store list)" : "");
 	PRINT("recipients", "%lld told, but without an acknowledgement%s", (long long)status_count(s, UNACKNOWLEDGED),
 		status_count(s, UNACKNOWLEDGED) > 0 ? "   (expunge request recipients --open)" : "");
-	PRINT("accounts", "%lld closing, %lld of them due; %lld being purged; %lld past their day%s", (long long)status_account_count(s, ACCOUNTS_CLOSING),
-		(long long)status_account_count(s, ACCOUNTS_DUE), (long long)status_account_count(s, ACCOUNTS_UNDER_WAY),
-		(long long)status_account_count(s, ACCOUNTS_OVERDUE), status_account_count(s, ACCOUNTS_CLOSING) > 0 ? "   (expunge account list)" : "");
+	PRINT("accounts", "%lld closing, %lld of them due; %lld being purged; %lld past their day; %lld dormant%s",
+		(long long)status_account_count(s, ACCOUNTS_CLOSING), (long long)status_account_count(s, ACCOUNTS_DUE), (long long)status_account_count(s, ACCOUNTS_UNDER_WAY),
+		(long long)status_account_count(s, ACCOUNTS_OVERDUE), (long long)status_account_count(s, ACCOUNTS_DORMANT),
+		status_account_count(s, ACCOUNTS_CLOSING) > 0 ? "   (expunge account list)" : "");
 	PRINT("support", "%lld sessions open; %lld test patients, %lld of them past their time, %lld in quarantine%s",
 		(long long)status_support_count(s, SUPPORT_OPEN), (long long)status_support_count(s, SUPPORT_SUBJECTS),
 		(long long)status_support_count(s, SUPPORT_OVERDUE), (long long)status_support_count(s, SUPPORT_QUARANTINED),

@@ -270,6 +270,10 @@ status_print_prometheus(const struct status *s)
 	print_metric("expunge_accounts_overdue", "Accounts past the day on which they were to be gone.", status_account_count(s, ACCOUNTS_OVERDUE));
 	print_metric("expunge_accounts_disagreeing", "Accounts that the application says otherwise of.", status_account_count(s, ACCOUNTS_DISAGREEING));
 	print_metric("expunge_accounts_failed", "Accounts whose purge failed.", status_account_count(s, ACCOUNTS_FAILED));
+	print_metric("expunge_accounts_dormant", "Closing accounts whose rows are sealed and out of the live database.",
+		status_account_count(s, ACCOUNTS_DORMANT));
+	print_metric("expunge_accounts_unsealed", "Accounts past the day on which they were to be dormant.", status_account_count(s, ACCOUNTS_UNSEALED));
+	print_metric("expunge_accounts_waking", "Accounts that came back and whose rows are not loaded yet.", status_account_count(s, ACCOUNTS_WAKING));
 	print_metric("expunge_support_sessions_open", "Sessions of the support staff that are open.", status_support_count(s, SUPPORT_OPEN));
 	print_metric("expunge_test_subjects_overdue", "Test patients that are past their time.", status_support_count(s, SUPPORT_OVERDUE));
 	print_metric("expunge_test_subjects_quarantined", "Test patients that wait for a practice's decision.",

@@ -151,7 +151,8 @@ find_strangers(struct run *run, struct lifecycle *ret, struct err *err)
 	CLEANUP(db_result_freep) struct db_result *res = NULL;
 	CLEANUP(str_release) struct str sql = STR_INIT;
 
-	str_add(&sql, "SELECT c.tenant FROM expunge.closure c WHERE c.state IN ('cancelled', 'cooling-off', 'due') AND NOT ");
+	str_add(&sql, "SELECT c.tenant FROM expunge.closure c WHERE c.state IN ('cancelled', 'cooling-off', 'due')"
+		" AND NOT EXISTS (SELECT FROM expunge.dormancy d WHERE d.tenant = c.tenant AND d.phase <> 'awake' AND d.n_rows > 0) AND NOT ");
 	sql_is_tenant(&sql, run->program, "c.tenant");
 	if (db_text(run->db, DB_MANY, sql.s, 0, NULL, &res, err) != 0)
 		return -1;

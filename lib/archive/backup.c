@@ -142,7 +142,7 @@ fill_header(struct sealing *sealing, struct err *err)
 	struct archive_header *header = &sealing->header;
 	CLEANUP(db_result_freep) struct db_result *res = NULL;
 
-	header->kind = ARCHIVE_BACKUP;
+	header->kind = b->closure != NULL ? ARCHIVE_DORMANT : ARCHIVE_BACKUP;
 	header->generation = sealing->generation.id;
 	header->created = clock_now();
 	header->system_identifier = b->system_identifier;
@@ -232,7 +232,7 @@ seal_rows(struct sealing *sealing, struct err *err)
 	const struct backup *b = sealing->backup;
 	struct archive_sink sink;
 
-	if (!b->full && earlier_open(&sealing->earlier, b->keys, &sealing->ring, sealing->tenant, clock_now(), &sealing->result->whole, err) != 0)
+	if (!b->full && b->closure == NULL && earlier_open(&sealing->earlier, b->keys, &sealing->ring, sealing->tenant, clock_now(), &sealing->result->whole, err) != 0)
 		return -1;
 	if (begin_snapshot(b, err) != 0 || fill_header(sealing, err) != 0)
 		return -1;
@@ -299,7 +299,7 @@ announce(const struct sealing *sealing, struct err *err)
 	add_needs(&needs, sealing->writer);
 	return db_query(sealing->backup->keys_db, &QUERY_ARCHIVE_ADD,
 		DB_PARAMS(sealing->result->id, sealing->tenant, generation, created, lsn, hash, size, frames, rows, withheld,
-			array_end(&names), array_end(&needs)), NULL, err);
+			array_end(&names), array_end(&needs), sealing->backup->closure), NULL, err);
 }
 
 /* Commands are given what stands in a directory, and only after the catalogue says that something may be with them. */

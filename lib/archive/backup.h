@@ -24,6 +24,7 @@ struct backup {
 	const struct keys *keys;
 	const struct config *config; /* where files are that rows name */
 	bool full;                   /* refer to no earlier archive */
+	const char *closure;         /* that makes the account dormant: the archive is its own, whole, and expires by no schedule; NULL: a backup */
 	keys_hash *hash; /* what a tombstone keeps of a name */
 	void *hash_ctx;
 	uint64_t system_identifier;

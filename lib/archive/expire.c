@@ -142,6 +142,20 @@ find_generations(const struct keys *keys, struct db *db, struct expire *ret, str
 	return 0;
 }
 
+/* Of accounts that were dormant, whatever the rules for backups are. */
+static int
+find_given_up(struct db *db, struct expire *ret, struct err *err)
+{
+	CLEANUP(db_result_freep) struct db_result *rows = NULL;
+
+	if (db_query(db, &QUERY_ARCHIVE_GIVEN_UP, NULL, &rows, err) != 0)
+		return -1;
+	for (int i = 0; i < db_rows(rows); i++)
+		*MEM_PUSH(ret->items, ret->n) = (struct expire_item){ .leaf = db_get_int(rows, i, G_LEAF), .tenant = mem_copy(db_get_text(rows, i, G_TENANT)),
+			.id = mem_copy(db_get_text(rows, i, G_ID)), .created = db_get_int(rows, i, G_CREATED) };
+	return 0;
+}
+
 /* Whether it is certain that no destination has a file of this archive. One that has is told. Commands cannot be asked, and
  * have none that the catalogue never had: it says so before they get a byte. */
 static bool
@@ -185,7 +199,7 @@ int
 expire_find(const struct keys *keys, struct db *db, struct expire *ret, struct err *err)
 {
 	*ret = (struct expire){ 0 };
-	return find_generations(keys, db, ret, err) != 0 ? -1 : find_attempts(keys, db, ret, err);
+	return find_generations(keys, db, ret, err) != 0 || find_given_up(db, ret, err) != 0 ? -1 : find_attempts(keys, db, ret, err);
 }
 
 /* ---- files --------------------------------------------------------------------------------------- */

@@ -6,179 +6,38 @@
 #include <string.h>
 
 #include "archive/fill.h"
-#include "base/array.h"
 #include "base/cleanup.h"
 #include "base/mem.h"
-
-/* columns of what is out of the way: commands to have it so, and back */
-enum { S_TABLE, S_NAME, S_ASIDE, S_BACK };
 
 static void
 target_release(struct target *target)
 {
-	catalog_free(target->catalog);
-	db_result_free(target->triggers);
-	db_result_free(target->constraints);
-	free(target->tables);
-	free(target->order);
+	loading_release(&target->loading);
 	restore_streams_release(target);
 	unpack_release(&target->place);
 }
 
 /* ---- does it fit? -------------------------------------------------------------------------------- */
 
-static int
-find_table(struct target *target, size_t number, struct err *err)
-{
-	const struct archive_table *table = archive_table(target->restore->archive, number);
-	const struct cat_table *cat;
-
-	target->tables[number] = -1;
-	if (strcmp(table->name, FILL_LO) == 0 || strcmp(table->name, FILL_DOCUMENTS) == 0)
-		return 0;
-	target->tables[number] = catalog_table(target->catalog, table->name);
-	if (target->tables[number] < 0) {
-		(void)err_set(err, ERR_FAILED, "the archive has table %s, and the target does not", table->name);
-		return err_hint(err, "make the application's tables in the target first, as they were when the archive was taken");
-	}
-	cat = &target->catalog->tables[target->tables[number]];
-	for (size_t c = 0; c < table->n_columns; c++)
-		if (catalog_column(cat, table->columns[c].name) < 0) {
-			(void)err_set(err, ERR_FAILED, "the archive has column %s of %s (%s), and the target does not", table->columns[c].name,
-				table->name, table->columns[c].type);
-			return err_hint(err, "add the column to the target for the restore; the application's own migration can follow");
-		}
-	return 0;
-}
-
-/* ---- in which order ------------------------------------------------------------------------------- */
-
-static int
-number_of(const struct target *target, int cat)
-{
-	for (size_t i = 0; i < target->n; i++)
-		if (target->tables[i] == cat && cat >= 0)
-			return (int)i;
-	return -1;
-}
-
-/* True while a table that this one refers to has not had its turn. */
 static bool
-waits(const struct target *target, size_t number, const bool *done)
+is_rows(const struct archive_table *table)
 {
-	for (size_t f = 0; f < target->catalog->n_fks; f++) {
-		const struct cat_fk *fk = &target->catalog->fks[f];
-		int parent = fk->table == target->tables[number] ? number_of(target, fk->target) : -1;
-
-		if (parent >= 0 && (size_t)parent != number && !done[parent])
-			return true;
-	}
-	return false;
-}
-
-/* Parents first; tables of a cycle in the archive's order. */
-static void
-find_order(struct target *target)
-{
-	CLEANUP(free_text) char *memory = mem_zero(target->n + 1, sizeof(bool));
-	bool *done = (bool *)(void *)memory;
-
-	for (size_t at = 0; at < target->n; at++) {
-		size_t next = target->n;
-
-		for (size_t i = 0; i < target->n; i++) {
-			if (done[i])
-				continue;
-			if (next == target->n || !waits(target, i, done))
-				next = i;
-			if (!waits(target, next, done))
-				break;
-		}
-		done[next] = true;
-		target->order[at] = (uint32_t)next;
-	}
-}
-
-/* ---- what stands in the way ----------------------------------------------------------------------- */
-
-/* A trigger that fires on INSERT writes what is not in the archive, or not what is. On the tables and their partitions. */
-static int
-find_triggers(struct target *target, struct err *err)
-{
-	CLEANUP(str_release) struct str oids = STR_INIT;
-
-	for (size_t i = 0; i < target->n; i++)
-		if (target->tables[i] >= 0)
-			array_add_int(&oids, target->catalog->tables[target->tables[i]].oid);
-	if (db_text(target->restore->db, DB_MANY, "SELECT t.tgrelid::regclass, t.tgname,"
-		" format('ALTER TABLE ONLY %s DISABLE TRIGGER %I', t.tgrelid::regclass, t.tgname),"
-		" format('ALTER TABLE ONLY %s ENABLE %s TRIGGER %I', t.tgrelid::regclass, CASE t.tgenabled WHEN 'A' THEN 'ALWAYS' END, t.tgname)"
-		" FROM pg_trigger t WHERE NOT t.tgisinternal AND t.tgenabled IN ('O', 'A') AND t.tgtype::int & 4 <> 0 AND t.tgrelid IN"
-		" (SELECT o.oid FROM unnest($1::oid[]) o (oid) UNION SELECT p.relid FROM unnest($1::oid[]) o (oid), pg_partition_tree(o.oid) p)"
-		" ORDER BY t.tgrelid, t.tgname", 1, DB_PARAMS(array_end(&oids)), &target->triggers, err) != 0)
-		return -1;
-	if (target->restore->disable_triggers || db_rows(target->triggers) == 0)
-		return 0;
-	(void)err_set(err, ERR_REFUSED, "trigger %s of %s would fire for every restored row", db_get_text(target->triggers, 0, S_NAME),
-		db_get_text(target->triggers, 0, S_TABLE));
-	return err_hint(err, "with --disable-triggers it is switched off for the time of the restore");
-}
-
-static size_t
-turn_of(const struct target *target, int number)
-{
-	size_t at = 0;
-
-	while (at < target->n && target->order[at] != (uint32_t)number)
-		at++;
-	return at;
-}
-
-/* In a cycle some table comes before one that it refers to: such a foreign key is checked behind the last row. */
-static int
-find_constraints(struct target *target, struct err *err)
-{
-	CLEANUP(str_release) struct str oids = STR_INIT;
-
-	for (size_t f = 0; f < target->catalog->n_fks; f++) {
-		const struct cat_fk *fk = &target->catalog->fks[f];
-		int child = number_of(target, fk->table), parent = number_of(target, fk->target);
-
-		if (!fk->deferrable && child >= 0 && parent >= 0 && turn_of(target, child) < turn_of(target, parent))
-			array_add_int(&oids, fk->oid);
-	}
-	return db_text(target->restore->db, DB_MANY, "SELECT c.conrelid::regclass, c.conname,"
-		" format('ALTER TABLE %s ALTER CONSTRAINT %I DEFERRABLE', c.conrelid::regclass, c.conname),"
-		" format('ALTER TABLE %s ALTER CONSTRAINT %I NOT DEFERRABLE', c.conrelid::regclass, c.conname)"
-		" FROM pg_constraint c WHERE c.oid = ANY ($1::oid[]) ORDER BY c.oid", 1, DB_PARAMS(array_end(&oids)), &target->constraints, err);
-}
-
-/* how: S_ASIDE or S_BACK */
-static int
-put(struct target *target, int how, struct err *err)
-{
-	const struct db_result *both[] = { target->triggers, target->constraints };
-
-	for (size_t b = 0; b < 2; b++)
-		for (int i = 0; i < db_rows(both[b]); i++)
-			if (db_command(target->restore->db, db_get_text(both[b], i, how), 0, NULL, NULL, err) != 0)
-				return err_prefix(err, "%s of %s", db_get_text(both[b], i, S_NAME), db_get_text(both[b], i, S_TABLE));
-	return 0;
+	return strcmp(table->name, FILL_LO) != 0 && strcmp(table->name, FILL_DOCUMENTS) != 0;
 }
 
 static int
 look(struct target *target, struct err *err)
 {
-	target->n = archive_tables(target->restore->archive);
-	target->tables = mem_zero(target->n + 1, sizeof(*target->tables));
-	target->order = mem_zero(target->n + 1, sizeof(*target->order));
-	if (catalog_read(&target->catalog, target->restore->db, err) != 0)
+	struct restore *restore = target->restore;
+
+	target->n = archive_tables(restore->archive);
+	if (loading_begin(&target->loading, restore->db, target->n, err) != 0)
 		return -1;
 	for (size_t i = 0; i < target->n; i++)
-		if (find_table(target, i, err) != 0)
+		if (is_rows(archive_table(restore->archive, i)) &&
+		    loading_fit(&target->loading, (uint32_t)i, archive_table(restore->archive, i), err) != 0)
 			return -1;
-	find_order(target);
-	return find_triggers(target, err) != 0 ? -1 : find_constraints(target, err);
+	return loading_prepare(&target->loading, restore->disable_triggers, err);
 }
 
 /* ---- rows ---------------------------------------------------------------------------------------- */
@@ -187,7 +46,7 @@ void
 restore_add_columns(struct str *sql, const struct target *target, uint32_t number, const char *prefix)
 {
 	const struct archive_table *table = archive_table(target->restore->archive, number);
-	const struct cat_table *cat = &target->catalog->tables[target->tables[number]];
+	const struct cat_table *cat = &target->loading.catalog->tables[target->loading.tables[number]];
 
 	for (size_t c = 0; c < table->n_columns; c++)
 		str_addf(sql, "%s%s%s", c == 0 ? "" : ", ", prefix, cat->columns[catalog_column(cat, table->columns[c].name)].quoted);
@@ -198,7 +57,7 @@ restore_add_columns(struct str *sql, const struct target *target, uint32_t numbe
 static void
 add_distinct(struct str *sql, const struct target *target, uint32_t number)
 {
-	const struct cat_table *cat = &target->catalog->tables[target->tables[number]];
+	const struct cat_table *cat = &target->loading.catalog->tables[target->loading.tables[number]];
 	char staged[64];
 
 	restore_staged(number, staged);
@@ -234,7 +93,7 @@ restore_say_remedy(const char *table, struct err *err)
 static int
 insert_rows(struct target *target, uint32_t number, int64_t *ret_rows, struct err *err)
 {
-	const struct cat_table *cat = &target->catalog->tables[target->tables[number]];
+	const struct cat_table *cat = &target->loading.catalog->tables[target->loading.tables[number]];
 	CLEANUP(db_result_freep) struct db_result *res = NULL;
 	CLEANUP(str_release) struct str sql = STR_INIT;
 
@@ -257,7 +116,7 @@ insert_rows(struct target *target, uint32_t number, int64_t *ret_rows, struct er
 static int
 advance_sequences(struct target *target, uint32_t number, struct err *err)
 {
-	const struct cat_table *cat = &target->catalog->tables[target->tables[number]];
+	const struct cat_table *cat = &target->loading.catalog->tables[target->loading.tables[number]];
 
 	for (size_t c = 0; c < cat->n_columns; c++) {
 		CLEANUP(free_text) char *sql = NULL;
@@ -284,7 +143,7 @@ advance_all(struct target *target, struct err *err)
 	if (db_text(target->restore->db, DB_ONE, "SELECT pg_advisory_xact_lock(hashtextextended('expunge/restore', 0))", 0, NULL, NULL, err) != 0)
 		return -1;
 	for (uint32_t i = 0; i < target->n; i++)
-		if (target->tables[i] >= 0 && advance_sequences(target, i, err) != 0)
+		if (target->loading.tables[i] >= 0 && advance_sequences(target, i, err) != 0)
 			return -1;
 	return 0;
 }
@@ -363,19 +222,19 @@ load_other(struct target *target, uint32_t number, struct restore_result *ret, s
 static int
 load_all(struct target *target, struct restore_result *ret, struct err *err)
 {
-	if (put(target, S_ASIDE, err) != 0 || db_command(target->restore->db, "SET CONSTRAINTS ALL DEFERRED", 0, NULL, NULL, err) != 0 ||
+	if (loading_put_aside(&target->loading, err) != 0 || db_command(target->restore->db, "SET CONSTRAINTS ALL DEFERRED", 0, NULL, NULL, err) != 0 ||
 	    restore_read(target, &ret->tally, err) != 0)
 		return -1;
 	for (size_t i = 0; i < target->n; i++) {
-		uint32_t number = target->order[i];
+		uint32_t number = target->loading.order[i];
 
-		if ((target->tables[number] < 0 ? load_other(target, number, ret, err) : load_table(target, number, ret, err)) != 0)
+		if ((target->loading.tables[number] < 0 ? load_other(target, number, ret, err) : load_table(target, number, ret, err)) != 0)
 			return -1;
 	}
 	if (advance_all(target, err) != 0)
 		return -1;
 	/* what waits for its check holds its table */
-	return db_command(target->restore->db, "SET CONSTRAINTS ALL IMMEDIATE", 0, NULL, NULL, err) != 0 ? -1 : put(target, S_BACK, err);
+	return db_command(target->restore->db, "SET CONSTRAINTS ALL IMMEDIATE", 0, NULL, NULL, err) != 0 ? -1 : loading_put_back(&target->loading, err);
 }
 
 /* Files in clear whose rows are nowhere. Where nobody knows whether the rows are there, the files stay, and are named. */

@@ -2,17 +2,14 @@
 #ifndef EXPUNGE_ARCHIVE_RESTORE_PRIVATE_H
 #define EXPUNGE_ARCHIVE_RESTORE_PRIVATE_H
 
+#include "archive/loading.h"
 #include "archive/restore.h"
-#include "map/catalog.h"
 
-/* What one restore knows of the target: the table of its catalogue for each of the archive's, -1 for large objects. */
+/* What one restore knows of the target. */
 struct target {
 	struct restore *restore;
-	struct catalog *catalog;
-	int *tables;
-	uint32_t *order; /* parents first */
+	struct loading loading; /* by the archive's numbers */
 	size_t n;
-	struct db_result *triggers, *constraints; /* that are out of the way during the load; columns: S_... */
 	struct unpack_place place; /* of the document files */
 	struct restore_stream *streams; /* by number in the archive */
 	size_t waiting; /* bytes in all of them */

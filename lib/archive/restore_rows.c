@@ -29,13 +29,13 @@ restore_staged(uint32_t number, char ret[64])
 static bool
 refers(const struct target *target, int table)
 {
-	for (size_t f = 0; f < target->catalog->n_fks; f++) {
-		const struct cat_fk *fk = &target->catalog->fks[f];
+	for (size_t f = 0; f < target->loading.catalog->n_fks; f++) {
+		const struct cat_fk *fk = &target->loading.catalog->fks[f];
 
 		if (fk->table != table || fk->deferrable)
 			continue;
 		for (size_t i = 0; i < target->n; i++)
-			if (target->tables[i] == fk->target)
+			if (target->loading.tables[i] == fk->target)
 				return true;
 	}
 	return false;
@@ -48,8 +48,8 @@ find_hindered(struct target *target, struct db_result **ret, struct err *err)
 	CLEANUP(str_release) struct str oids = STR_INIT;
 
 	for (size_t i = 0; i < target->n; i++)
-		if (target->tables[i] >= 0)
-			array_add_int(&oids, target->catalog->tables[target->tables[i]].oid);
+		if (target->loading.tables[i] >= 0)
+			array_add_int(&oids, target->loading.catalog->tables[target->loading.tables[i]].oid);
 	return db_text(target->restore->db, DB_MANY, "SELECT c.oid FROM pg_class c WHERE c.oid = ANY ($1::oid[])"
 		" AND (c.relhasrules OR row_security_active(c.oid))", 1, DB_PARAMS(array_end(&oids)), ret, err);
 }
@@ -73,11 +73,11 @@ restore_streams(struct target *target, struct err *err)
 		return -1;
 	for (size_t i = 0; i < target->n; i++) {
 		const struct archive_table *table = archive_table(target->restore->archive, i);
-		int cat = target->tables[i];
+		int cat = target->loading.tables[i];
 
 		target->streams[i].wanted = strcmp(table->name, FILL_DOCUMENTS) != 0;
 		target->streams[i].direct = cat >= 0 && table->one_owner && !refers(target, cat) &&
-			!is_among(target->catalog->tables[cat].oid, hindered);
+			!is_among(target->loading.catalog->tables[cat].oid, hindered);
 	}
 	return 0;
 }
@@ -100,7 +100,7 @@ open_stream(struct target *target, uint32_t number, struct err *err)
 	if (stream->open)
 		return 0;
 	restore_staged(number, staged);
-	str_addf(&sql, "COPY %s", stream->direct ? target->catalog->tables[target->tables[number]].quoted : staged);
+	str_addf(&sql, "COPY %s", stream->direct ? target->loading.catalog->tables[target->loading.tables[number]].quoted : staged);
 	if (stream->direct && archive_table(target->restore->archive, number)->n_columns > 0) {
 		str_add(&sql, " (");
 		restore_add_columns(&sql, target, number, "");
@@ -263,14 +263,14 @@ make_staged(struct target *target, uint32_t number, struct err *err)
 
 	restore_staged(number, staged);
 	str_addf(&sql, "CREATE TEMPORARY TABLE %s ", staged + strlen("pg_temp."));
-	if (target->tables[number] < 0)
+	if (target->loading.tables[number] < 0)
 		str_add(&sql, "(expunge_leaf bigint, loid oid, start bigint, data bytea) ON COMMIT DROP");
 	else {
 		str_add(&sql, "ON COMMIT DROP AS SELECT 0::bigint AS expunge_leaf");
 		if (archive_table(target->restore->archive, number)->n_columns > 0)
 			str_add(&sql, ", ");
 		restore_add_columns(&sql, target, number, "t.");
-		str_addf(&sql, " FROM %s t WITH NO DATA", target->catalog->tables[target->tables[number]].quoted);
+		str_addf(&sql, " FROM %s t WITH NO DATA", target->loading.catalog->tables[target->loading.tables[number]].quoted);
 	}
 	return db_command(target->restore->db, sql.s, 0, NULL, NULL, err);
 }

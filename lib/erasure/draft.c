@@ -268,11 +268,27 @@ find_again(struct run *run, const char *array, struct str *obstacles, struct err
 	return 0;
 }
 
+/* Some of its rows may not be there to be planned. */
+static int
+find_dormant(struct run *run, const char *request, struct str *obstacles, struct err *err)
+{
+	CLEANUP(db_result_freep) struct db_result *res = NULL;
+
+	if (db_query(run->db, &QUERY_DORMANCY_OF_REQUEST, DB_PARAMS(request), &res, err) != 0)
+		return -1;
+	if (db_rows(res) > 0)
+		str_addf(obstacles, "blocker: the account is %s: its rows are sealed, and go with its purge from %s on; to erase these earlier, let it "
+			"come back (expunge account reactivate)\n", db_get_text(res, 0, 0), db_get_text(res, 0, 1));
+	return 0;
+}
+
 /* The document from the plan and what was found besides. */
 static int
 finish(struct run *run, struct plan *plan, int round, const struct values *values, const char *scope, struct draft *ret,
 	struct err *err)
 {
+	if (find_dormant(run, plan->request, &ret->obstacles, err) != 0)
+		return -1;
 	if (plan->n_rows == 0 && ret->obstacles.len == 0)
 		str_add(&ret->obstacles, round == 0 ? "blocker: there is no such subject in this tenant\n"
 		                                    : "blocker: nothing is left that was not removed\n");

@@ -165,8 +165,14 @@ ledger_intent(struct ledger *ledger, const char *request, const char *tenant, co
 
 	if (ledger_row_hashes(ledger, tenant, table, key, birth, row, born, err) != 0)
 		return -1;
-	str_addf(&ledger->intents, "intent %s %s %s\n", request, row, born);
+	ledger_intent_hashed(ledger, request, row, born);
 	return 0;
+}
+
+void
+ledger_intent_hashed(struct ledger *ledger, const char *request, const char *row, const char *birth)
+{
+	str_addf(&ledger->intents, "intent %s %s %s\n", request, row, birth);
 }
 
 /* mac of a line (without its mac) after another, as 64 hex digits */

@@ -29,6 +29,8 @@ void ledger_closep(struct ledger **ledger);
 /* Collects one intent; birth: the declared birth columns' text, "" when the map declares none. */
 int ledger_intent(struct ledger *ledger, const char *request, const char *tenant, const char *table,
 	const char *key, const char *birth, struct err *err);
+/* The same of hashes that ledger_row_hashes() gave. */
+void ledger_intent_hashed(struct ledger *ledger, const char *request, const char *row, const char *birth);
 /* Writes the collected intents under a batch id and syncs them. */
 int ledger_write(struct ledger *ledger, const char *batch, struct err *err);
 /* What became of a batch. */

@@ -107,7 +107,8 @@ empty_table(struct purge_removal *removal, int table, int64_t limit, bool *ret_s
 	*ret_stopped = first.stopped;
 	if (first.stopped || first.roots == 0)
 		return 0;
-	if (first.roots == limit && workers_run(run, WORKERS_MAX, empty_some, &many, err) != 0)
+	/* what is kept is kept by one */
+	if (first.roots == limit && removal->keep == NULL && workers_run(run, WORKERS_MAX, empty_some, &many, err) != 0)
 		return -1;
 	rest.ended = rest.stopped = many.stopped;
 	if (empty_some(run, &rest, err) != 0)
@@ -168,8 +169,8 @@ sweep(struct purge_removal *removal, struct err *err)
 	return -1;
 }
 
-static int
-remove_all(struct purge_removal *removal, bool *ret_stopped, struct err *err)
+int
+purge_take_all(struct purge_removal *removal, bool *ret_stopped, struct err *err)
 {
 	const struct purge *purge = removal->purge;
 	const struct map_order *order = &purge->program->remove;
@@ -183,7 +184,12 @@ remove_all(struct purge_removal *removal, bool *ret_stopped, struct err *err)
 			return -1;
 	if (*ret_stopped)
 		return 0;
-	return removal->is_swept ? sweep(removal, err) : take_last(removal, err);
+	if (!removal->is_swept)
+		return take_last(removal, err);
+	/* what is kept has no key set that would tell what refers to it; the account's own recount does */
+	if (removal->keep != NULL)
+		return 0;
+	return purge_tell_dormant(removal, err) != 0 ? -1 : sweep(removal, err);
 }
 
 /* Before the first chunk: the tenant is there, once. An account that the application has taken away by itself is no reason to
@@ -222,7 +228,7 @@ purge_remove(const struct purge *purge, const char *closure, bool *ret_stopped, 
 	if (failed == 0 && !removed) {
 		removal.tenant = db_get_text(removal.claimed, 0, P_TENANT);
 		removal.is_swept = db_get_bool(removal.claimed, 0, P_IS_SWEPT);
-		failed = !removal.is_swept && find_tenant(&removal, err) != 0 ? -1 : remove_all(&removal, ret_stopped, err);
+		failed = !removal.is_swept && find_tenant(&removal, err) != 0 ? -1 : purge_take_all(&removal, ret_stopped, err);
 	}
 	db_result_free(removal.claimed);
 	return failed;

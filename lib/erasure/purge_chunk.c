@@ -93,8 +93,11 @@ purge_read_again(const struct purge_removal *removal, struct err *err)
 	CLEANUP(db_result_freep) struct db_result *now = NULL;
 	bool removed = false;
 
-	if (guard_freeze(removal->purge->run->db, removal->purge->run->config, err) != 0 ||
-	    purge_read_claimed(removal->purge, removal->closure, &now, &removed, err) != 0)
+	if (guard_freeze(removal->purge->run->db, removal->purge->run->config, err) != 0)
+		return -1;
+	if (removal->keep != NULL)
+		return removal->keep->again(removal->keep->ctx, err) != 0 ? -1 : purge_check_holds(removal->purge, removal->tenant, err);
+	if (purge_read_claimed(removal->purge, removal->closure, &now, &removed, err) != 0)
 		return -1;
 	if (removed || strcmp(db_get_text(now, 0, P_TENANT), removal->tenant) != 0)
 		return err_set(err, ERR_REFUSED, "closure %.40s was removed by another run", removal->closure);
@@ -138,14 +141,11 @@ collect_chunk(const struct purge_removal *removal, struct purge_chunk *chunk, co
 	return err_hint(err, "untie the two accounts in the application; then the purge goes on");
 }
 
-/* What a restored database must lose again: its subjects one by one, and the account as a whole. */
-static int
-write_ledger(const struct purge_removal *removal, struct purge_chunk *chunk, struct err *err)
+int
+purge_chunk_subjects(const struct purge_removal *removal, const struct purge_chunk *chunk, struct db_result **ret, struct err *err)
 {
 	const struct purge *purge = removal->purge;
-	const struct run *run = purge->run;
 	CLEANUP(str_release) struct str sql = STR_INIT;
-	CLEANUP(db_result_freep) struct db_result *res = NULL;
 	const struct map *map = purge->map;
 
 	str_add(&sql, "SELECT gen_random_uuid(), array_to_string(k.key, chr(31)), ");
@@ -155,7 +155,19 @@ write_ledger(const struct purge_removal *removal, struct purge_chunk *chunk, str
 	str_add(&sql, " ON ");
 	sql_match(&sql, purge->program, map->subject, 0, "t", "k");
 	str_addf(&sql, " WHERE k.request_id = $1::uuid AND k.table_id = %d AND k.via = 0", purge->program->tables[map->subject].id);
-	if (db_text(run->db, DB_MANY, sql.s, 1, DB_PARAMS(chunk->id), &res, err) != 0)
+	return db_text(purge->run->db, DB_MANY, sql.s, 1, DB_PARAMS(chunk->id), ret, err);
+}
+
+/* What a restored database must lose again: its subjects one by one, and the account as a whole. */
+static int
+write_ledger(const struct purge_removal *removal, struct purge_chunk *chunk, struct err *err)
+{
+	const struct purge *purge = removal->purge;
+	const struct run *run = purge->run;
+	CLEANUP(db_result_freep) struct db_result *res = NULL;
+	const struct map *map = purge->map;
+
+	if (purge_chunk_subjects(removal, chunk, &res, err) != 0)
 		return -1;
 	ledger_forget(run->ledger);
 	if (ledger_intent(run->ledger, removal->closure, removal->tenant, map->tables[purge->tenant].name, removal->tenant, "", err) != 0)
@@ -279,8 +291,13 @@ run_chunk(const struct purge_removal *removal, struct purge_chunk *chunk, struct
 	if (plan_files(purge, chunk, sets, &plans, err) != 0 ||
 	    control_take(&control, purge->program, view.db, sets, removal->tenant,
 		    (int)config_int(view.config, SET_VERIFY_CONTROL_SUBJECTS), err) != 0 ||
-	    write_ledger(removal, chunk, err) != 0 || carry_out(removal, sets, chunk->round, &control, &tallies, err) != 0 ||
-	    run_check_schema(&view, view.db, err) != 0 || add_tallies(removal, &tallies, &plans, err) != 0)
+	    (removal->keep != NULL ? removal->keep->take(removal->keep->ctx, removal, chunk, err) : write_ledger(removal, chunk, err)) != 0 ||
+	    carry_out(removal, sets, chunk->round, &control, &tallies, err) != 0 ||
+	    run_check_schema(&view, view.db, err) != 0)
+		return -1;
+	if (removal->keep != NULL)
+		return removal->keep->record(removal->keep->ctx, removal, chunk, &tallies, control.n_subjects > 0, err);
+	if (add_tallies(removal, &tallies, &plans, err) != 0)
 		return -1;
 	return record(removal, chunk, &control, err);
 }

@@ -240,9 +240,8 @@ add_sorted(struct str *text, char **lines, size_t n)
 	free(lines);
 }
 
-/* What was collected or counted, table by table; log tables follow theirs, and any update adds to them. */
-static void
-add_rows(const struct purge *purge, const int64_t *counts, struct purge_plan *plan)
+void
+purge_plan_rows(const struct purge *purge, const int64_t *counts, struct purge_plan *plan)
 {
 	char **rows = NULL, **kept = NULL;
 	size_t n_rows = 0, n_kept = 0;
@@ -285,7 +284,7 @@ add_rest(const struct purge *purge, const struct db_result *files, struct purge_
 {
 	const struct map *map = purge->run->map;
 
-	for (int i = 0; i < db_rows(files); i++)
+	for (int i = 0; files != NULL && i < db_rows(files); i++)
 		str_addf(&plan->document, "files: %s %s\n", db_get_text(files, i, 0), db_get_text(files, i, 1));
 	for (size_t i = 0; i < map->n_tables; i++)
 		if (map->tables[i].action == MAP_TENANT && !purge->program->tables[i].owned)
@@ -297,8 +296,9 @@ add_rest(const struct purge *purge, const struct db_result *files, struct purge_
 }
 
 static int
-collect(const struct purge *purge, const char *set, const char *tenant, struct purge_plan *plan, struct err *err)
+collect(const struct purge *purge, const char *closure, const char *set, const char *tenant, struct purge_plan *plan, struct err *err)
 {
+	bool dormant = false;
 	CLEANUP(free_text) char *sets = mem_printf("{%s}", set);
 	CLEANUP(purge_free_counts) int64_t *counts = mem_zero(purge->map->n_tables, sizeof(*counts));
 	CLEANUP(db_result_freep) struct db_result *files = NULL;
@@ -309,7 +309,13 @@ collect(const struct purge *purge, const char *set, const char *tenant, struct p
 	(void)snprintf(via, sizeof(via), "%d", PROGRAM_VIA_DOCUMENT);
 	if (purge_pick(purge, set, purge->tenant, tenant, 2, PURGE_UNLOCKED, &n, err) != 0)
 		return -1;
-	if (n != 1) {
+	if (purge_plan_dormant(purge, closure, plan, &dormant, err) != 0)
+		return -1;
+	if (dormant && n == 0) {
+		add_rest(purge, NULL, plan);
+		return 0;
+	}
+	if (n != 1 || dormant) {
 		str_addf(&plan->obstacles, "blocker: %s rows %" PRId64 " are this tenant\n", purge->map->tables[purge->tenant].name, n);
 		return 0;
 	}
@@ -319,7 +325,7 @@ collect(const struct purge *purge, const char *set, const char *tenant, struct p
 	    count_rows(purge, sets, counts, err) != 0 ||
 	    db_query(db, &QUERY_PURGE_FILES, DB_PARAMS(set, via), &files, err) != 0)
 		return -1;
-	add_rows(purge, counts, plan);
+	purge_plan_rows(purge, counts, plan);
 	add_rest(purge, files, plan);
 	return 0;
 }
@@ -338,7 +344,7 @@ purge_plan(const struct purge *purge, const char *closure, const char *tenant, s
 		purge_plan_release(&plan);
 		return -1;
 	}
-	failed = collect(purge, set, tenant, &plan, err);
+	failed = collect(purge, closure, set, tenant, &plan, err);
 	db_rollback(purge->run->db);
 	if (failed == 0 && plan.n_rows == 0)
 		str_add(&plan.document, str_cstr(&plan.obstacles));

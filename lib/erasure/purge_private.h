@@ -5,9 +5,25 @@
 #include <stdlib.h>
 
 #include "erasure/purge.h"
+#include "erasure/tally.h"
 
 /* columns of purge_claimed */
 enum { P_TENANT, P_STATE, P_CLAIMED_PLAN, P_DOCUMENT, P_IS_REMOVED, P_IS_SWEPT };
+
+struct purge_removal;
+struct purge_chunk;
+
+/* Rows that leave because they are kept elsewhere: what is done in the place of a purge's own steps, in the transaction of each
+ * chunk. */
+struct purge_keep {
+	void *ctx;
+	/* It may still be done. */
+	int (*again)(void *ctx, struct err *err);
+	/* What was collected is kept, row by row; else nothing of the chunk goes. */
+	int (*take)(void *ctx, const struct purge_removal *removal, const struct purge_chunk *chunk, struct err *err);
+	int (*record)(void *ctx, const struct purge_removal *removal, const struct purge_chunk *chunk, const struct tallies *tallies,
+		bool controlled, struct err *err);
+};
 
 /* An account under way. */
 struct purge_removal {
@@ -16,6 +32,7 @@ struct purge_removal {
 	struct db_result *claimed; /* purge_claimed, as it was at first */
 	const char *tenant, *document;
 	bool is_swept; /* the tenant's own row is gone already */
+	const struct purge_keep *keep; /* NULL: a purge */
 	int64_t done; /* rows, so far */
 };
 
@@ -41,6 +58,16 @@ int purge_read_claimed(const struct purge *purge, const char *closure, struct db
 int purge_read_again(const struct purge_removal *removal, struct err *err);
 /* A chunk, again after what passes by itself, and with fewer roots when it is more than a transaction should have. */
 int purge_chunk(const struct purge_removal *removal, struct purge_chunk *chunk, struct err *err);
+/* Chunk after chunk until none of the tenant's rows is left. */
+int purge_take_all(struct purge_removal *removal, bool *ret_stopped, struct err *err);
+/* The subjects of a chunk: an id, key and birth columns' text of each, as the ledger hashes them. */
+int purge_chunk_subjects(const struct purge_removal *removal, const struct purge_chunk *chunk, struct db_result **ret, struct err *err);
+/* The patients of an account that was dormant, into the ledger, before its purge ends. Nothing for any other. */
+int purge_tell_dormant(const struct purge_removal *removal, struct err *err);
+/* Of a plan: what is sealed of an account that is dormant; *ret: it is. */
+int purge_plan_dormant(const struct purge *purge, const char *closure, struct purge_plan *plan, bool *ret, struct err *err);
+/* What was collected or counted, table by table; log tables follow theirs, and any update adds to them. */
+void purge_plan_rows(const struct purge *purge, const int64_t *counts, struct purge_plan *plan);
 /* Counts once more; the saved keys must still be there. */
 int purge_count(const struct purge *purge, const char *closure, const char *tenant, struct recount *ret, struct err *err);
 

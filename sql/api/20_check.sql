@@ -32,7 +32,7 @@
 --     EX520 it came back           EX521 time not over             EX522 outside the purge window
 --     EX523 approvals missing      EX524 no export                 EX525 frozen
 --     EX526 application disagrees  EX527 practice not told         EX528 no restore tried
---     EX529 an erasure under way
+--     EX529 an erasure under way   EX530 neither sealed nor live
 --   EX7xx support mode
 --     EX701 ticket                 EX702 scope                 EX703 end of a consent
 --     EX704 staff                  EX705 subject and scope     EX706 not what was asked for

@@ -185,6 +185,7 @@ BEGIN
 	UPDATE expunge.closure o SET state = 'reactivated', ended_at = now(), ended_by = session_user, problem = NULL, problem_at = NULL,
 		disagreement = NULL WHERE o.id = c.id;
 	DELETE FROM expunge.closure_approval a WHERE a.closure_id = c.id;
+	PERFORM expunge.wake_account(c.id);
 	IF reason IS NOT NULL THEN
 		PERFORM expunge.log_event('account-reactivation-reason', c.tenant, c.id, reason);
 	END IF;
@@ -445,6 +446,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 	WHERE d.kind IS DISTINCT FROM 'drill-passed' OR d.detail IS NOT NULL OR d.at < asked_at - make_interval(hours => c.hours)
 	UNION ALL SELECT 'EX528', 'no backup has been made within ' || c.hours || ' hours', 'expunge backup, and see what stands in its way'
 	FROM c WHERE NOT EXISTS (SELECT FROM expunge.archive a WHERE a.state = 'complete' AND a.created_at >= asked_at - make_interval(hours => c.hours))
+	UNION ALL SELECT 'EX530', 'its rows are neither all sealed nor all in the live database', 'the nightly run goes on with it; expunge account show says what is in its way'
+	FROM c JOIN expunge.dormancy d ON d.tenant = c.tenant AND (d.phase = 'waking' OR (d.phase = 'sealed' AND d.n_rows > 0))
 	UNION ALL SELECT 'EX529', count(*) || ' erasures of its patients are under way', 'wait until they are certified'
 	FROM c JOIN expunge.request r ON r.tenant = c.tenant AND r.state IN ('running', 'removed') HAVING count(*) > 0
 $$;
@@ -469,7 +472,7 @@ BEGIN
 		RAISE EXCEPTION 'the purge of this account was claimed before' USING ERRCODE = 'EX420', HINT = 'the run goes on with it';
 	END IF;
 	PERFORM FROM expunge.closure_plan p WHERE p.closure_id = c.id FOR SHARE;
-	IF subscription NOT IN ('closed', 'expired') THEN
+	IF subscription NOT IN ('closed', 'expired') AND NOT (subscription = 'missing' AND expunge.is_dormant(c.id)) THEN
 		RAISE EXCEPTION 'the application says of this account: %', subscription
 			USING ERRCODE = 'EX526', HINT = 'it is not purged until a person has found out what the practice wants';
 	END IF;
@@ -482,6 +485,7 @@ BEGIN
 	END LOOP;
 	UPDATE expunge.closure u SET state = 'claimed', claimed_at = clock_timestamp(), claimed_run = run, claimed_plan = plan_hash,
 		problem = NULL, problem_at = NULL WHERE u.id = c.id;
+	PERFORM expunge.count_dormant(c.id);
 	RETURN c.id;
 END
 $$;
@@ -567,6 +571,8 @@ BEGIN
 	differs := CASE
 		WHEN says = 'open' AND c.source = 'application' THEN NULL
 		WHEN says = 'open' THEN 'it has an active subscription, and was closed by ' || c.source
+		-- its rows are sealed, and this one perhaps among them
+		WHEN says = 'missing' AND expunge.is_dormant(c.id) THEN NULL
 		WHEN says = 'missing' THEN 'it has no subscription of this account'
 		WHEN says = 'several' THEN 'it has several subscriptions of this account'
 		WHEN says NOT IN ('closed', 'expired') THEN 'the status of its subscription is none that is declared'
@@ -599,12 +605,16 @@ CREATE VIEW expunge.account_list AS
 			WHERE a.closure_id = c.id AND a.plan_hash = p.hash) AS approved_by,
 		CASE WHEN NOT c.export_needed THEN 'not needed' ELSE coalesce(c.exported_at::text, 'none') END AS export,
 		c.claimed_at, c.certified_at, c.final_at,
-		c.state NOT IN ('certified', 'reactivated') AS open,
+		c.state NOT IN ('certified', 'reactivated') OR coalesce(d.phase = 'waking', false) AS open,
 		CASE WHEN c.state IN ('cancelled', 'cooling-off', 'due') THEN
 			(SELECT string_agg(o.what, '; ' ORDER BY o.code <> 'EX521', o.code) FROM expunge.closure_obstacles(c.id) o
 				WHERE c.state = 'due' OR o.code NOT IN ('EX522', 'EX528'))
-		ELSE c.problem END AS waits_for
+		ELSE c.problem END AS waits_for,
+		d.phase AS dormancy, d.dormant_at, d.n_rows AS sealed_rows,
+		CASE WHEN d.phase = 'waking' THEN 'its rows are sealed and not loaded yet' || coalesce(': ' || d.problem, '')
+			WHEN d.problem IS NOT NULL THEN d.problem END AS dormancy_problem
 	FROM expunge.closure c
+	LEFT JOIN expunge.dormancy d ON d.closure_id = c.id
 	LEFT JOIN expunge.closure_plan p ON p.closure_id = c.id
 	CROSS JOIN LATERAL (SELECT expunge.civil_date_in(now(), c.zone)) t(today);
 COMMENT ON VIEW expunge.account_list IS 'every closing and closed account: day n of so many, its purge date in the practice''s zone, and what it waits for';
@@ -615,8 +625,13 @@ CREATE OR REPLACE VIEW expunge.status_account AS
 		count(*) FILTER (WHERE c.state IN ('claimed', 'removed', 'shredded')) AS under_way,
 		count(*) FILTER (WHERE now() >= c.complete_by) AS overdue,
 		count(*) FILTER (WHERE c.disagreement IS NOT NULL) AS disagreeing,
-		count(*) FILTER (WHERE c.problem IS NOT NULL) AS failed
-	FROM expunge.closure c WHERE c.state NOT IN ('certified', 'reactivated');
-COMMENT ON VIEW expunge.status_account IS 'one row of counts: accounts that are closing, due, being purged, past their day, disagreed about, and whose purge failed';
+		count(*) FILTER (WHERE c.problem IS NOT NULL) AS failed,
+		count(*) FILTER (WHERE d.phase = 'dormant') AS dormant,
+		-- a night has had its chance
+		count(*) FILTER (WHERE c.state IN ('cooling-off', 'due') AND now() >= c.seal_at + interval '1 day' AND d.phase IS DISTINCT FROM 'dormant') AS unsealed,
+		(SELECT count(*) FROM expunge.dormancy w WHERE w.phase = 'waking') AS waking
+	FROM expunge.closure c LEFT JOIN expunge.dormancy d ON d.closure_id = c.id
+	WHERE c.state NOT IN ('certified', 'reactivated');
+COMMENT ON VIEW expunge.status_account IS 'one row of counts: accounts that are closing, due, being purged, past their day, disagreed about, whose purge failed, that are dormant, should be, and that came back and whose rows did not';
 
 RESET ROLE;

@@ -99,7 +99,8 @@ CREATE VIEW expunge.status_archive AS
 		d.at AS last_drill, d.kind = 'drill-passed' AS last_drill_passed,
 		(SELECT c.barrier FROM expunge.key_change c WHERE c.state = 'journalled') AS change_waits_for
 	FROM (SELECT count(*) FILTER (WHERE t.tenant <> '@nobody') AS tenants, floor(extract(epoch FROM now() - min(t.newest)))::bigint AS newest_age_seconds
-		FROM (SELECT a.tenant, max(a.created_at) AS newest FROM expunge.archive a WHERE a.state = 'complete' GROUP BY a.tenant) t) n
+		FROM (SELECT a.tenant, max(a.created_at) AS newest FROM expunge.archive a WHERE a.state = 'complete'
+			AND NOT EXISTS (SELECT FROM expunge.dormancy y WHERE y.tenant = a.tenant AND y.phase <> 'awake' AND y.n_rows > 0) GROUP BY a.tenant) t) n
 	LEFT JOIN (SELECT e.at, e.kind FROM expunge.event e WHERE e.kind IN ('drill-passed', 'drill-failed')
 		ORDER BY e.number DESC LIMIT 1) d ON true;
 COMMENT ON VIEW expunge.status_archive IS 'one row: how old the newest backup of a tenant is at worst, archives that are not named or not removed yet, the last drill, and the barrier that a change of the root waits for in vain';

@@ -187,4 +187,12 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON expunge.closure_chunk, expunge.closure_t
 GRANT SELECT, INSERT, UPDATE ON expunge.closure_recipient TO expunge_job;
 GRANT EXECUTE ON FUNCTION expunge.certify_closure(uuid, bigint, text, text, text, text, timestamptz, pg_lsn, uuid[], text[]) TO expunge_job;
 
+-- accounts whose rows are sealed
+GRANT SELECT ON expunge.dormancy, expunge.dormancy_archive, expunge.dormancy_chunk TO expunge_operator, expunge_approver, expunge_dpo, expunge_job;
+GRANT INSERT, UPDATE ON expunge.dormancy TO expunge_job;
+GRANT INSERT ON expunge.dormancy_archive TO expunge_job;
+GRANT UPDATE (given_up) ON expunge.dormancy_archive TO expunge_job;
+GRANT INSERT ON expunge.dormancy_chunk TO expunge_job;
+GRANT SELECT, INSERT ON expunge.dormancy_taken, expunge.dormancy_subject TO expunge_job;
+
 RESET ROLE;

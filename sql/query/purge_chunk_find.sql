@@ -2,3 +2,4 @@
 -- params: 1 chunk
 -- rows: one
 SELECT EXISTS (SELECT FROM expunge.closure_chunk c WHERE c.id = $1::uuid)
+    OR EXISTS (SELECT FROM expunge.dormancy_chunk c WHERE c.id = $1::uuid)

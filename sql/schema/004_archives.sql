@@ -6,7 +6,7 @@ CREATE TABLE expunge.archive (
 	id           text PRIMARY KEY CHECK (id ~ '^[0-9a-f]{64}$'),
 	tenant       text NOT NULL CHECK (tenant <> ''),
 	generation   bigint NOT NULL UNIQUE REFERENCES expunge.key_leaf,
-	kind         text NOT NULL DEFAULT 'backup' CHECK (kind IN ('backup')),
+	kind         text NOT NULL DEFAULT 'backup' CHECK (kind IN ('backup', 'dormant')),
 	state        text NOT NULL DEFAULT 'naming' CHECK (state IN ('naming', 'complete', 'expired')),
 	created_at   timestamptz NOT NULL,
 	lsn          pg_lsn NOT NULL,

@@ -83,7 +83,13 @@ expunge.contact                          -     -     -     r     r     r     -
 expunge.contact_id_seq                   -     -     -     -     -     -     -
 expunge.control_set                      -     -     -     -     adrw  -     -
 expunge.copies_seen()                    -     -     -     x     x     -     -
+expunge.count_dormant()                  -     -     -     -     -     -     -
 expunge.decide_request()                 -     -     x     -     -     -     -
+expunge.dormancy                         -     -     r     r     arw   r     -
+expunge.dormancy_archive                 -     -     r     r     War   r     -
+expunge.dormancy_chunk                   -     -     r     r     ar    r     -
+expunge.dormancy_subject                 -     -     -     -     ar    -     -
+expunge.dormancy_taken                   -     -     -     -     ar    -     -
 expunge.due_date()                       -     x     x     x     x     x     x     x
 expunge.easter()                         -     x     x     x     x     x     x     x
 expunge.end_closure()                    -     -     -     -     -     -     -
@@ -109,6 +115,7 @@ expunge.hold_list                        -     -     r     r     r     r     -
 expunge.identify_request()               -     x     -     x     -     -     -
 expunge.instance                         -     -     r     r     r     r     r
 expunge.instance_zone()                  -     x     x     x     x     x     x     x
+expunge.is_dormant()                     -     -     -     -     -     -     -
 expunge.is_held()                        -     -     x     x     x     x     -
 expunge.key_change                       -     -     r     r     War   r     -
 expunge.key_gone                         -     -     -     -     War   -     -
@@ -154,6 +161,7 @@ expunge.reconcile_account()              -     -     -     -     x     -     -
 expunge.record_closure()                 -     -     -     -     -     -     -
 expunge.record_closure_recipient()       -     -     -     -     -     -     -
 expunge.record_denied()                  -     x     x     x     x     x     x     x
+expunge.record_dormancy()                -     -     -     -     -     -     -
 expunge.record_export()                  -     -     -     -     x     -     -
 expunge.record_notice()                  -     -     -     -     -     -     -
 expunge.record_recipient()               -     -     -     -     -     -     -
@@ -228,6 +236,7 @@ expunge.transition                       -     -     r     r     r     r     -
 expunge.undo_until()                     -     -     -     -     -     -     -
 expunge.unhex()                          -     -     -     -     -     -     -
 expunge.waive_export()                   -     -     -     x     -     x     -
+expunge.wake_account()                   -     -     -     -     -     -     -
 expunge.weekday_of_month()               -     x     x     x     x     x     x     x
 expunge.withdraw_request()               -     x     x     x     -     x     -
 expunge.working_day_on_or_after()        -     x     x     x     x     x     x     x
@@ -293,7 +302,7 @@ is "$(sql ctl "SELECT rolname FROM pg_roles WHERE rolname LIKE 'expunge%' AND (r
 is "$(sql ctl "SELECT g.rolname FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid WHERE m.member = 'expunge_owner'::regrole")" \
 	"pg_read_all_stats" "the owner is a member of pg_read_all_stats alone"
 is "$(sql ctl "SELECT relname FROM pg_class WHERE relnamespace = 'expunge'::regnamespace AND relrowsecurity AND relforcerowsecurity ORDER BY 1" | tr '\n' ' ')" \
-	"certificate closure closure_approval closure_chunk closure_plan closure_recipient closure_removal closure_tally contact hold opening outbox request support_event support_subject " "row-level security is forced on whatever names tenants"
+	"certificate closure closure_approval closure_chunk closure_plan closure_recipient closure_removal closure_tally contact dormancy dormancy_archive dormancy_chunk dormancy_subject dormancy_taken hold opening outbox request support_event support_subject " "row-level security is forced on whatever names tenants"
 
 is "$(sql ctl "SELECT reloptions FROM pg_class WHERE oid = 'expunge_api.request_status'::regclass")" "{security_barrier=true}" \
 	"the application's view is a security barrier"
