@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "base/mem.h"
 #include "sys/file.h"
+#include "sys/tasks.h"
 
 static void
 close_fd(int *fd)
@@ -184,16 +185,47 @@ read_back(struct destination *place, const struct archive_summary *summary, cons
 	return 0;
 }
 
+/* One place's part of destinations_verify. */
+struct reading_back {
+	struct destination *place;
+	const struct archive_summary *summary;
+	const uint8_t *generation_key;
+	bool done;
+};
+
+static int
+read_one_back(void *ctx, struct err *err)
+{
+	struct reading_back *one = ctx;
+	struct err why = { 0 };
+
+	(void)err;
+	if (!one->place->failed && read_back(one->place, one->summary, one->generation_key, &why) != 0)
+		fail(one->place, &why);
+	one->done = true;
+	return 0;
+}
+
+/* All places at once: each waits for its own disk. */
 int
 destinations_verify(struct destinations *list, const struct archive_summary *summary,
 	const uint8_t generation_key[ARCHIVE_KEY_SIZE], struct err *err)
 {
-	for (size_t i = 0; i < list->n; i++) {
-		struct err why = { 0 };
+	struct reading_back *each = mem_zero(list->n, sizeof(*each));
+	struct task *tasks = mem_zero(list->n, sizeof(*tasks));
+	struct err unused = { 0 };
 
-		if (!list->items[i].failed && read_back(&list->items[i], summary, generation_key, &why) != 0)
-			fail(&list->items[i], &why);
+	for (size_t i = 0; i < list->n; i++) {
+		each[i] = (struct reading_back){ &list->items[i], summary, generation_key, false };
+		tasks[i] = (struct task){ .work = read_one_back, .ctx = &each[i] };
 	}
+	if (list->n > 0)
+		(void)tasks_run(tasks, list->n, &unused);
+	for (size_t i = 0; i < list->n; i++)
+		if (!each[i].done) /* no thread could be had */
+			(void)read_one_back(&each[i], &unused);
+	free(tasks);
+	free(each);
 	return destinations_need_one(list, err);
 }
 

@@ -8,6 +8,7 @@ filled() {
 	shift
 	practices "$db" 1 1
 	with_keys 2>/dev/null
+	[ -z "${EARLIER:-}" ] || sql postgres "CREATE DATABASE $EARLIER TEMPLATE $db"
 	sql "$db" "CREATE TABLE public.indexes AS SELECT i.indexname, i.indexdef FROM pg_indexes i
 		WHERE i.schemaname = 'expunge' AND i.tablename = 'key_leaf' AND i.indexname <> 'key_leaf_pkey'"
 	sql "$db" 'CREATE TABLE public.steps (state text, at timestamptz)' 'GRANT INSERT ON public.steps TO PUBLIC' \
@@ -85,4 +86,17 @@ open_leaves() {
 	say "bench open_leaves_with_server $(calc "$n / $wall" 0) 1/s"
 	say "bench open_pages_raw $(calc "$pages / $raw" 0) 1/s"
 	ratio open_leaf_vs_page_decryption "$(calc "$cpu / $n * 1e6" 3)" "$(calc "$raw / $pages * 1e6" 3)"
+}
+
+# A database that was restored from before all of its 1,000,000 leaves (ADOPTED) were made takes them over from the journals.
+adopt() {
+	local n=${ADOPTED:-1000000}
+	EARLIER=earlier filled adopted "$n"
+	mkrole ada expunge_operator expunge_job
+	sql postgres 'ALTER DATABASE adopted RENAME TO lost' 'ALTER DATABASE earlier RENAME TO adopted'
+	"${CC:-cc}" -O1 -o "$T/maxrss" "$ROOT/tests/bench/maxrss.c"
+	say "bench adopt_$n $(seconds "$T/maxrss" "$T/rss" "$EXPUNGE" -c "$CONF" -U ada restore --adopt) s"
+	say "bench adopt_${n}_memory $(calc "$(cat "$T/rss") / 1024" 1) MiB"
+	say "bench adopt_${n}_journal $(calc "$(du -sk "${CONF%/*}/here/keys" | cut -f 1) / 1024" 1) MiB"
+	[ "$(sql adopted 'SELECT count(*) FROM expunge.key_leaf')" -ge "$n" ] || { echo "leaves are missing" >&2; exit 1; }
 }

@@ -37,9 +37,9 @@ target() {
 	sql postgres "DROP DATABASE IF EXISTS $1" "CREATE DATABASE $1"
 	pg_restore --section=pre-data -d "$1" "$T/schema"
 }
+# two practices at a time, as pg_restore -j2 has two tables
 restore_ours() {
-	local n
-	for n in $(seq 1 10); do expunge_as night restore --tenant "$n" --into "dbname=back host=$PGHOST port=$PGPORT"; done
+	seq 1 10 | xargs -P 2 -I{} "$EXPUNGE" -c "$CONF" -U night restore --tenant {} --into "dbname=back host=$PGHOST port=$PGPORT user=postgres"
 	pg_restore -j2 --section=post-data -d back "$T/schema"
 }
 restore_theirs() { pg_restore -j2 --section=data --section=post-data -d back "$T/custom.1"; }

@@ -4,7 +4,7 @@
 #   bench NAME VALUE UNIT
 #   ratio NAME VALUE
 # and all of it is left in build/bench.txt. NAME: erase, purge, purge_foreground, lifecycle, backup, large, foreground, memory,
-# check, shred, tenant, open. README.md says what each is.
+# check, shred, tenant, open, adopt. README.md says what each is.
 if [ -z "${BENCH_CLUSTER:-}" ]; then
 	here=$(cd "$(dirname "$0")/.." && pwd)
 	BENCH_CLUSTER=$(mktemp -d)/cluster
@@ -225,10 +225,11 @@ next_backups() {
 . "$ROOT/tests/bench/keys.bash"
 . "$ROOT/tests/bench/large.bash"
 . "$ROOT/tests/bench/accounts.bash"
-if wanted shred || wanted tenant || wanted open; then build_keys_bench; fi
+if wanted shred || wanted tenant || wanted open || wanted adopt; then build_keys_bench; fi
 if wanted shred; then shred; fi
 if wanted tenant; then tenant; fi
 if wanted open; then open_leaves; fi
+if wanted adopt; then adopt; fi
 if wanted erase; then erase; fi
 if wanted purge; then purge; fi
 if wanted purge_foreground; then purge_foreground; fi
