@@ -108,7 +108,13 @@ $(B)/tests/fake/passwd.so: tests/fake/passwd.c
 	@echo '  CC    $<'
 	$(Q)$(CC) -D_GNU_SOURCE -std=gnu11 $(OPT) $(WARN) -fPIC -shared -o $@ $<
 
-units: $(UNIT_BIN) $(B)/tests/crash/interpose.so $(B)/tests/fake/pkcs11.so $(B)/tests/fake/passwd.so $(B)/tests/fuzz/replay $(B)/tests/race/race $(B)/tests/race/leaves $(B)/tests/race/gate.so $(B)/tests/fake/test_db_real
+# another time of day, for a program and for a server
+$(B)/tests/fake/clock.so: tests/fake/clock.c
+	@mkdir -p $(@D)
+	@echo '  CC    $<'
+	$(Q)$(CC) -D_GNU_SOURCE -std=gnu11 $(OPT) $(WARN) -fPIC -shared -o $@ $<
+
+units: $(UNIT_BIN) $(B)/tests/crash/interpose.so $(B)/tests/fake/pkcs11.so $(B)/tests/fake/passwd.so $(B)/tests/fake/clock.so $(B)/tests/fuzz/replay $(B)/tests/race/race $(B)/tests/race/leaves $(B)/tests/race/gate.so $(B)/tests/fake/test_db_real
 
 # races: expunge under a gate that holds each statement back, and those who meddle meanwhile
 $(B)/tests/race/gate.so: tests/race/gate.c tests/race/gate.h
@@ -183,6 +189,7 @@ check-full:
 	$(MAKE) check-gnumed
 	$(MAKE) check-closure
 	$(MAKE) check-recovery
+	$(MAKE) check-year
 	$(MAKE) lint
 	$(MAKE) mutants
 	FUZZ_SECONDS=600 $(MAKE) fuzz
@@ -199,6 +206,13 @@ check-closure:
 	$(MAKE) all
 	CLOSURE_TENANTS=20 CLOSURE_PATIENTS=50 CLOSURE_NIGHTS=30 CLOSURE_ERASURES=5 CLOSURE_BRUTE=1 TEST_TIMEOUT=7200 \
 	  EXPUNGE=$(abspath $(B))/expunge tests/run tests/integration/64-closure.sh
+
+# tests/integration/28-year.sh with a thousand practices for a year, over both changes of the clocks and a 29th of February: half an
+# hour; SEED=n repeats one
+check-year:
+	tests/setup/packages.sh test
+	$(MAKE) all $(B)/tests/fake/clock.so $(B)/tests/crash/interpose.so
+	YEAR_TENANTS=1000 YEAR_NIGHTS=365 YEAR_SHARE=40 TEST_TIMEOUT=14400 EXPUNGE=$(abspath $(B))/expunge tests/run tests/integration/28-year.sh
 
 # tests/integration/66-recovery.sh for thirty nights: ten minutes
 check-recovery:
@@ -263,5 +277,5 @@ uninstall:
 clean:
 	rm -rf $(B)
 
-.PHONY: FORCE all units fuzzers fuzz lint coverage memcheck debug check check-full check-gnumed check-closure check-recovery crash mutants bench demo install uninstall clean
+.PHONY: FORCE all units fuzzers fuzz lint coverage memcheck debug check check-full check-gnumed check-closure check-recovery check-year crash mutants bench demo install uninstall clean
 -include $(LIB_OBJ:.o=.d) $(JOB_OBJ:.o=.d) $(UNIT_BIN:=.d) $(FUZZ_OBJ:.o=.d) $(B)/tests/fuzz/replay.d $(RACE_OBJ:.o=.d)

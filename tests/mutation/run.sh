@@ -65,6 +65,7 @@ build() { # build [TEST]: the program, and what this test needs besides
 	tests/unit/*) more=("build/$1") ;;
 	*pkcs11*) more=(build/tests/fake/pkcs11.so) ;;
 	*24-notify*) more=(build/tests/fake/passwd.so) ;;
+	*28-year*) more=(build/tests/fake/clock.so build/tests/crash/interpose.so) ;;
 	*race*) more=(build/tests/race/race build/tests/race/leaves build/tests/race/gate.so) ;;
 	esac
 	if ! make -s -C "$copy" B=build -j"$jobs" all "${more[@]}" >"$copy/build.log" 2>&1; then

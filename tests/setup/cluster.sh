@@ -97,10 +97,13 @@ close_descriptors() {
 	done 2>/dev/null
 }
 
-# With EXPUNGE_TEST_CLOCK, a file that libfaketime reads an offset from, the server lives by that clock.
+# With EXPUNGE_TEST_CLOCK, a file that libfaketime reads an offset from, the server lives by that clock; with CLOCK_LIBRARY,
+# too, by that of tests/fake/clock.c.
 launch() { # launch start [pg_ctl option...]
 	local clock=()
-	if [ -n "${EXPUNGE_TEST_CLOCK:-}" ]; then
+	if [ -n "${CLOCK_LIBRARY:-}" ]; then
+		clock=(env LD_PRELOAD="$CLOCK_LIBRARY" TEST_CLOCK="$EXPUNGE_TEST_CLOCK")
+	elif [ -n "${EXPUNGE_TEST_CLOCK:-}" ]; then
 		clock=(env LD_PRELOAD="$(faketime -f +0 printenv LD_PRELOAD)" FAKETIME_TIMESTAMP_FILE="$EXPUNGE_TEST_CLOCK"
 			FAKETIME_NO_CACHE=1 FAKETIME_DONT_FAKE_MONOTONIC=1)
 	fi
