@@ -96,13 +96,14 @@ compose(struct subscriptions *ret, const struct conf_node *declared, const struc
 	str_add(&ret->all, " AS says");
 	for (size_t i = 2; i < 6; i++)
 		add_column(&ret->all, quoted[i], types[i], members[i]);
+	/* a full join, because it cannot become a loop over all subscriptions for each closing account when statistics are old */
 	str_addf(&ret->all, " FROM %s s WHERE s.%s IS NOT NULL), a AS (SELECT tenant, CASE count(*) WHEN 1 THEN min(says) ELSE 'several' END AS says,"
-		" max(cancelled_at) AS cancelled_at, max(paid_until) AS paid_until, min(reason) AS reason, min(zone) AS zone FROM said GROUP BY tenant)"
-		" SELECT a.* FROM a WHERE EXISTS (SELECT FROM expunge.closure c WHERE c.tenant = a.tenant AND c.state IN ('cancelled', 'cooling-off', 'due'))"
+		" max(cancelled_at) AS cancelled_at, max(paid_until) AS paid_until, min(reason) AS reason, min(zone) AS zone FROM said GROUP BY tenant),"
+		" closing AS (SELECT c.tenant FROM expunge.closure c WHERE c.state IN ('cancelled', 'cooling-off', 'due'))"
+		" SELECT coalesce(a.tenant, closing.tenant) AS tenant, coalesce(a.says, 'missing') AS says, a.cancelled_at, a.paid_until, a.reason, a.zone"
+		" FROM a FULL JOIN closing ON closing.tenant = a.tenant WHERE closing.tenant IS NOT NULL"
 		" OR (a.says <> 'open' AND NOT EXISTS (SELECT FROM expunge.closure c WHERE c.tenant = a.tenant AND c.state = 'certified'"
-		" AND coalesce(a.cancelled_at <= c.certified_at, true)))"
-		" UNION ALL SELECT c.tenant, 'missing', NULL, NULL, NULL, NULL FROM expunge.closure c"
-		" WHERE c.state IN ('cancelled', 'cooling-off', 'due') AND NOT EXISTS (SELECT FROM a WHERE a.tenant = c.tenant)", relation, quoted[0]);
+		" AND coalesce(a.cancelled_at <= c.certified_at, true)))", relation, quoted[0]);
 	str_addf(&ret->opening, "SELECT count(*) FROM (%s) q WHERE q.says IN ('closed', 'expired') AND NOT EXISTS (SELECT FROM expunge.closure c"
 		" WHERE c.tenant = q.tenant AND (c.state NOT IN ('certified', 'reactivated') OR coalesce(q.cancelled_at <= c.ended_at, true)))", ret->all.s);
 	str_addf(&ret->one, "SELECT CASE WHEN s.%s::date > (SELECT max(c.anchor) FROM expunge.closure c WHERE c.tenant = $4 AND c.state = 'due')"

@@ -23,7 +23,7 @@ enum {
 	A_N_ARCHIVES, A_EPOCH, A_N_SHARES, A_DRIVERS, A_KEYS_GONE
 };
 /* columns of purge_tallies */
-enum { Y_TABLE, Y_CLASS, Y_REMOVED, Y_CREATED };
+enum { Y_TABLE, Y_CLASS, Y_BEFORE, Y_ARRIVED, Y_REMOVED, Y_CREATED };
 
 /* One account under way. */
 struct attest {
@@ -74,7 +74,9 @@ add_live(const struct attest *attest, struct certificate *c, struct err *err)
 		struct certificate_live *live = MEM_PUSH(c->live, c->n_live);
 
 		live->table = mem_copy(db_get_text(tallies, i, Y_TABLE));
-		live->before = live->removed = db_get_int(tallies, i, Y_REMOVED);
+		live->before = db_get_int(tallies, i, Y_BEFORE);
+		live->arrived = db_get_int(tallies, i, Y_ARRIVED);
+		live->removed = db_get_int(tallies, i, Y_REMOVED);
 		live->created = db_get_int(tallies, i, Y_CREATED);
 		if (!is_recounted(attest->purge, live->table))
 			return err_set(err, ERR_FAILED, "%s is not in the data map as it was at the removal: no recount speaks of it", live->table);
@@ -254,6 +256,19 @@ read_row(struct attest *attest, struct err *err)
 	return 0;
 }
 
+/* The account's keys are gone, and whoever wrote these rows since was not to. No run takes what nobody has planned. */
+static int
+refuse_left(const struct attest *attest, struct err *err)
+{
+	CLEANUP(str_release) struct str names = STR_INIT;
+
+	for (size_t i = 0; i < attest->recount.n_left; i++)
+		str_addf(&names, "%s%s %" PRId64, i == 0 ? "" : ", ", attest->recount.left[i].name, attest->recount.left[i].rows);
+	(void)err_set(err, ERR_FAILED, "account of tenant %s: rows came back between recount and signing: %s", field(attest, A_TENANT), names.s);
+	return err_hint(err, "find what writes for this tenant, stop it and take its rows away (expunge map explain); "
+		"the next nightly counts again, and certifies when nothing is left");
+}
+
 /* Everything between BEGIN and COMMIT. */
 static int
 certify_one(struct attest *attest, struct err *err)
@@ -265,8 +280,7 @@ certify_one(struct attest *attest, struct err *err)
 	    purge_count(purge, attest->closure, field(attest, A_TENANT), recount, err) != 0)
 		return -1;
 	if (recount->n_left > 0)
-		return err_set(err, ERR_FAILED, "account of tenant %s: rows of %s came back between recount and signing", field(attest, A_TENANT),
-			recount->left[0].name);
+		return refuse_left(attest, err);
 	return certify_stores(&attest->certify, recount->as_of, err) != 0 ? -1 : issue(attest, err);
 }
 

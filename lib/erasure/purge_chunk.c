@@ -16,7 +16,6 @@
 #include "erasure/sql.h"
 #include "map/collect.h"
 #include "map/documents.h"
-#include "map/follow.h"
 #include "query.h"
 #include "svc/crypt.h"
 
@@ -106,17 +105,14 @@ purge_read_again(const struct purge_removal *removal, struct err *err)
 
 /* ---- one chunk ----------------------------------------------------------------------------------- */
 
-/* Roots, what hangs on them, and nothing of anybody else's. following[table]: rows that are only counted. */
+/* Roots, what hangs on them, and nothing of anybody else's. */
 static int
-collect_chunk(const struct purge_removal *removal, struct purge_chunk *chunk, const char *sets, int64_t *following, struct err *err)
+collect_chunk(const struct purge_removal *removal, struct purge_chunk *chunk, const char *sets, struct purge_counts *counts,
+	struct err *err)
 {
 	const struct purge *purge = removal->purge;
-	CLEANUP(db_result_freep) struct db_result *counts = NULL;
 	CLEANUP(str_release) struct str foreign = STR_INIT;
-	char subject[16], round[16];
 
-	(void)snprintf(subject, sizeof(subject), "%d", purge->program->tables[purge->map->subject].id);
-	(void)snprintf(round, sizeof(round), "%d", chunk->round);
 	if (chunk->round == 0 &&
 	    purge_pick(purge, chunk->id, chunk->table, removal->tenant, chunk->limit,
 		    chunk->skip_locked ? PURGE_SKIP_LOCKED : PURGE_LOCK, &chunk->roots, err) != 0)
@@ -124,14 +120,12 @@ collect_chunk(const struct purge_removal *removal, struct purge_chunk *chunk, co
 	if (chunk->round == 0 && chunk->roots == 0)
 		return 0;
 	if (collect_subjects(purge->program, purge->run->db, COLLECT_LOCKED, sets, chunk->round, err) != 0 ||
-	    db_query(purge->run->db, &QUERY_PURGE_CHUNK_ROWS, DB_PARAMS(chunk->id, subject, round), &counts, err) != 0 ||
-	    follow_count(purge->program, purge->run->db, sets, following, err) != 0 ||
+	    purge_count_rows(purge, sets, chunk->round, counts, err) != 0 ||
 	    purge_find_foreign(purge, chunk->id, removal->tenant, &foreign, err) != 0)
 		return -1;
-	chunk->rows = db_get_int(counts, 0, 0);
 	for (size_t i = 0; i < purge->map->n_tables; i++)
-		chunk->rows += following[i];
-	chunk->subjects = db_get_int(counts, 0, 1);
+		chunk->rows += counts->all[i];
+	chunk->subjects = counts->all[purge->map->subject];
 	chunk->roots = chunk->round > 0 ? chunk->rows : chunk->roots;
 	chunk->too_big = chunk->round == 0 && chunk->rows > chunk->max_rows && chunk->roots > 1;
 	if (foreign.len == 0)
@@ -199,39 +193,67 @@ plan_files(const struct purge *purge, const struct purge_chunk *chunk, const cha
 	return err_set(err, ERR_REFUSED, "%.*s: nothing of this chunk was removed", (int)strcspn(lines.s, "\n"), lines.s);
 }
 
+/* Columns of purge_tally_add. */
+struct tally_columns {
+	struct str numbers, classes, before, arrived, removed, created;
+};
+
+static void
+tally_columns_release(struct tally_columns *columns)
+{
+	str_release(&columns->numbers);
+	str_release(&columns->classes);
+	str_release(&columns->before);
+	str_release(&columns->arrived);
+	str_release(&columns->removed);
+	str_release(&columns->created);
+}
+
+/* What there was in the first round was there before; what a later one finds has come since. */
+static void
+add_tally(struct tally_columns *columns, const struct purge_chunk *chunk, const char *number, const char *class, int64_t counted,
+	int64_t removed, int64_t created)
+{
+	array_add(&columns->numbers, number);
+	array_add(&columns->classes, class);
+	array_add_int(&columns->before, chunk->round == 0 ? counted : 0);
+	array_add_int(&columns->arrived, chunk->round == 0 ? 0 : counted);
+	array_add_int(&columns->removed, removed);
+	array_add_int(&columns->created, created);
+}
+
 static int
-add_tallies(const struct purge_removal *removal, const struct tallies *tallies, const struct plans *plans, struct err *err)
+add_tallies(const struct purge_removal *removal, const struct purge_chunk *chunk, const struct purge_counts *counts,
+	const struct tallies *tallies, const struct plans *plans, struct err *err)
 {
 	const struct purge *purge = removal->purge;
-	CLEANUP(str_release) struct str numbers = STR_INIT;
-	CLEANUP(str_release) struct str classes = STR_INIT;
-	CLEANUP(str_release) struct str removed = STR_INIT;
-	CLEANUP(str_release) struct str created = STR_INIT;
+	CLEANUP(tally_columns_release) struct tally_columns columns = { 0 };
 
 	for (size_t t = 0; t < tallies->n_tables; t++) {
-		if (tallies->cells[t].removed + tallies->cells[t].created == 0)
+		const struct tally *tally = &tallies->cells[t];
+		char number[16];
+
+		if (tally->removed + tally->created == 0)
 			continue;
-		array_add_int(&numbers, purge->program->tables[t].id);
-		array_add(&classes, purge->map->tables[t].class);
-		array_add_int(&removed, tallies->cells[t].removed);
-		array_add_int(&created, tallies->cells[t].created);
+		(void)snprintf(number, sizeof(number), "%d", purge->program->tables[t].id);
+		/* shared rows that another account has, too, stay */
+		add_tally(&columns, chunk, number, purge->map->tables[t].class, counts->all[t] - tally->retained, tally->removed, tally->created);
 	}
 	for (size_t f = 0; f < plans->items[0].n_files; f++) {
 		const struct plan_files *files = &plans->items[0].files[f];
 		CLEANUP(free_text) char *name = mem_printf(DOCUMENTS_CLASS "%s", files->kind);
 		CLEANUP(db_result_freep) struct db_result *number = NULL;
+		int64_t n = files->n - files->n_missing;
 
-		if (files->n == files->n_missing)
+		if (n == 0)
 			continue;
 		if (db_query(purge->run->db, &QUERY_MAPPED_TABLE_NUMBER, DB_PARAMS(name), &number, err) != 0)
 			return -1;
-		array_add(&numbers, db_get_text(number, 0, 0));
-		array_add(&classes, "");
-		array_add_int(&removed, files->n - files->n_missing);
-		array_add_int(&created, 0);
+		add_tally(&columns, chunk, db_get_text(number, 0, 0), "", n, n, 0);
 	}
 	return db_query(purge->run->db, &QUERY_PURGE_TALLY_ADD,
-		DB_PARAMS(removal->closure, array_end(&numbers), array_end(&classes), array_end(&removed), array_end(&created)), NULL, err);
+		DB_PARAMS(removal->closure, array_end(&columns.numbers), array_end(&columns.classes), array_end(&columns.before),
+			array_end(&columns.arrived), array_end(&columns.removed), array_end(&columns.created)), NULL, err);
 }
 
 /* Rules and triggers as declared, the removal, everything back, the neighbours unharmed. */
@@ -276,18 +298,19 @@ run_chunk(const struct purge_removal *removal, struct purge_chunk *chunk, struct
 	CLEANUP(control_release) struct control control = { 0 };
 	CLEANUP(tallies_release) struct tallies tallies = { 0 };
 	CLEANUP(plans_release) struct plans plans = { 0 };
-	CLEANUP(purge_free_counts) int64_t *following = mem_zero(purge->map->n_tables, sizeof(*following));
+	CLEANUP(purge_counts_release) struct purge_counts counts = { 0 };
 	const char *const ids[] = { chunk->id };
 
+	purge_counts_make(&counts, purge);
 	if (purge_read_again(removal, err) != 0 || run_lock_schema(&view, err) != 0 || run_check_schema(&view, view.db, err) != 0 ||
-	    collect_chunk(removal, chunk, sets, following, err) != 0)
+	    collect_chunk(removal, chunk, sets, &counts, err) != 0)
 		return -1;
 	if (chunk->roots == 0 || chunk->too_big)
 		return 0;
 	tallies_make(&tallies, ids, 1, purge->map->n_tables);
 	tallies.by_cascade = chunk->by_cascade;
 	for (size_t i = 0; i < purge->map->n_tables; i++)
-		tallies.cells[i].planned = following[i];
+		tallies.cells[i].planned = counts.following[i];
 	if (plan_files(purge, chunk, sets, &plans, err) != 0 ||
 	    control_take(&control, purge->program, view.db, sets, removal->tenant,
 		    (int)config_int(view.config, SET_VERIFY_CONTROL_SUBJECTS), err) != 0 ||
@@ -297,7 +320,7 @@ run_chunk(const struct purge_removal *removal, struct purge_chunk *chunk, struct
 		return -1;
 	if (removal->keep != NULL)
 		return removal->keep->record(removal->keep->ctx, removal, chunk, &tallies, control.n_subjects > 0, err);
-	if (add_tallies(removal, &tallies, &plans, err) != 0)
+	if (add_tallies(removal, chunk, &counts, &tallies, &plans, err) != 0)
 		return -1;
 	return record(removal, chunk, &control, err);
 }

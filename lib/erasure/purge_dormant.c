@@ -13,7 +13,7 @@ purge_plan_dormant(const struct purge *purge, const char *closure, struct purge_
 {
 	CLEANUP(db_result_freep) struct db_result *archives = NULL;
 	CLEANUP(db_result_freep) struct db_result *sealed = NULL;
-	CLEANUP(purge_free_counts) int64_t *counts = mem_zero(purge->map->n_tables, sizeof(*counts));
+	CLEANUP(purge_counts_release) struct purge_counts counts = { 0 };
 	struct db *db = purge->run->db;
 
 	if (db_query(db, &QUERY_DORMANCY_SEALED, DB_PARAMS(closure), &archives, err) != 0 ||
@@ -22,11 +22,12 @@ purge_plan_dormant(const struct purge *purge, const char *closure, struct purge_
 	*ret = db_rows(archives) > 0;
 	if (!*ret)
 		return 0;
+	purge_counts_make(&counts, purge);
 	for (int i = 0; i < db_rows(archives); i++)
 		str_addf(&plan->document, "sealed: %s %s\n", db_get_text(archives, i, 0), db_get_text(archives, i, 1));
 	for (int i = 0; i < db_rows(sealed); i++)
-		counts[program_table_by_id(purge->program, (int)db_get_int(sealed, i, 0))] += db_get_int(sealed, i, 1);
-	purge_plan_rows(purge, counts, plan);
+		counts.all[program_table_by_id(purge->program, (int)db_get_int(sealed, i, 0))] += db_get_int(sealed, i, 1);
+	purge_plan_rows(purge, counts.all, plan);
 	return 0;
 }
 

@@ -265,17 +265,33 @@ purge_plan_rows(const struct purge *purge, const int64_t *counts, struct purge_p
 	add_sorted(&plan->document, kept, n_kept);
 }
 
-/* counts[table]: rows of the set, and those that follow them. */
-static int
-count_rows(const struct purge *purge, const char *sets, int64_t *counts, struct err *err)
+void
+purge_counts_make(struct purge_counts *ret, const struct purge *purge)
+{
+	ret->all = mem_zero(purge->map->n_tables, sizeof(*ret->all));
+	ret->following = mem_zero(purge->map->n_tables, sizeof(*ret->following));
+}
+
+void
+purge_counts_release(struct purge_counts *counts)
+{
+	free(counts->all);
+	free(counts->following);
+}
+
+int
+purge_count_rows(const struct purge *purge, const char *sets, int round, struct purge_counts *ret, struct err *err)
 {
 	CLEANUP(db_result_freep) struct db_result *collected = NULL;
+	char number[16];
 
-	if (follow_count(purge->program, purge->run->db, sets, counts, err) != 0 ||
-	    db_query(purge->run->db, &QUERY_KEY_SET_COUNTS, DB_PARAMS(sets, "0"), &collected, err) != 0)
+	(void)snprintf(number, sizeof(number), "%d", round);
+	if (follow_count(purge->program, purge->run->db, sets, ret->following, err) != 0 ||
+	    db_query(purge->run->db, &QUERY_KEY_SET_COUNTS, DB_PARAMS(sets, number), &collected, err) != 0)
 		return -1;
+	(void)memcpy(ret->all, ret->following, purge->map->n_tables * sizeof(*ret->all));
 	for (int i = 0; i < db_rows(collected); i++)
-		counts[program_table_by_id(purge->program, (int)db_get_int(collected, i, 1))] += db_get_int(collected, i, 2);
+		ret->all[program_table_by_id(purge->program, (int)db_get_int(collected, i, 1))] += db_get_int(collected, i, 2);
 	return 0;
 }
 
@@ -300,12 +316,13 @@ collect(const struct purge *purge, const char *closure, const char *set, const c
 {
 	bool dormant = false;
 	CLEANUP(free_text) char *sets = mem_printf("{%s}", set);
-	CLEANUP(purge_free_counts) int64_t *counts = mem_zero(purge->map->n_tables, sizeof(*counts));
+	CLEANUP(purge_counts_release) struct purge_counts counts = { 0 };
 	CLEANUP(db_result_freep) struct db_result *files = NULL;
 	struct db *db = purge->run->db;
 	int64_t n = 0;
 	char via[16];
 
+	purge_counts_make(&counts, purge);
 	(void)snprintf(via, sizeof(via), "%d", PROGRAM_VIA_DOCUMENT);
 	if (purge_pick(purge, set, purge->tenant, tenant, 2, PURGE_UNLOCKED, &n, err) != 0)
 		return -1;
@@ -322,10 +339,10 @@ collect(const struct purge *purge, const char *closure, const char *set, const c
 	if (collect_subjects(purge->program, db, COLLECT_PLAN, sets, 0, err) != 0 ||
 	    purge_find_foreign(purge, set, tenant, &plan->obstacles, err) != 0 ||
 	    purge_find_blockers(purge, set, &plan->obstacles, err) != 0 || find_code(purge, &plan->obstacles, err) != 0 ||
-	    count_rows(purge, sets, counts, err) != 0 ||
+	    purge_count_rows(purge, sets, 0, &counts, err) != 0 ||
 	    db_query(db, &QUERY_PURGE_FILES, DB_PARAMS(set, via), &files, err) != 0)
 		return -1;
-	purge_plan_rows(purge, counts, plan);
+	purge_plan_rows(purge, counts.all, plan);
 	add_rest(purge, files, plan);
 	return 0;
 }

@@ -2,8 +2,6 @@
 #ifndef EXPUNGE_ERASURE_PURGE_PRIVATE_H
 #define EXPUNGE_ERASURE_PURGE_PRIVATE_H
 
-#include <stdlib.h>
-
 #include "erasure/purge.h"
 #include "erasure/tally.h"
 
@@ -71,11 +69,16 @@ void purge_plan_rows(const struct purge *purge, const int64_t *counts, struct pu
 /* Counts once more; the saved keys must still be there. */
 int purge_count(const struct purge *purge, const char *closure, const char *tenant, struct recount *ret, struct err *err);
 
-static inline void
-purge_free_counts(int64_t **counts)
-{
-	free(*counts);
-}
+/* Rows of a chunk, by table of the maps, counted before they are deleted. */
+struct purge_counts {
+	int64_t *all;
+	int64_t *following; /* of them those that are known by their owner (map/follow.h) */
+};
+
+void purge_counts_make(struct purge_counts *ret, const struct purge *purge);
+void purge_counts_release(struct purge_counts *counts);
+/* Of these sets (uuid[] text), and this round. */
+int purge_count_rows(const struct purge *purge, const char *sets, int round, struct purge_counts *ret, struct err *err);
 
 enum purge_lock { PURGE_UNLOCKED, PURGE_LOCK, PURGE_SKIP_LOCKED };
 

@@ -27,8 +27,8 @@ COMMENT ON FUNCTION expunge.wake_account(uuid) IS 'an account that came back: it
 -- The certificate counts what left the live database, whenever that was.
 CREATE OR REPLACE FUNCTION expunge.count_dormant(closure uuid) RETURNS void
 LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
-	INSERT INTO expunge.closure_tally (closure_id, table_id, class, n_removed, n_created)
-	SELECT closure, t.table_id, max(t.class), sum(t.n_rows), sum(t.n_created)
+	INSERT INTO expunge.closure_tally (closure_id, table_id, class, n_before, n_arrived, n_removed, n_created)
+	SELECT closure, t.table_id, max(t.class), sum(t.n_rows), 0, sum(t.n_rows), sum(t.n_created)
 	FROM expunge.dormancy d
 	JOIN expunge.dormancy_chunk h ON h.closure_id = d.closure_id
 	JOIN expunge.dormancy_taken t ON t.chunk_id = h.id

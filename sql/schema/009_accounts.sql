@@ -72,6 +72,7 @@ CREATE TABLE expunge.closure (
 );
 CREATE UNIQUE INDEX closure_open ON expunge.closure (tenant) WHERE state NOT IN ('certified', 'reactivated');
 CREATE INDEX closure_state ON expunge.closure (state, not_before);
+CREATE INDEX closure_tenant ON expunge.closure (tenant, filed_at);
 COMMENT ON TABLE expunge.closure IS 'an account on its way out; one at a time for a practice';
 COMMENT ON COLUMN expunge.closure.anchor IS 'the day before the first of the cooling-off; the promise was made with it, and with the zone, days and meaning beside it';
 COMMENT ON COLUMN expunge.closure.purge_on IS 'the first civil day on which it may be purged; not_before: when that begins';

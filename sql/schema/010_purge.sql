@@ -23,11 +23,15 @@ CREATE TABLE expunge.closure_tally (
 	closure_id uuid NOT NULL REFERENCES expunge.closure ON DELETE CASCADE,
 	table_id   smallint NOT NULL REFERENCES expunge.mapped_table,
 	class      text NOT NULL DEFAULT '',
+	n_before   bigint NOT NULL,
+	n_arrived  bigint NOT NULL,
 	n_removed  bigint NOT NULL,
 	n_created  bigint NOT NULL,
-	PRIMARY KEY (closure_id, table_id)
+	PRIMARY KEY (closure_id, table_id),
+	CHECK (n_before + n_arrived = n_removed)
 );
 COMMENT ON TABLE expunge.closure_tally IS 'per account and table, counted by the removing statements themselves';
+COMMENT ON COLUMN expunge.closure_tally.n_before IS 'counted under lock before the deletion; n_arrived: of rows that came after theirs had been removed, taken later';
 COMMENT ON COLUMN expunge.closure_tally.n_created IS 'rows the removal itself created and removed again (triggers)';
 
 CREATE TABLE expunge.closure_removal (

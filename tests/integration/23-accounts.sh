@@ -94,7 +94,7 @@ refused practice EX201 "SELECT expunge_api.cancel_subscription(NULL, '$today')" 
 refused practice EX222 "SELECT expunge_api.cancel_subscription('4', NULL)" "no last paid day"
 refused practice EX216 "SELECT expunge_api.cancel_subscription('4', '$today'::date + 2000)" "a last paid day out of range"
 refused practice EX216 "SELECT expunge_api.cancel_subscription('4', 'infinity')" "... or never"
-for zone in GMT0 +01 EST posix/Europe/London europe/london 'Europe/London; DROP' ''; do
+for zone in GMT0 +01 EST posix/Europe/London europe/london Europe/London3 A/B3 Foo/Bar3 'Europe/London; DROP' ''; do
 	refused practice EX221 "SELECT expunge_api.cancel_subscription('4', '$today', zone => '$zone')" "zone '$zone'"
 done
 refused practice EX210 "SELECT expunge_api.cancel_subscription('4', '$today', repeat('x', 501))" "a reason too long"
