@@ -64,6 +64,38 @@ purge_foreground() {
 	ratio purge_foreground_p95 "$during" "$before"
 }
 
+# A practice of three comes back from dormancy: its archive opened, its rows loaded under the foreign keys that there are, and every row
+# compared before the COMMIT, against pg_restore of the same rows into the same tables, with two jobs, triggers and foreign keys off and
+# nothing compared. Sealing it away is told apart. DORMANT_PATIENTS=23256 is a million rows.
+reactivate() {
+	local n=${DORMANT_PATIENTS:-5000} ours theirs rows
+	"${CC:-cc}" -O1 -o "$T/maxrss" "$ROOT/tests/bench/maxrss.c"
+	practices asleep 3 "$n"
+	with_keys >"$T/out" 2>&1
+	printf 'closure : { rules = ( { trigger = "cancellation"; anchor = "paid-until"; days = 45; meaning = "not-before"; within_days = 7; } ); };
+		stores = ( { name = "physical backups"; kind = "physical-backup"; retention_days = 35; } );\n' >>"$CONF"
+	expunge_as postgres init >"$T/out" 2>&1
+	sql postgres 'CREATE DATABASE alone TEMPLATE asleep'
+	sql alone 'DELETE FROM app.patient WHERE practice_id <> 2' 'DELETE FROM app.practice WHERE id <> 2'
+	pg_dump -U postgres -Fc -a -n app -d alone -f "$T/alone.dump"
+	sql postgres 'DROP DATABASE alone'
+	sql asleep "INSERT INTO expunge.closure (tenant, trigger, source, anchor, zone, days, meaning, within_days, purge_on, not_before, complete_on, complete_by, state)
+		SELECT '2', 'cancellation', 'command', current_date - 20, 'Europe/London', 45, 'not-before', 7, k.*, 'cooling-off'
+		FROM expunge.closure_clock(current_date - 20, 'Europe/London', 45, 'not-before', 7) k" 'VACUUM ANALYZE' 'CHECKPOINT'
+	say "bench dormant_seal $(seconds expunge_as night nightly) s"
+	rows=$(sql asleep "SELECT n_rows FROM expunge.dormancy WHERE phase = 'dormant'")
+	sql asleep 'VACUUM ANALYZE' 'CHECKPOINT'
+	ours=$(seconds "$T/maxrss" "$T/rss" "$EXPUNGE" -c "$CONF" -U oscar account reactivate 2 --reason bench)
+	[ "$(sql asleep 'SELECT phase FROM expunge.dormancy')" = awake ] || { cat "$T/out" >&2; exit 1; }
+	sql asleep 'DELETE FROM app.patient WHERE practice_id = 2' 'DELETE FROM app.practice WHERE id = 2' 'VACUUM ANALYZE' 'CHECKPOINT'
+	theirs=$(seconds pg_restore -U postgres -a -j 2 --disable-triggers -d asleep "$T/alone.dump")
+	say "bench reactivate_rows $rows"
+	say "bench reactivate_memory $(calc "$(cat "$T/rss") / 1024" 1) MiB"
+	say "bench reactivate $ours s"
+	say "bench pg_restore $theirs s"
+	ratio reactivate_vs_pg_restore "$ours" "$theirs"
+}
+
 # subscribers DB N: so many accounts and subscriptions, none of them ended
 subscribers() {
 	sed 's|^tables *= (|&\n  { table = "app.subscription"; owner = "practice -> app.practice"; action = "tenant"; },|' "$ROOT/tests/bench/erase-map.conf" >"$T/$1.map"

@@ -3,7 +3,7 @@
 # against what a user would otherwise do, in the same run:
 #   bench NAME VALUE UNIT
 #   ratio NAME VALUE
-# and all of it is left in build/bench.txt. NAME: erase, purge, purge_foreground, lifecycle, backup, large, foreground, memory,
+# and all of it is left in build/bench.txt. NAME: erase, purge, purge_foreground, lifecycle, reactivate, backup, large, foreground, memory,
 # check, shred, tenant, open, adopt. README.md says what each is.
 if [ -z "${BENCH_CLUSTER:-}" ]; then
 	here=$(cd "$(dirname "$0")/.." && pwd)
@@ -234,6 +234,7 @@ if wanted erase; then erase; fi
 if wanted purge; then purge; fi
 if wanted purge_foreground; then purge_foreground; fi
 if wanted lifecycle; then lifecycle; fi
+if wanted reactivate; then reactivate; fi
 if wanted backup; then backup; fi
 if wanted large; then large; fi
 if wanted foreground; then foreground; fi

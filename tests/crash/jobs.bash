@@ -10,7 +10,7 @@
 # and its name in $jobs. sql, expunge_as, install and the like are those of tests/lib.sh.
 # shellcheck shell=bash
 # shellcheck disable=SC2034,SC2154 # jobs is for run.sh, T comes from lib.sh
-jobs='nightly erase init plan export freeze rotate token shred lagging backup send expire finals adopt notify purge'
+jobs='nightly erase init plan export freeze rotate token shred lagging backup send expire finals adopt notify purge dormant wake'
 
 # ---------------------------------------------------------------------------- purge
 
@@ -55,6 +55,78 @@ purge_between() {
 	sql clinic "SELECT 'tallies and chunks differ' WHERE (SELECT coalesce(sum(t.n_removed), 0) FROM expunge.closure_tally t
 			JOIN expunge.mapped_table m ON m.id = t.table_id WHERE m.name NOT LIKE 'documents:%') <>
 		(SELECT coalesce(sum(n_rows), 0) FROM expunge.closure_chunk)"
+}
+
+# ---------------------------------------------------------------------------- dormant, wake
+
+# A closing account on the day by which it is to have left the live database.
+dormant_start() {
+	DB=clinic
+	small_clinic
+	with_keys 2>/dev/null
+	. "$ROOT/tests/integration/purge.bash"
+	printf 'stores = ( { name = "physical backups"; kind = "physical-backup"; retention_days = 35; } );\n' >>"$CONF"
+	expunge_as postgres init 2>/dev/null
+	sql clinic "UPDATE app.letter_file SET file = NULL" \
+		"INSERT INTO expunge.closure (tenant, trigger, source, anchor, zone, days, meaning, within_days, purge_on, not_before, complete_on, complete_by, state)
+			SELECT '2', 'cancellation', 'command', current_date - 20, 'Europe/London', 45, 'not-before', 7, k.*, 'cooling-off'
+			FROM expunge.closure_clock(current_date - 20, 'Europe/London', 45, 'not-before', 7) k"
+	all_rows >"$T/dormant.rows"
+	others 2 >"$T/dormant.others"
+}
+
+dormant_run() {
+	expunge_as night nightly
+}
+
+dormant_end() {
+	sql clinic "SELECT phase, n_rows, problem FROM expunge.dormancy" "SELECT state FROM expunge.closure" \
+		"SELECT sum(n_subjects), sum(n_rows), count(*) FILTER (WHERE is_last) FROM expunge.dormancy_chunk" \
+		"SELECT 'without an archive', count(*) FROM expunge.dormancy_chunk k
+			WHERE NOT EXISTS (SELECT FROM expunge.archive a WHERE a.id = k.archive_id AND a.state = 'complete' AND cardinality(a.destinations) = 2)" \
+		"SELECT 'rows of the account', count(*) FROM app.patient WHERE practice_id = 2"
+	dormant_between
+}
+
+# Each row is in the database or has left it, and is then in an archive that is where the catalogue says.
+dormant_between() {
+	local archive all
+	DB=clinic
+	. "$ROOT/tests/integration/purge.bash"
+	others 2 | diff "$T/dormant.others" - || true
+	all="$(($(all_rows | wc -l) + $(sql clinic 'SELECT coalesce(sum(n_rows), 0) FROM expunge.dormancy_chunk')))"
+	[ "$all" -eq "$(wc -l <"$T/dormant.rows")" ] || printf '%s rows are live or sealed\n' "$all"
+	sql clinic 'SELECT DISTINCT archive_id FROM expunge.dormancy_chunk' | while IFS= read -r archive; do
+		[ "$(find "$T/clinic/here" "$T/clinic/there" -name "$archive.archive" | wc -l)" -eq 2 ] || printf 'an archive is not there\n'
+	done
+}
+
+# The same account, dormant, and the practice is back.
+wake_start() {
+	dormant_start
+	expunge_as night nightly 2>/dev/null
+	sql clinic "SELECT expunge.reactivate_account('2', 'they are back')" >/dev/null
+}
+
+wake_run() {
+	expunge_as night lifecycle
+}
+
+wake_end() {
+	sql clinic "SELECT phase, n_rows, problem FROM expunge.dormancy" "SELECT state FROM expunge.closure"
+	wake_between
+}
+
+# All of it, or nothing.
+wake_between() {
+	DB=clinic
+	. "$ROOT/tests/integration/purge.bash"
+	case $(sql clinic 'SELECT phase FROM expunge.dormancy') in
+	waking) others 2 | diff "$T/dormant.others" - || true ;;
+	awake) all_rows | diff "$T/dormant.rows" - | sed -n 1,5p || true ;;
+	*) printf 'neither waking nor awake\n' ;;
+	esac
+	sql clinic "SELECT 'rows of the account', count(*) FROM app.patient WHERE practice_id = 2 HAVING count(*) NOT IN (0, 14)"
 }
 
 # ---------------------------------------------------------------------------- rotate
