@@ -136,7 +136,7 @@ issue_all(struct run *run, struct certify *certify, struct signed_batch *batch, 
 	return 0;
 }
 
-/* Rows that came back since the first recount. */
+/* Rows that are left, or that came back since the first recount. */
 static int
 refuse_left_over(struct certify *certify, const struct recount *recount, struct err *err)
 {
@@ -148,10 +148,9 @@ refuse_left_over(struct certify *certify, const struct recount *recount, struct 
 
 /* Everything of one batch of certificates between BEGIN and COMMIT; *ret_n: how many. */
 static int
-certify_batch(struct run *run, struct certify *certify, struct signed_batch *batch, int *ret_n, struct err *err)
+certify_batch(struct run *run, struct certify *certify, struct signed_batch *batch, struct recount *recount, int *ret_n, struct err *err)
 {
 	CLEANUP(db_result_freep) struct db_result *rows = NULL;
-	CLEANUP(recount_release) struct recount recount = { 0 };
 	CLEANUP(str_release) struct str array = STR_INIT;
 	CLEANUP(str_release) struct str stores = STR_INIT;
 	int subject = run->map->subject;
@@ -161,7 +160,7 @@ certify_batch(struct run *run, struct certify *certify, struct signed_batch *bat
 	(void)snprintf(table, sizeof(table), "%d", run->program->tables[subject].id);
 	(void)snprintf(via, sizeof(via), "%d", program_via(run->program, subject, &run->map->subject_key_column, 1));
 	external_names(run->map, &stores);
-	if (db_query(run->db, &QUERY_CERTIFY_CLAIM, DB_PARAMS(limit, run->skip, stores.s, table, via), &rows, err) != 0)
+	if (db_query(run->db, &QUERY_CERTIFY_CLAIM, DB_PARAMS(limit, run->skip, stores.s, table, via, verify_at_signing(run) ? "true" : "false"), &rows, err) != 0)
 		return -1;
 	*ret_n = db_rows(rows);
 	if (*ret_n == 0)
@@ -169,12 +168,12 @@ certify_batch(struct run *run, struct certify *certify, struct signed_batch *bat
 	for (int i = 0; i < *ret_n; i++)
 		str_addf(&array, "%s%s", i == 0 ? "{" : ",", db_get_text(rows, i, CERTIFY_ID));
 	str_add(&array, "}");
-	if (run_check_schema(run, run->recount, err) != 0 || verify_recount(run, run->recount, array.s, &recount, err) != 0 ||
-	    documents_recount(run, run->recount, array.s, &recount, err) != 0 ||
-	    refuse_left_over(certify, &recount, err) != 0 || certify_tallies(certify, array.s, err) != 0 ||
-	    certify_stores(certify, recount.as_of, err) != 0 ||
+	if (run_check_schema(run, run->recount, err) != 0 || verify_recount(run, run->recount, array.s, recount, err) != 0 ||
+	    documents_recount(run, run->recount, array.s, recount, err) != 0 ||
+	    refuse_left_over(certify, recount, err) != 0 || certify_tallies(certify, array.s, err) != 0 ||
+	    certify_stores(certify, recount->as_of, err) != 0 ||
 	    db_query(run->db, &QUERY_CERTIFIED_FORGET, DB_PARAMS(array.s), NULL, err) != 0 ||
-	    issue_all(run, certify, batch, rows, &recount, err) != 0)
+	    issue_all(run, certify, batch, rows, recount, err) != 0)
 		return -1;
 	return stores_bind(run, array.s, certify->stores, err);
 }
@@ -194,6 +193,22 @@ set_aside(struct run *run, const char *request, struct err *err)
 	return db_query(run->db, &QUERY_REQUEST_SET_STATE, DB_PARAMS(one.s, "failed", reason, "removed"), NULL, err);
 }
 
+/* What keeps a batch from being certified is set aside, after its transaction: the batch comes again without it. */
+static int
+pass_over(struct run *run, struct certify *certify, const struct recount *recount, struct err *err)
+{
+	bool known = certify->unfit[0] != '\0';
+	CLEANUP(free_text) char *request = mem_copy(certify->unfit);
+
+	certify->unfit[0] = '\0';
+	if (!known)
+		return -1;
+	if (recount->n_left == 0 || !verify_at_signing(run))
+		return set_aside(run, request, err);
+	err_clear(err);
+	return verify_note_left(run, recount, err);
+}
+
 /* A transaction of certificates after the other; *ret_n of the last: fewer than a batch when there are no more. */
 static int
 certify_batches(struct run *run, void *ctx, struct err *err)
@@ -206,11 +221,12 @@ certify_batches(struct run *run, void *ctx, struct err *err)
 		return -1;
 	do {
 		CLEANUP(signed_release) struct signed_batch batch = { 0 };
+		CLEANUP(recount_release) struct recount recount = { 0 };
 		int64_t start = clock_ms();
 
 		if (db_begin(run->db, err) != 0)
 			return -1;
-		if (certify_batch(run, &certify, &batch, &n, err) != 0 || db_commit(run->db, err) != 0) {
+		if (certify_batch(run, &certify, &batch, &recount, &n, err) != 0 || db_commit(run->db, err) != 0) {
 			db_rollback(run->db);
 			n = batch_size(run);
 			/* another worker was slow with the counter's row */
@@ -219,9 +235,8 @@ certify_batches(struct run *run, void *ctx, struct err *err)
 				continue;
 			}
 			/* a COMMIT that was not answered is settled by the next run, which finds the states */
-			if (certify.unfit[0] == '\0' || set_aside(run, certify.unfit, err) != 0)
+			if (pass_over(run, &certify, &recount, err) != 0)
 				return -1;
-			certify.unfit[0] = '\0';
 			continue;
 		}
 		tries = 0;

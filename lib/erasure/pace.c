@@ -5,6 +5,7 @@
 #include "sys/clock.h"
 
 #define LOOK_MS 250 /* how often a wait looks for a wish to stop */
+#define BATCHES_PER_SECOND 4
 
 int64_t
 pace_rows(const struct run *run, int64_t most)
@@ -13,7 +14,7 @@ pace_rows(const struct run *run, int64_t most)
 
 	if (limit == 0)
 		return most;
-	limit = (limit + 9) / 10;
+	limit = (limit + BATCHES_PER_SECOND - 1) / BATCHES_PER_SECOND;
 	return limit < most ? limit : most;
 }
 

@@ -313,42 +313,71 @@ compare_following(struct removal *removal, struct err *err)
 	return 0;
 }
 
-/* What was collected (planned and created rounds) against what the statements say they did. */
+/* What was collected of a request's rows in a table against what the statements say they did. */
+static int
+compare_count(struct removal *removal, const char *request, int table, int64_t planned, int64_t created, struct err *err)
+{
+	const struct map_table *t = &removal->program->map->tables[table];
+	struct tally *tally = tally_of(removal->tallies, request, table);
+	int64_t done;
+
+	if (tally == NULL)
+		return err_set(err, ERR_FAILED, "the key set names request %s, which is not of this batch", request);
+	/* rows that stay as they are, by law: nothing was to be set in them */
+	if (t->action == MAP_RETAIN && !removal->set[table])
+		tally->retained = planned;
+	if (t->action == MAP_SHARED && tally->removed < planned)
+		tally->retained = planned - tally->removed;
+	done = tally->removed + tally->masked + tally->retained;
+	if (done != planned + created) {
+		(void)err_set(err, ERR_FAILED, "%s of request %s: %lld rows planned, %lld done", t->name, request,
+			(long long)(planned + created), (long long)done);
+		return err_hint(err, "a rule, a trigger or a row-level security policy changed what the statement did; "
+			"expunge map check lists them");
+	}
+	tally->created = created;
+	tally->removed -= created;
+	removal->created[table] += created;
+	return 0;
+}
+
+/* Where no removal can create rows, what was collected is what was planned, and need not be counted again. */
+static int
+compare_planned(struct removal *removal, struct err *err)
+{
+	const struct tallies *tallies = removal->tallies;
+
+	for (size_t r = 0; r < tallies->n_requests; r++)
+		for (size_t t = 0; t < tallies->n_tables; t++)
+			if (compare_count(removal, tallies->requests[r], (int)t, tallies->cells[r * tallies->n_tables + t].planned, 0,
+				    err) != 0)
+				return -1;
+	return 0;
+}
+
+/* The planned and the created rounds. */
 static int
 compare_counts(struct removal *removal, struct err *err)
 {
 	const struct program *program = removal->program;
 	CLEANUP(db_result_freep) struct db_result *res = NULL;
+	bool counted = !removal->tallies->planned;
 	char number[16];
 
+	for (size_t t = 0; t < program->map->n_tables; t++)
+		counted = counted || program->tables[t].created;
+	if (!counted)
+		return compare_planned(removal, err);
 	(void)snprintf(number, sizeof(number), "%d", removal->round);
 	if (db_query(removal->db, &QUERY_KEY_SET_COUNTS, DB_PARAMS(removal->requests, number), &res, err) != 0)
 		return -1;
 	for (int i = 0; i < db_rows(res); i++) {
 		int table = program_table_by_id(program, (int)db_get_int(res, i, 1));
-		int64_t planned = db_get_int(res, i, 2), created = db_get_int(res, i, 3);
-		struct tally *tally = table < 0 ? NULL : tally_of(removal->tallies, db_get_text(res, i, 0), table);
-		int64_t done;
 
-		if (tally == NULL)
-			return err_set(err, ERR_FAILED, "the key set of request %s names an unknown table",
-				db_get_text(res, i, 0));
-		/* rows that stay as they are, by law: nothing was to be set in them */
-		if (program->map->tables[table].action == MAP_RETAIN && !removal->set[table])
-			tally->retained = planned;
-		if (program->map->tables[table].action == MAP_SHARED && tally->removed < planned)
-			tally->retained = planned - tally->removed;
-		done = tally->removed + tally->masked + tally->retained;
-		if (done != planned + created) {
-			(void)err_set(err, ERR_FAILED, "%s of request %s: %lld rows planned, %lld done",
-				program->map->tables[table].name, db_get_text(res, i, 0), (long long)(planned + created),
-				(long long)done);
-			return err_hint(err, "a rule, a trigger or a row-level security policy changed what the statement did; "
-				"expunge map check lists them");
-		}
-		tally->created = created;
-		tally->removed -= created;
-		removal->created[table] += created;
+		if (table < 0)
+			return err_set(err, ERR_FAILED, "the key set of request %s names an unknown table", db_get_text(res, i, 0));
+		if (compare_count(removal, db_get_text(res, i, 0), table, db_get_int(res, i, 2), db_get_int(res, i, 3), err) != 0)
+			return -1;
 	}
 	return 0;
 }

@@ -39,6 +39,7 @@ tally_of(struct tallies *tallies, const char *request, int table)
 void
 tallies_plan(struct tallies *tallies, const struct plans *plans)
 {
+	tallies->planned = true;
 	for (size_t i = 0; i < plans->n; i++)
 		for (size_t t = 0; t < plans->items[i].n_tables; t++) {
 			const struct plan_table *pt = &plans->items[i].tables[t];

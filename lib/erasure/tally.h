@@ -23,6 +23,7 @@ struct tallies {
 	size_t n_tables; /* as many as the map has */
 	bool by_cascade; /* rows that follow (map/follow.h) are left to the foreign keys that delete them with their owners */
 	struct tally *cells; /* [request * n_tables + table] */
+	bool planned; /* tallies_plan was called */
 };
 
 void tallies_make(struct tallies *ret, const char *const *ids, size_t n, size_t n_tables);

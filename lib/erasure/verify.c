@@ -11,6 +11,8 @@
 #include "erasure/documents.h"
 #include "erasure/pace.h"
 #include "erasure/workers.h"
+#include "keys/keys.h"
+#include "map/documents.h"
 #include "map/plan.h"
 #include "query.h"
 #include "sys/clock.h"
@@ -85,6 +87,21 @@ note_left_over(struct run *run, const struct recount *recount, size_t nth, struc
 	run_skip(run, request);
 	plan_id_array(&one, &request, 1);
 	return db_query(run->db, &QUERY_REQUEST_SET_STATE, DB_PARAMS(one.s, "failed", reason.s, "removed"), NULL, err);
+}
+
+int
+verify_note_left(struct run *run, const struct recount *recount, struct err *err)
+{
+	for (size_t i = 0; i < recount->n_left; i++)
+		if (note_left_over(run, recount, i, err) != 0)
+			return -1;
+	return 0;
+}
+
+bool
+verify_at_signing(const struct run *run)
+{
+	return run->map->n_externals == 0 && !documents_are_named(run->map) && !keys_declared(run->config);
 }
 
 /* The oldest transaction that somebody may still look behind, read before the vacuum: dead rows of
@@ -240,9 +257,8 @@ recount_chunks(struct run *run, void *ctx, struct err *err)
 		if (verify_recount(run, run->recount, array.s, &recount, err) != 0 ||
 		    documents_recount(run, run->recount, array.s, &recount, err) != 0)
 			return -1;
-		for (size_t i = 0; i < recount.n_left; i++)
-			if (note_left_over(run, &recount, i, err) != 0)
-				return -1;
+		if (verify_note_left(run, &recount, err) != 0)
+			return -1;
 		keep_first(list, &recount);
 		pace_wait(run, rows, start);
 	}
@@ -261,14 +277,25 @@ page_array(const struct run *run, const struct db_result *removed, struct str *a
 	return array_end(array);
 }
 
+/* After the vacuum: every key is looked for in indexes that dead rows have left. */
+static int
+recount_page(struct run *run, const struct db_result *removed, struct to_recount *list, struct err *err)
+{
+	CLEANUP(free_text) char *skip = mem_copy(run->skip);
+
+	list->requests = removed;
+	list->skip = skip;
+	return workers_run(run, (db_rows(removed) + CHUNK - 1) / CHUNK, recount_chunks, list, err);
+}
+
 /* One page of removed requests: their files are removed, then their tables vacuumed, then they are recounted. */
 static int
 verify_page(struct run *run, const struct db_result *removed, struct err *err)
 {
 	CLEANUP(str_release) struct str all = STR_INIT;
 	CLEANUP(str_release) struct str array = STR_INIT;
-	CLEANUP(free_text) char *skip = NULL;
-	struct to_recount list = { .requests = removed };
+	struct to_recount list = { 0 };
+	bool now = !verify_at_signing(run);
 	char horizon[24];
 	bool clean = false;
 	int64_t start;
@@ -287,13 +314,11 @@ verify_page(struct run *run, const struct db_result *removed, struct err *err)
 	if (!clean)
 		run_note(run, NOTE_WARNING, "some tables could not be vacuumed (not their owner, or locked): "
 			"certificates of this run say level logical");
-	/* after the vacuum: every key is looked for in indexes that dead rows have left */
-	list.skip = skip = mem_copy(run->skip);
-	if (workers_run(run, (db_rows(removed) + CHUNK - 1) / CHUNK, recount_chunks, &list, err) != 0)
+	if (now && recount_page(run, removed, &list, err) != 0)
 		return -1;
 	run->n_recounted += n;
 	return db_query(run->db, &QUERY_REMOVED_RECOUNTED,
-		DB_PARAMS(array.s, list.as_of, list.lsn, clean ? "true" : "false", horizon), NULL, err);
+		DB_PARAMS(array.s, now ? list.as_of : NULL, now ? list.lsn : NULL, clean ? "true" : "false", horizon), NULL, err);
 }
 
 /* A recount by a map that leaves out what the removal took would find nothing, and prove nothing. Such requests wait

@@ -31,9 +31,15 @@ void recount_release(struct recount *recount);
 int verify_vacuum(struct run *run, const struct db_result *touched, bool *ret_clean, struct err *err);
 /* Notes which transactions are open, for removed requests that have no such note yet. */
 int verify_note_open(struct run *run, struct err *err);
+/* Whether nothing is done between a first recount and the signing: no store outside is told, no file is taken away, no key
+ * is destroyed (and nothing is replayed: that needs keys). Then the recount that each batch of certificates is signed after is
+ * the only one. */
+bool verify_at_signing(const struct run *run);
+/* Every request of which something is left fails, with all of that in its reason. */
+int verify_note_left(struct run *run, const struct recount *recount, struct err *err);
 /* Of removed requests whose older transactions have ended (waits verify.wait_seconds at most), takes the files away, vacuums the
- * touched tables, and recounts; those with anything left fail, those still waiting are counted in run->n_waiting. Requests that
- * passed have recounted_at set. */
+ * touched tables, and recounts, unless verify_at_signing(); those with anything left fail, those still waiting are counted in
+ * run->n_waiting. Requests that passed have recounted_at set. */
 int verify_removed(struct run *run, struct err *err);
 
 #endif

@@ -13,8 +13,9 @@ WITH schema AS MATERIALIZED (
 ), version AS (
     SELECT 'schema' AS kind, s.oid, 0 AS number, s.xmin FROM schema s
     UNION ALL SELECT 'relation', r.oid, 0, r.xmin FROM relation r
-    UNION ALL SELECT 'column', a.attrelid, a.attnum, a.xmin
-      FROM pg_catalog.pg_attribute a JOIN relation r ON r.oid = a.attrelid WHERE a.attnum > 0
+    UNION ALL SELECT 'column', r.oid, a.attnum, a.xmin
+      FROM relation r
+     CROSS JOIN LATERAL (SELECT c.attnum, c.xmin FROM pg_catalog.pg_attribute c WHERE c.attrelid = r.oid AND c.attnum > 0 OFFSET 0) a
     UNION ALL SELECT 'index', i.indexrelid, 0, i.xmin FROM pg_catalog.pg_index i JOIN relation r ON r.oid = i.indexrelid
     UNION ALL SELECT 'parent', h.inhrelid, h.inhseqno, h.xmin FROM pg_catalog.pg_inherits h
     UNION ALL SELECT 'constraint', k.oid, 0, k.xmin FROM pg_catalog.pg_constraint k WHERE k.contype = 'f'

@@ -1,4 +1,4 @@
--- Removed and recounted requests whose approved plan names external stores that were not told of the removal: what
+-- Removed requests that wait for nothing but their recount, or have had it, whose approved plan names external stores that were not told of the removal: what
 -- is left after each store of the map was told is a store that the map has lost since. Locked.
 -- params: 1 requests to leave alone uuid[]
 -- rows: many
@@ -13,7 +13,7 @@ SELECT r.id, lost.stores
           AND NOT EXISTS (SELECT FROM expunge.recipient t
                            WHERE t.request_id = r.id AND t.removed_xid = r.removed_xid
                              AND starts_with(line, 'tells: ' || t.name || ': '))) lost
- WHERE r.state = 'removed' AND r.recounted_at IS NOT NULL AND r.id <> ALL ($1::uuid[])
+ WHERE r.state = 'removed' AND (r.recounted_at IS NOT NULL OR r.vacuumed IS NOT NULL) AND r.id <> ALL ($1::uuid[])
    AND strpos(plan.document, chr(10) || 'tells: ') > 0 AND lost.stores IS NOT NULL
  ORDER BY r.removed_at, r.id
    FOR UPDATE OF r SKIP LOCKED

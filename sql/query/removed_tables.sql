@@ -6,6 +6,6 @@ SELECT m.name, bool_or((r.id, t.table_id) IN (SELECT k.request_id, k.table_id FR
   FROM expunge.request r
   JOIN expunge.tally t ON t.request_id = r.id
   JOIN expunge.mapped_table m ON m.id = t.table_id
- WHERE r.state = 'removed' AND NOT r.vacuumed
+ WHERE r.state = 'removed' AND r.vacuumed IS NOT TRUE
  GROUP BY m.name
  ORDER BY m.name

@@ -87,7 +87,7 @@ CREATE TABLE expunge.request (
 	removed_lsn     pg_lsn,
 	waits_for       text[],
 	controlled      boolean NOT NULL DEFAULT false,
-	vacuumed        boolean NOT NULL DEFAULT false,
+	vacuumed        boolean,
 	recounted_at    timestamptz,
 	recounted_lsn   pg_lsn,
 	certified_at    timestamptz,
@@ -98,7 +98,8 @@ CREATE TABLE expunge.request (
 	CHECK (final_at IS NULL OR state = 'certified'),
 	CHECK (state NOT IN ('scheduled', 'running', 'removed') OR (decided_by IS NOT NULL AND approved_plan IS NOT NULL))
 ) WITH (fillfactor = 60); -- a row is written half a dozen times on its way, and most of its indexes need not hear of it
-CREATE INDEX request_state ON expunge.request (state, not_before);
+-- in which order they are certified, too: a batch looks at as many as it takes
+CREATE INDEX request_state ON expunge.request (state, removed_at, id);
 -- in which order they are removed: a batch looks at as many as it takes
 CREATE INDEX request_scheduled ON expunge.request ((attempts > 0), due_on, received_at, id) WHERE state = 'scheduled';
 CREATE INDEX request_subject ON expunge.request (tenant, subject);
@@ -111,6 +112,7 @@ COMMENT ON COLUMN expunge.request.filed_by IS 'the authenticated role; must diff
 COMMENT ON COLUMN expunge.request.subject IS 'the subject''s key as text; replaced by subject_hash at certification, or when the account is closed';
 COMMENT ON COLUMN expunge.request.reason IS 'why blocked, failed or refused: a code and table names, never values';
 COMMENT ON COLUMN expunge.request.controlled IS 'other subjects'' rows were compared before and after the removal';
+COMMENT ON COLUMN expunge.request.vacuumed IS 'the dead rows of the removal are gone; NULL: nobody has tried yet';
 COMMENT ON COLUMN expunge.request.waits_for IS 'virtual transaction ids and prepared transactions that were open when the removal committed';
 
 CREATE TABLE expunge.plan (

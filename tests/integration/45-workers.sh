@@ -67,7 +67,7 @@ whole "after a failure"
 
 # slowly: one worker, small steps, the same end
 prepare 300 309
-settings 'subjects = 100; workers = 4; rows_per_second = 1000;'
+settings 'subjects = 100; workers = 4; rows_per_second = 400;'
 from=$(sql clinic 'SELECT max(number) FROM expunge.run')
 run expunge_as night erase
 rc_is 0 "a throttled run"
