@@ -262,6 +262,8 @@ BEGIN
 	PERFORM expunge.open_adoption();
 	SET CONSTRAINTS ALL DEFERRED;
 	PERFORM expunge.adopt_keys(head_seq);
+	-- every leaf is looked for next, by plans that were not made for the tables of before
+	ANALYZE expunge.key_leaf, expunge.key_page;
 	PERFORM expunge.adopt_changes(head_epoch, head_attempt, head_seq);
 	PERFORM expunge.adopt_certificates();
 	PERFORM expunge.adopt_approvals();
