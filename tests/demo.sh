@@ -516,16 +516,31 @@ rows_of_others() { # in the first and the third practice, as far as a practice's
 		-c "SELECT a::text FROM app.appointment a JOIN app.patient p ON p.id = a.patient_id WHERE p.practice_id <> 2" | LC_ALL=C sort
 }
 
+rows_of_third() { # of the third practice
+	psql -c "SELECT t::text FROM app.practice t WHERE id = 3" -c "SELECT t::text FROM app.patient t WHERE practice_id = 3" \
+		-c "SELECT a::text FROM app.appointment a JOIN app.patient p ON p.id = a.patient_id WHERE p.practice_id = 3" \
+		-c "SELECT i::text FROM app.invoice i JOIN app.patient p ON p.id = i.patient_id WHERE p.practice_id = 3" | LC_ALL=C sort
+}
+
 tell_leaving() {
 	local plan
 	heading 'Two practices leave; one of them comes back'
-	try 0 expunge -U oscar account cancel 2 --paid-until "$(date +%F)" --reason 'the partners retire'
 	quietly 0 expunge -U oscar account cancel 3 --paid-until "$(date +%F)"
-	say '40 days later (here, their days are moved) the third practice has thought better of it:'
-	days_pass 2 40
+	say 'Where backups of the server are kept 35 days, an account has to leave the live database long before its purge:'
+	psql -c 'UPDATE expunge.instance SET store_days = 35'
+	rows_of_third >"$W/third.before"
 	days_pass 3 40
 	quietly 0 expunge -U night nightly
+	try 0 expunge -U oscar account list
+	claim "on day 40 its $(thousands "$(wc -l <"$W/third.before")") rows (of these tables) are sealed, and none is left" [ "$(rows_of_third | wc -l)" -eq 0 ]
+	say 'Then it thinks better of it:'
 	try 0 expunge -U oscar account reactivate 3 --reason 'they called'
+	rows_of_third >"$W/third.after"
+	claim 'and all of them are back, byte for byte' cmp "$W/third.before" "$W/third.after"
+	psql -c 'UPDATE expunge.instance SET store_days = NULL'
+	try 0 expunge -U oscar account cancel 2 --paid-until "$(date +%F)" --reason 'the partners retire'
+	days_pass 2 40
+	quietly 0 expunge -U night nightly
 	try 0 expunge -U night account export 2 --to "$W/handover"
 	claim 'the second takes its data along, in open form, and each file is what its sum says' \
 		bash -c 'cd "$1" && sha256sum --quiet -c SHA256SUMS' sums "$W/handover"
