@@ -196,7 +196,7 @@ BEGIN
 			WHERE g.at > now() - interval '6 hours' AND NOT EXISTS (SELECT FROM expunge.outbox x WHERE x.tenant = g.tenant AND x.once = g.closure || '/' || n.template AND x.state = 'sent')
 			  AND NOT EXISTS (SELECT FROM year.log l WHERE l.tenant = g.tenant AND l.what = 'tell' AND l.outcome = 'ok' AND l.at >= (o.first_day - 7)::timestamp AT TIME ZONE o.zone AND l.at <= g.at)
 			GROUP BY g.tenant
-		UNION ALL SELECT g.tenant, 'held', 'there was a hold' FROM year.gone g JOIN expunge.closure c ON c.id = g.closure JOIN year.log l ON l.tenant = g.tenant AND l.what = 'hold' AND l.outcome = 'ok' AND l.at <= c.claimed_at
+		UNION ALL SELECT c.tenant, 'held', 'claimed under a hold' FROM expunge.closure c JOIN year.log l ON l.tenant = c.tenant AND l.what = 'hold' AND l.outcome = 'ok' AND l.at <= c.claimed_at
 			WHERE NOT EXISTS (SELECT FROM year.log r WHERE r.tenant = l.tenant AND r.what = 'release' AND r.outcome = 'ok' AND r.number > l.number AND r.at <= c.claimed_at)
 		UNION ALL SELECT g.tenant, 'export', 'it had not said that it needs no export' FROM year.gone g JOIN year.owed o USING (tenant)
 			WHERE NOT EXISTS (SELECT FROM year.log l WHERE l.tenant = g.tenant AND l.what = 'waive' AND l.outcome = 'ok' AND l.at BETWEEN o.filed_at AND g.at)
