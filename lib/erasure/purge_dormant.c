@@ -3,7 +3,6 @@
 #include <stdio.h>
 
 #include "base/cleanup.h"
-#include "base/mem.h"
 #include "erasure/purge_private.h"
 #include "query.h"
 #include "svc/crypt.h"
