@@ -47,7 +47,7 @@ purge_foreground() {
 	for night in 0 1 2; do
 		load "warm$night" 3
 		load "before$night" 20
-		probe remove "$id" >"$T/purge.out" 2>&1 &
+		"$T/purge_probe" "$CONF" "host=$PGHOST port=$PGPORT dbname=fg" remove "$id" >"$T/purge.out" 2>&1 &
 		pid=$!
 		sleep 1
 		load "during$night" 20
