@@ -66,7 +66,14 @@ chmod 0600 "$T/map.conf"
 port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 python3 "$ROOT/tests/integration/year_mail.py" "$port" >"$T/mail.log" 2>&1 &
 mail_pid=$!
-trap 'code=$?; kill "$mail_pid" 2>/dev/null; (exit "$code"); leave' EXIT
+year_ends() { # leave takes the exit code from the last command
+	local code=$?
+	set +e
+	kill "$mail_pid" 2>"$T/null"
+	(exit "$code")
+	leave
+}
+trap year_ends EXIT
 
 by_the_clock() { # by_the_clock COMMAND...: whatever it starts lives in the year
 	(
