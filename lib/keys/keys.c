@@ -319,7 +319,7 @@ keys_drill_positive(const struct keys *keys, enum keys_extent extent, struct err
 	if (find_roots(keys, &root, &held, err) != 0 || root_read(keys->store, &root, &key, &verdict, NULL, err) != 0)
 		return -1;
 	for (size_t i = 0; i < keys->n_journals; i++) {
-		int64_t base, last;
+		int64_t base = 0, last = 0;
 
 		/* rewritten pages alone are not a tree: all that they hang together with must be there, too */
 		if ((extent == KEYS_ALL ? journal_verify : journal_chain)(&keys->journals[i], &base, &last, err) != 0 ||

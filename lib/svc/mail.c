@@ -219,7 +219,7 @@ set_up(struct mailer *m, const struct mail_options *o, const char *url)
 	SET(CURLOPT_SSL_VERIFYHOST, 2L);
 	if (o->ca_file != NULL && o->ca_file[0] != '\0') {
 		SET(CURLOPT_CAINFO, o->ca_file);
-		SET(CURLOPT_CAPATH, NULL); /* no other authority's word counts */
+		SET(CURLOPT_CAPATH, (const char *)NULL); /* no other authority's word counts */
 	}
 	return result;
 }
@@ -359,7 +359,7 @@ mailer_send(struct mailer *mailer, const char *from, const char *to, const char 
 	judge(m, result, ret);
 	if (ret_detail != NULL)
 		*ret_detail = curl_easy_strerror(result);
-	(void)curl_easy_setopt(m->curl, CURLOPT_MAIL_RCPT, NULL);
+	(void)curl_easy_setopt(m->curl, CURLOPT_MAIL_RCPT, (struct curl_slist *)NULL);
 	curl_slist_free_all(recipients);
 	return 0;
 }
