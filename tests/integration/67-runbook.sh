@@ -173,6 +173,39 @@ is "$(records)" 4 "to its end, too"
 ok "what should open opens" expunge_as night drill
 ok "and backups are made again" expunge_as night backup
 
+# ---------------------------------------------------------------------------- an account that comes back
+entry 'A dormant account that does not wake'
+cp "$CONF" "$T/before.conf"
+cat >>"$CONF" <<'CONF'
+closure : {
+  rules = ( { trigger = "cancellation"; anchor = "paid-until"; days = 45; meaning = "not-before"; within_days = 7; } );
+};
+stores = ( { name = "physical backups"; kind = "physical-backup"; retention_days = 35; } );
+CONF
+expunge_as postgres init 2>"$T/init.log"
+patients() { sql clinic "SELECT count(*) FROM app.patient WHERE practice_id = 2"; }
+were=$(patients)
+expunge_as oscar account cancel 2 --paid-until "$(date +%F)" >/dev/null
+sql clinic "SET default_transaction_read_only = off" "UPDATE expunge.closure SET anchor = anchor - 20, purge_on = purge_on - 20, complete_on = complete_on - 20"
+run expunge_as night nightly
+is "$(patients)" 0 "it is dormant"
+dormant=$(sql clinic "SELECT archive_id FROM expunge.dormancy_archive")
+mapfile -t copies < <(find "$T/clinic" -name "$dormant.archive")
+for copy in "${copies[@]}"; do mv "$copy" "$copy.away"; done
+run expunge_as oscar account reactivate 2 --reason "they called"
+run expunge_as watch status
+rc_is 3 "status is red"
+out_like 'came back and whose rows are not loaded yet' "... and says that it did not wake"
+run expunge_as oscar account show 2
+out_like "not loaded yet" "show says why"
+mv "${copies[0]}.away" "${copies[0]}"
+expunge_as night backup --verify --repair --tenant 2 >/dev/null 2>&1 || true
+ok "a copy is brought back, and the other made from it" test -e "${copies[1]}"
+ok "the next night loads it" expunge_as night lifecycle
+is "$(patients)" "$were" "everybody is back"
+cat "$T/before.conf" >"$CONF"
+expunge_as postgres init 2>"$T/init.log"
+
 # ---------------------------------------------------------------------------- files that rows name
 entry 'Losing a directory of documents'
 psql -XAtq -v ON_ERROR_STOP=1 -U app_owner -d clinic <<<"ALTER TABLE app.letter_file ADD file text; UPDATE app.letter_file SET file = patient_id || '/a letter'"
