@@ -21,13 +21,8 @@ static int
 give_key(void *ctx, int64_t leaf, uint8_t ret_key[ARCHIVE_KEY_SIZE], struct err *err)
 {
 	const struct numbering *numbering = ctx;
-	const struct leaf *found = leaf_keys_find(numbering->leaves, leaf);
 
-	(void)err;
-	if (found == NULL)
-		return 0;
-	(void)memcpy(ret_key, found->key, ARCHIVE_KEY_SIZE);
-	return 1;
+	return leaf_keys_give((void *)(uintptr_t)numbering->leaves, leaf, ret_key, err);
 }
 
 static int
