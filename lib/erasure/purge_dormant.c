@@ -24,8 +24,15 @@ purge_plan_dormant(const struct purge *purge, const char *closure, struct purge_
 	purge_counts_make(&counts, purge);
 	for (int i = 0; i < db_rows(archives); i++)
 		str_addf(&plan->document, "sealed: %s %s\n", db_get_text(archives, i, 0), db_get_text(archives, i, 1));
-	for (int i = 0; i < db_rows(sealed); i++)
-		counts.all[program_table_by_id(purge->program, (int)db_get_int(sealed, i, 0))] += db_get_int(sealed, i, 1);
+	for (int i = 0; i < db_rows(sealed); i++) {
+		int table = program_table_by_id(purge->program, (int)db_get_int(sealed, i, 0));
+
+		if (table >= 0)
+			counts.all[table] += db_get_int(sealed, i, 1);
+		else
+			str_addf(&plan->obstacles, "blocker: %s rows %" PRId64 " are sealed, and the data map has the table no more\n",
+				db_get_text(sealed, i, 2), db_get_int(sealed, i, 1));
+	}
 	purge_plan_rows(purge, counts.all, plan);
 	return 0;
 }
