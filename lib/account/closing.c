@@ -256,20 +256,6 @@ purge_ready(struct work *work, const bool *ready, int64_t n, struct err *err)
 	return 0;
 }
 
-/* A safeguard keeps all of them; the rest of the night goes on. */
-static int
-keep_refusal(struct run *run, struct err *err)
-{
-	if (err->code != ERR_REFUSED)
-		return -1;
-	run->refused = true;
-	run_note(run, NOTE_ERROR, "no account is purged: %s", err->msg);
-	if (err->hint[0] != '\0')
-		run_note(run, NOTE_ERROR, "%s", err->hint);
-	err_clear(err);
-	return 0;
-}
-
 static int
 purge_due(struct work *work, struct err *err)
 {
@@ -282,7 +268,7 @@ purge_due(struct work *work, struct err *err)
 	if (wanted.tenants == 0)
 		return 0;
 	if (guard_caps(work->run->db, work->run->config, &wanted, work->run->id, err) != 0 || purge_ready(work, ready, wanted.tenants, err) != 0)
-		return keep_refusal(work->run, err);
+		return run_keep_refusal(work->run, "no account is purged", err); /* all of them wait; the rest of the night goes on */
 	return 0;
 }
 

@@ -241,20 +241,6 @@ seal_ready(struct sealing *sealing, struct err *err)
 	return 0;
 }
 
-/* A safeguard keeps all of them; the rest of the night goes on. */
-static int
-keep_refusal(struct run *run, struct err *err)
-{
-	if (err->code != ERR_REFUSED)
-		return -1;
-	run->refused = true;
-	run_note(run, NOTE_ERROR, "no account is sealed away: %s", err->msg);
-	if (err->hint[0] != '\0')
-		run_note(run, NOTE_ERROR, "%s", err->hint);
-	err_clear(err);
-	return 0;
-}
-
 int
 dormancy_seal(struct run *run, struct dormancy_done *ret, struct err *err)
 {
@@ -275,6 +261,6 @@ dormancy_seal(struct run *run, struct dormancy_done *ret, struct err *err)
 	if (find_ready(&sealing, &wanted, err) != 0)
 		return -1;
 	if (wanted.tenants > 0 && guard_caps(run->db, run->config, &wanted, run->id, err) != 0)
-		return keep_refusal(run, err);
+		return run_keep_refusal(run, "no account is sealed away", err); /* all of them wait; the rest of the night goes on */
 	return seal_ready(&sealing, err);
 }

@@ -35,6 +35,7 @@ struct reconciling {
 	struct lifecycle *ret;
 	struct str columns[A_COLUMNS];
 	int n;
+	bool believed; /* when it says that accounts have ended; that one has come back, it may always say */
 };
 
 static void
@@ -92,7 +93,10 @@ static int
 take_row(void *ctx, const struct db_result *row, struct err *err)
 {
 	struct reconciling *reconciling = ctx;
+	const char *says = db_get_text(row, 0, A_SAYS);
 
+	if (!reconciling->believed && (strcmp(says, "closed") == 0 || strcmp(says, "expired") == 0))
+		return 0;
 	for (int i = 0; i < A_COLUMNS; i++)
 		array_add_or_null(&reconciling->columns[i], db_get(row, 0, i));
 	return ++reconciling->n < RECONCILED_AT_ONCE ? 0 : compare(reconciling, err);
@@ -112,14 +116,8 @@ check_cap(struct run *run, const struct subscriptions *subscriptions, bool *ret_
 	wanted.closings = db_get_int(res, 0, 0);
 	if (guard_caps(run->db, run->config, &wanted, run->id, err) == 0)
 		return 0;
-	if (err->code != ERR_REFUSED)
-		return -1;
-	run->refused = true;
 	*ret_believed = false;
-	run_note(run, NOTE_ERROR, "the application's subscriptions are not believed: %s", err->msg);
-	run_note(run, NOTE_ERROR, "%s", err->hint);
-	err_clear(err);
-	return 0;
+	return run_keep_refusal(run, "no account is closed by the application's word", err);
 }
 
 /* Read on one connection, compared on the other, however many there are. */
@@ -128,16 +126,12 @@ reconcile(struct run *run, struct lifecycle *ret, struct err *err)
 {
 	CLEANUP(subscriptions_release) struct subscriptions subscriptions = { 0 };
 	CLEANUP(reconciling_release) struct reconciling reconciling = { .run = run, .ret = ret };
-	bool believed;
-
 	if (subscriptions_open(&subscriptions, run->config, run->db, err) != 0)
 		return -1;
 	if (!subscriptions.declared)
 		return 0;
-	if (check_cap(run, &subscriptions, &believed, err) != 0)
+	if (check_cap(run, &subscriptions, &reconciling.believed, err) != 0)
 		return -1;
-	if (!believed)
-		return 0;
 	if (db_each(run->recount, subscriptions.all.s, 3, DB_PARAMS(subscriptions.open.s, subscriptions.closed.s, subscriptions.expired.s),
 		    take_row, &reconciling, err) != 0)
 		return -1;

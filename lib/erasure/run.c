@@ -196,6 +196,19 @@ run_note_lines(const struct run *run, enum note_level level, const char *prefix,
 	}
 }
 
+int
+run_keep_refusal(struct run *run, const char *what, struct err *err)
+{
+	if (err->code != ERR_REFUSED)
+		return -1;
+	run->refused = true;
+	run_note(run, NOTE_ERROR, "%s: %s", what, err->msg);
+	if (err->hint[0] != '\0')
+		run_note(run, NOTE_ERROR, "%s", err->hint);
+	err_clear(err);
+	return 0;
+}
+
 bool
 run_stop_asked(const struct run *run)
 {

@@ -71,6 +71,9 @@ int run_end(struct run *run, int exit_code, struct err *err);
 void run_note(const struct run *run, enum note_level level, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* One for each line of a text. */
 void run_note_lines(const struct run *run, enum note_level level, const char *prefix, const struct str *lines);
+/* A safeguard (ERR_REFUSED) keeps `what` from being done: told, with its remedy, and the rest of the run goes on, to end with 5. -1: it is
+ * another error, left as it is. */
+int run_keep_refusal(struct run *run, const char *what, struct err *err);
 bool run_stop_asked(const struct run *run);
 /* Leaves a request alone for the rest of this run. */
 void run_skip(struct run *run, const char *request);

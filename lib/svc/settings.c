@@ -157,8 +157,8 @@ static const struct setting settings[SETTING_COUNT] = {
 	[SET_CLOSURE_PAUSE_SECONDS] = INT("closure.pause_seconds", "600", 0, 86400,
 		"Of several accounts the smallest is purged first; then the run waits so long, so that somebody may notice and freeze the rest."),
 	[SET_CLOSURE_OPENED_PER_RUN] = INT("closure.opened_per_run", "100", 1, 1000000,
-		"When the application's table of subscriptions says that more accounts than this have ended since the last run, none of it is believed "
-		"until a person raises the cap for one run."),
+		"When the application's table of subscriptions says that more accounts than this have ended since the last run, none of them is "
+		"closed until a person raises the cap for one run."),
 	[SET_MAIL_SERVER] = TEXT("mail.server", "", 300,
 		"The mail server that notices are handed to: smtp://host (STARTTLS, port 587 unless :port says otherwise) or smtps://host (465); "
 		"without one they wait in the outbox, and status says so."),

@@ -123,17 +123,20 @@ subscription 3 "\"Status\" = 'active', paid_until = current_date + 10, cancelled
 sql clinic "SET default_transaction_read_only = off" "INSERT INTO app.practice (id, name, country) SELECT 100 + g, 'practice ' || g, 'england' FROM generate_series(1, 101) g" \
 	"INSERT INTO app.subscription SELECT 100 + g, NULL, 'cancelled', current_date, now() FROM generate_series(1, 101) g"
 run expunge_as night lifecycle --dry-run
-err_like 'not believed: this run would take 101 new closings of accounts, the cap \(closure.opened_per_run\) is 100' "a dry run tells that the table would not be believed"
+err_like "no account is closed by the application's word: this run would take 101 new closings of accounts, the cap \(closure.opened_per_run\) is 100" "a dry run tells that the table would not be believed"
+subscription 2 "\"Status\" = 'active', cancelled = NULL"
 run expunge_as night lifecycle
 rc_is 5 "more closings at once than the cap"
-err_like 'not believed: this run would take 101 new closings' "... are not believed"
+err_like "closed by the application's word: this run would take 101 new closings" "... are not believed"
+is "$(state 2)" reactivated "... but who comes back is"
+subscription 2 "\"Status\" = 'cancelled', cancelled = now()"
 is "$(sql clinic "SELECT count(*) FROM expunge.closure WHERE tenant::bigint > 100")" 0 "... and nobody is closed"
 is "$(sql clinic "SELECT count(*) FROM expunge.notice_list WHERE tenant::bigint > 100")" 0 "... or told so"
 expunge_as ruth cap raise --reason "a merger" >/dev/null
 run expunge_as night lifecycle
 is "$(sql clinic "SELECT count(*) FROM expunge.closure WHERE tenant::bigint > 100")" 101 "a raise lifts the cap"
 run expunge_as night lifecycle
-err_unlike 'not believed' "those that are closing already do not count"
+err_unlike 'new closings' "those that are closing already do not count"
 sql clinic "SET default_transaction_read_only = off" "UPDATE app.subscription SET \"Status\" = 'active', cancelled = NULL WHERE practice_id > 100"
 expunge_as night lifecycle 2>"$T/log"
 is "$(sql clinic "SELECT count(*) FROM expunge.closure WHERE tenant::bigint > 100 AND state = 'reactivated'")" 101 "and all of them come back by the application's word"
