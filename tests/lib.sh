@@ -367,6 +367,23 @@ build_probe() {
 		"$ROOT/tests/integration/$1.c" "$build/libexpunge.a" $(pkg-config --libs libpq libconfig libcrypto jansson libzstd libcurl)
 }
 
+# outside_store NAME...: programs of stores outside the database in $T/stores: each appends its arguments to NAME.calls and ends
+# with the exit code that NAME.exit holds; not within a minute while there is NAME.sleep
+outside_store() {
+	local store
+	mkdir -p "$T/stores"
+	for store; do
+		cat >"$T/stores/$store" <<-SH
+			#!/bin/sh
+			printf '%s\n' "\$*" >>"$T/stores/$store.calls"
+			[ ! -e "$T/stores/$store.sleep" ] || sleep 60
+			exit "\$(cat "$T/stores/$store.exit")"
+		SH
+		chmod 755 "$T/stores/$store"
+		echo 0 >"$T/stores/$store.exit"
+	done
+}
+
 # with_keys: declares a key tree in $CONF, its root in two shares of two replicas, its journal in two places, all in the
 # directory of $CONF, and makes it
 with_keys() {

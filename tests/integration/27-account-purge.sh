@@ -16,26 +16,8 @@ closure : {
 CONF
 expunge_as postgres init 2>"$T/init.log"
 sql clinic "ALTER DATABASE clinic OWNER TO app_owner" # who may vacuum the table of large objects then
-# the purge window is tried in 23-accounts.sh
-sql clinic "SET default_transaction_read_only = off" \
-	"CREATE OR REPLACE FUNCTION expunge.purge_window(zone text, at timestamptz DEFAULT now()) RETURNS text LANGUAGE sql AS 'SELECT NULL::text'"
-age() { # age TENANT DAYS
-	sql clinic "SET default_transaction_read_only = off" "UPDATE expunge.closure c SET anchor = m.anchor - $2, filed_at = c.filed_at - interval '$2 days',
-			purge_on = k.purge_on, not_before = k.not_before, complete_on = k.complete_on, complete_by = k.complete_by
-		FROM expunge.closure m, expunge.closure_clock(m.anchor - $2, m.zone, m.days, m.meaning, m.within_days) k
-		WHERE c.id = m.id AND m.tenant = '$1' AND m.state NOT IN ('certified', 'reactivated')"
-}
+at_any_hour
 state() { sql clinic "SELECT state FROM expunge.closure WHERE tenant = '$1' ORDER BY filed_at DESC LIMIT 1"; }
-plan_of() { sql clinic "SELECT hash FROM expunge.closure_plan p JOIN expunge.closure c ON c.id = p.closure_id WHERE c.tenant = '$1' AND c.state IN ('cooling-off', 'due')"; }
-approve() { # approve TENANT PERSON...
-	for person in "${@:2}"; do expunge_as "$person" account approve "$1" --plan "$(plan_of "$1")" >/dev/null; done
-}
-patients() { sql clinic "SELECT count(*) FROM app.patient WHERE practice_id = $1"; }
-cancel() { # cancel TENANT: long ago, told, and wanting no export
-	expunge_as oscar account cancel "$1" --paid-until "$(date +%F)" >/dev/null
-	expunge_as oscar account told "$1" --reason "by letter" >/dev/null
-	expunge_as oscar account export "$1" --not-needed --reason "by letter" >/dev/null
-}
 
 run expunge_as night backup
 rc_is 0 "there are backups"
@@ -52,7 +34,7 @@ is "$(state 2) $(plan_of 2 | cut -c1-7)" "cooling-off sha256:" "... plans the pu
 plan=$(plan_of 2)
 run expunge_as night account plan 2
 is "$(plan_of 2)" "$plan" "the same rows are the same plan"
-approve 2 ruth rob
+approve_account 2 ruth rob
 age 2 5
 run expunge_as night nightly
 is "$(state 2) $(patients 2)" "cooling-off 200" "on day 45 nothing goes, whoever has approved"
@@ -136,7 +118,7 @@ is "$(python3 -c 'import json,sys; print([(a["tenant"], a["state"]) for a in jso
 sql clinic "SET default_transaction_read_only = off" "DELETE FROM app.message WHERE ref_type = 'patient' AND ref_id::bigint IN (SELECT id FROM app.patient WHERE practice_id = 3)" >/dev/null
 for practice in 1 3; do cancel "$practice"; age "$practice" 46; done
 expunge_as night nightly 2>"$T/log" || cat "$T/log"
-for practice in 1 3; do approve "$practice" ruth rob; done
+for practice in 1 3; do approve_account "$practice" ruth rob; done
 sed -i 's/tenants_per_run = 10/tenants_per_run = 1/' "$CONF"
 run expunge_as night nightly
 rc_is 5 "two accounts are above the cap"

@@ -5,16 +5,7 @@
 . "$(dirname "$0")/purge.bash"
 DB=clinic
 fresh_db clinic
-mkdir "$T/stores"
-for store in documents mailing; do
-	cat >"$T/stores/$store" <<-SH
-		#!/bin/sh
-		printf '%s\n' "\$*" >>"$T/stores/$store.calls"
-		exit "\$(cat "$T/stores/$store.exit")"
-	SH
-	chmod 755 "$T/stores/$store"
-	echo 0 >"$T/stores/$store.exit"
-done
+outside_store documents mailing
 {
 	cat "$ROOT/etc/maps/sample.conf"
 	cat <<-CONF

@@ -19,22 +19,9 @@ CONF
 expunge_as postgres init 2>"$T/init.log"
 sql clinic "ALTER DATABASE clinic OWNER TO app_owner" # who may vacuum the table of large objects then
 rw="SET default_transaction_read_only = off"
-sql clinic "$rw" \
-	"CREATE OR REPLACE FUNCTION expunge.purge_window(zone text, at timestamptz DEFAULT now()) RETURNS text LANGUAGE sql AS 'SELECT NULL::text'"
-age() { # age TENANT DAYS
-	sql clinic "$rw" "UPDATE expunge.closure c SET anchor = m.anchor - $2, filed_at = c.filed_at - interval '$2 days',
-			purge_on = k.purge_on, not_before = k.not_before, complete_on = k.complete_on, complete_by = k.complete_by
-		FROM expunge.closure m, expunge.closure_clock(m.anchor - $2, m.zone, m.days, m.meaning, m.within_days) k
-		WHERE c.id = m.id AND m.tenant = '$1' AND m.state NOT IN ('certified', 'reactivated')"
-}
+at_any_hour
 state() { sql clinic "SELECT state FROM expunge.closure WHERE tenant = '$1' ORDER BY filed_at DESC, not_before DESC LIMIT 1"; }
 phase() { sql clinic "SELECT d.phase FROM expunge.dormancy d WHERE d.tenant = '$1' ORDER BY d.begun_at DESC LIMIT 1"; }
-patients() { sql clinic "SELECT count(*) FROM app.patient WHERE practice_id = $1"; }
-cancel() { # cancel TENANT: told, and wanting no export
-	expunge_as oscar account cancel "$1" --paid-until "$(date +%F)" >/dev/null
-	expunge_as oscar account told "$1" --reason "by letter" >/dev/null
-	expunge_as oscar account export "$1" --not-needed --reason "by letter" >/dev/null
-}
 # everything NAME: every row of the application and every large object, sorted
 everything() {
 	all_rows >"$1"

@@ -31,16 +31,9 @@ clinic() {
 	CONF
 	expunge_as postgres init 2>"$T/init.log"
 	cp "$CONF" "$T/$DB.conf"
-	# the purge window is tried in 23-accounts.sh
-	sqlw "CREATE OR REPLACE FUNCTION expunge.purge_window(zone text, at timestamptz DEFAULT now()) RETURNS text LANGUAGE sql AS 'SELECT NULL::text'"
+	at_any_hour
 	expunge_as night backup 2>"$T/log"
 	expunge_as night drill 2>"$T/log" >"$T/log.out"
-}
-age() { # age TENANT DAYS: as if all had been so many days earlier
-	sqlw "UPDATE expunge.closure c SET anchor = m.anchor - $2, filed_at = c.filed_at - interval '$2 days',
-			purge_on = k.purge_on, not_before = k.not_before, complete_on = k.complete_on, complete_by = k.complete_by
-		FROM expunge.closure m, expunge.closure_clock(m.anchor - $2, m.zone, m.days, m.meaning, m.within_days) k
-		WHERE c.id = m.id AND m.tenant = '$1' AND m.state NOT IN ('certified', 'reactivated')"
 }
 cancel() { # cancel TENANT: told, and wanting no export
 	sqlw "UPDATE app.subscription SET status = 'cancelled', paid_until = current_date - 60, cancelled = now() WHERE practice_id::text = '$1'"
@@ -48,7 +41,6 @@ cancel() { # cancel TENANT: told, and wanting no export
 	expunge_as oscar account told "$1" --reason "by letter" >"$T/log"
 	expunge_as oscar account export "$1" --not-needed --reason "by letter" >"$T/log"
 }
-plan_of() { sql "$DB" "SELECT hash FROM expunge.closure_plan p JOIN expunge.closure c ON c.id = p.closure_id WHERE c.tenant = '$1' AND c.state IN ('cooling-off', 'due')"; }
 allow() { # allow TENANT...: two people approve what is planned
 	local tenant person
 	for tenant; do
@@ -62,7 +54,7 @@ ready() { # ready TENANT...: due, planned and approved, so that the next night w
 	allow "$@"
 }
 state() { sql "$DB" "SELECT coalesce(string_agg(state, ' ' ORDER BY filed_at), 'none') FROM expunge.closure WHERE tenant = '$1'"; }
-patients() { sql "$DB" "SELECT string_agg(n::text, ' ' ORDER BY p) FROM (SELECT p, (SELECT count(*) FROM app.patient WHERE practice_id = p) n FROM generate_series(1, 3) p) x"; }
+patients_of_each() { sql "$DB" "SELECT string_agg(n::text, ' ' ORDER BY p) FROM (SELECT p, (SELECT count(*) FROM app.patient WHERE practice_id = p) n FROM generate_series(1, 3) p) x"; }
 rows() { all_rows | sed '/^app\.subscription: /d'; } # which this test changes itself
 kept() { # kept NAME: every row of every practice
 	rows >"$T/rows.now"
@@ -271,7 +263,7 @@ expunge_as night drill >"$T/log" 2>&1
 others 3 >"$T/others.before"
 sql clinic "SELECT c::text, (SELECT string_agg(a::text, ' ' ORDER BY a::text) FROM expunge.closure_approval a WHERE a.closure_id = c.id) FROM expunge.closure c WHERE tenant = '2'" >"$T/two"
 night
-is "$(state 3) $(patients)" "certified 200 200 0" "KPMG: a hold that is released is that one's, and one practice goes"
+is "$(state 3) $(patients_of_each)" "certified 200 200 0" "KPMG: a hold that is released is that one's, and one practice goes"
 others 3 >"$T/others.after"
 ok "KPMG: ... of the others every row is what it was" cmp "$T/others.before" "$T/others.after"
 sql clinic "SELECT c::text, (SELECT string_agg(a::text, ' ' ORDER BY a::text) FROM expunge.closure_approval a WHERE a.closure_id = c.id) FROM expunge.closure c WHERE tenant = '2'" >"$T/two.now"
@@ -315,7 +307,7 @@ err_like 'app\.custody' "Police National Computer: ... and it is named"
 sql clinic "DROP TABLE app.custody"
 allow 2 2>"$T/log"
 night
-is "$(state 2) $(patients)" "certified 200 0 0" "Police National Computer: then all of it goes"
+is "$(state 2) $(patients_of_each)" "certified 200 0 0" "Police National Computer: then all of it goes"
 others 2 >"$T/others.after"
 ok "Police National Computer: ... and nothing of anybody else" cmp "$T/others.before" "$T/others.after"
 note=$(find "$T/clinic/certificates" -name '*.note' | LC_ALL=C sort | tail -n 1)
@@ -368,16 +360,16 @@ sqlw "INSERT INTO expunge.freeze (reason, frozen_by) VALUES ('what is this?', 'o
 finish night
 rc_is 5 "Atlassian: somebody freezes in that pause"
 err_unlike 'nowhere|parse|syntax' "Kyoto: program, configuration and map replaced under a run: it goes on as what it was"
-is "$(state 2) $(patients)" "due 200 200 0" "Atlassian: ... and has kept the rest"
+is "$(state 2) $(patients_of_each)" "due 200 200 0" "Atlassian: ... and has kept the rest"
 ok "Kyoto: what it was replaced by was not run" test -s "$T/rows"
 cp -p "$T/map.kept" "$map"
 night
-is "$RC $(patients)" "2 200 200 0" "Kyoto: the next run reads what stands there now, and refuses it"
+is "$RC $(patients_of_each)" "2 200 200 0" "Kyoto: the next run reads what stands there now, and refuses it"
 replace ''
 sqlw "DELETE FROM expunge.freeze"
 sqlw "ALTER TABLE app.staff ADD COLUMN shoe_size integer"
 night
-is "$(state 2) $(patients)" "due 200 200 0" "Kyoto: a schema changed in the pause keeps the rest"
+is "$(state 2) $(patients_of_each)" "due 200 200 0" "Kyoto: a schema changed in the pause keeps the rest"
 sqlw "ALTER TABLE app.staff DROP COLUMN shoe_size"
 
 rows >"$T/rows"
@@ -398,5 +390,5 @@ run "$EXPUNGE" -c "$CONF" -U '' nightly
 ok "Kyoto: an empty login is refused" test "$RC" != 0
 kept "Kyoto: what is unset"
 run env -i PGPASSFILE="$PGPASSFILE" "$EXPUNGE" -c "$CONF" -U night nightly
-is "$RC $(state 2) $(state 3) $(patients)" "0 certified certified 200 0 0" "Kyoto: without any environment a night does what it does with one"
+is "$RC $(state 2) $(state 3) $(patients_of_each)" "0 certified certified 200 0 0" "Kyoto: without any environment a night does what it does with one"
 done_testing

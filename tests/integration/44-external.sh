@@ -4,18 +4,7 @@
 . "$(dirname "$0")/sessions.bash"
 fresh_db clinic
 
-# Each store appends its arguments to NAME.calls and ends with the exit code that NAME.exit holds.
-mkdir "$T/stores"
-for store in documents mailing; do
-	cat >"$T/stores/$store" <<-SH
-		#!/bin/sh
-		printf '%s\n' "\$*" >>"$T/stores/$store.calls"
-		[ ! -e "$T/stores/$store.sleep" ] || sleep 60
-		exit "\$(cat "$T/stores/$store.exit")"
-	SH
-	chmod 755 "$T/stores/$store"
-	echo 0 >"$T/stores/$store.exit"
-done
+outside_store documents mailing
 {
 	cat "$ROOT/etc/maps/sample.conf"
 	cat <<-CONF

@@ -55,3 +55,31 @@ all_rows() {
 		 WHERE n.nspname !~ '^(pg_|expunge|information_schema)' AND c.relkind = 'r' \gexec
 	SQL
 }
+
+# ---- accounts that are closing, in the database $DB
+
+# at_any_hour: purges are not kept to their window, which is tried in 23-accounts.sh
+at_any_hour() {
+	sql "$DB" "SET default_transaction_read_only = off" \
+		"CREATE OR REPLACE FUNCTION expunge.purge_window(zone text, at timestamptz DEFAULT now()) RETURNS text LANGUAGE sql AS 'SELECT NULL::text'"
+}
+# age TENANT DAYS: as if all of its closing had been so many days earlier
+age() {
+	sql "$DB" "SET default_transaction_read_only = off" "UPDATE expunge.closure c SET anchor = m.anchor - $2, filed_at = c.filed_at - interval '$2 days',
+			purge_on = k.purge_on, not_before = k.not_before, complete_on = k.complete_on, complete_by = k.complete_by
+		FROM expunge.closure m, expunge.closure_clock(m.anchor - $2, m.zone, m.days, m.meaning, m.within_days) k
+		WHERE c.id = m.id AND m.tenant = '$1' AND m.state NOT IN ('certified', 'reactivated')"
+}
+# cancel TENANT: told, and wanting no export
+cancel() {
+	expunge_as oscar account cancel "$1" --paid-until "$(date +%F)" >/dev/null
+	expunge_as oscar account told "$1" --reason "by letter" >/dev/null
+	expunge_as oscar account export "$1" --not-needed --reason "by letter" >/dev/null
+}
+patients() { sql "$DB" "SELECT count(*) FROM app.patient WHERE practice_id = $1"; }
+plan_of() { sql "$DB" "SELECT hash FROM expunge.closure_plan p JOIN expunge.closure c ON c.id = p.closure_id WHERE c.tenant = '$1' AND c.state IN ('cooling-off', 'due')"; }
+# approve_account TENANT PERSON...: the plan that there is
+approve_account() {
+	local person
+	for person in "${@:2}"; do expunge_as "$person" account approve "$1" --plan "$(plan_of "$1")" >/dev/null; done
+}
